@@ -1,0 +1,229 @@
+"""Starting, watching and ending the processes of one cluster."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from caudal_base.embedded.errors import DirectoryUnusable, ServerFailed
+from caudal_base.embedded.identity import Identity
+from caudal_base.embedded.layout import open_private
+from caudal_base.embedded.locks import POLL_S
+
+ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+"""All that PostgreSQL sees of our environment: PG… variables of the caller must not reach it."""
+
+START_TIMEOUT_S = 600.0
+"""Replaying `max_wal_size` after a crash on a slow disk takes minutes; giving up makes it no faster."""
+STOP_TIMEOUT_S = 120.0
+"""A fast shutdown writes a checkpoint; past this the server goes at once, and recovers later."""
+LOG_LIMIT_BYTES = 16 * 1024 * 1024
+
+_PR_SET_PDEATHSIG = 1
+
+_CAUSES = (
+    ("No space left on device", "no space is left on its disk. Free some and start again; nothing is lost."),
+    ("Read-only file system", "its file system is mounted read-only."),
+    ("Permission denied", "permission was denied. Its files must belong to the user that runs the server."),
+    ("could not map anonymous shared memory", "there is too little memory for its shared buffers."),
+    ("database files are incompatible", "the data was written by another version of PostgreSQL."),
+)
+
+
+def dying_with_parent() -> Callable[[], None]:
+    """For `preexec_fn`: the kernel sends SIGINT (PostgreSQL's fast shutdown) when the calling thread ends.
+
+    It runs after the change of user, which would clear it. Raises RuntimeError outside the main thread,
+    since the server would then end with that thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("PostgreSQL must be started from the main thread: it ends with its starter")
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def arrange() -> None:
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        if os.getppid() != parent:  # it died before the kernel was told
+            os._exit(1)
+
+    return arrange
+
+
+def launch(
+    binaries: Path, cluster: Path, *, identity: Identity, settings: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Starts the postmaster of the cluster; it is not ready yet. Raises OSError."""
+    # Relative to its working directory, the server needs no access to the directories above its own.
+    where = "/proc/self/cwd" if identity.dropped else str(cluster)
+    arguments: list[str | Path] = [binaries / "postgres", "-D", where]
+    for name, value in settings.items():
+        arguments += ["-c", f"{name}={value}"]
+    descriptor = open_private(log, os.O_WRONLY | os.O_APPEND)
+    try:
+        return subprocess.Popen(  # noqa: S603
+            arguments,
+            cwd=cluster,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+            preexec_fn=dying_with_parent(),
+            **identity.popen(),
+        )
+    finally:
+        os.close(descriptor)
+
+
+def run(command: Sequence[str | Path], *, cwd: Path, identity: Identity) -> None:
+    """Runs one of PostgreSQL's programs to its end. Raises ServerFailed or DirectoryUnusable, quoting it."""
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=dying_with_parent(),
+        **identity.popen(),
+    )
+    if done.returncode != 0:
+        raise failure(f"{Path(command[0]).name} failed in {cwd}", done.stderr.strip() or done.stdout.strip())
+
+
+def failure(what: str, said: str) -> ServerFailed | DirectoryUnusable:
+    """The error for a program of PostgreSQL's that failed, with a known cause put in words."""
+    for sign, cause in _CAUSES:
+        if sign in said:
+            return DirectoryUnusable(f"{what}: {cause}\n{said}")
+    return ServerFailed(f"{what}:\n{said}")
+
+
+def await_ready(server: subprocess.Popen[bytes], cluster: Path, *, log: Path, log_start: int) -> None:
+    """Returns when the postmaster accepts connections. Raises ServerFailed or DirectoryUnusable.
+
+    A server that recovers from a crash is waited for as long as it lives, up to START_TIMEOUT_S.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _is_ready(server.pid, cluster):
+        if server.poll() is not None:
+            raise failure("PostgreSQL did not start", log_since(log, log_start))
+        if time.monotonic() >= deadline:
+            raise ServerFailed(f"PostgreSQL is not ready after {START_TIMEOUT_S:.0f} s: see {log}")
+        time.sleep(POLL_S / 2)
+
+
+def _is_ready(pid: int, cluster: Path) -> bool:
+    """The postmaster writes its state into line 8 of its pid file, as `pg_ctl` reads it."""
+    try:
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+
+
+def log_since(log: Path, start: int, limit_bytes: int = 4000) -> str:
+    """What the log got since it was `start` bytes long, at most its last `limit_bytes`."""
+    with log.open("rb") as file:
+        file.seek(max(start, file.seek(0, os.SEEK_END) - limit_bytes))
+        return file.read().decode(errors="replace").strip()
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """Fast shutdown: open transactions are rolled back, a checkpoint is written. Returns at its end."""
+    for sign, patience_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, STOP_TIMEOUT_S)):
+        if server.poll() is None:
+            server.send_signal(sign)
+        try:
+            server.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    raise ServerFailed(f"PostgreSQL (process {server.pid}) does not stop, not even at once")
+
+
+def processes_of(cluster: Path) -> list[int]:
+    """The live processes that work in the cluster's directory: its postmaster and backends, wherever from.
+
+    Empty where the system has no /proc.
+    """
+    try:
+        wanted = cluster.stat()
+        entries = list(Path("/proc").iterdir())
+    except FileNotFoundError:
+        return []
+    found = []
+    for entry in entries:
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            here = (entry / "cwd").stat()
+        except OSError:  # it ended meanwhile, or is another user's
+            continue
+        if (here.st_dev, here.st_ino) == (wanted.st_dev, wanted.st_ino) and _is_postgres(entry):
+            found.append(int(entry.name))
+    return found
+
+
+def _is_postgres(entry: Path) -> bool:
+    """A shell that somebody left standing in the directory is none of ours."""
+    try:
+        return (entry / "exe").readlink().name.removesuffix(" (deleted)") == "postgres"
+    except OSError:
+        return False
+
+
+def clear_the_way(cluster: Path) -> None:
+    """Makes sure that nothing of an earlier, killed owner still works on the cluster.
+
+    Call it with the directory's lock held. A postmaster whose owner was killed is shutting down already; it
+    is told once more, and waited for, as are backends whose postmaster was killed. A pid file that no process
+    stands behind is removed, since its number may by now belong to a stranger. Raises ServerFailed.
+    """
+    pid_file = cluster / "postmaster.pid"
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    told = False
+    while left := processes_of(cluster):
+        if not told:
+            told = True
+            postmaster = _first_line(pid_file)
+            if postmaster in left:
+                os.kill(postmaster, signal.SIGINT)
+        if time.monotonic() >= deadline:
+            raise ServerFailed(
+                f"Processes {left} of an earlier server still work in {cluster}, and do not stop. "
+                "Look at what holds them up, then start again."
+            )
+        time.sleep(POLL_S)
+    if Path("/proc/self").exists():
+        pid_file.unlink(missing_ok=True)
+
+
+def _first_line(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def bound_log(log: Path) -> None:
+    """Keeps the log and one before it, each at most LOG_LIMIT_BYTES (and what one look later adds)."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        older = log.with_suffix(".log.1")
+        older.unlink(missing_ok=True)
+        source = os.open(log, os.O_RDONLY | os.O_NOFOLLOW)
+        target = open_private(older, os.O_WRONLY | os.O_TRUNC)
+        try:
+            while chunk := os.read(source, 1 << 20):
+                os.write(target, chunk)
+        finally:
+            os.close(source)
+            os.close(target)
+        os.truncate(log, 0)  # PostgreSQL appends, so it goes on at the new end

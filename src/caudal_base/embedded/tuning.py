@@ -1,0 +1,41 @@
+"""What every embedded PostgreSQL runs with. Given on its command line, so that it comes with the code."""
+
+from collections.abc import Mapping
+
+PORT = 5432
+"""Names the socket's file; nothing listens on TCP."""
+
+SAFETY: Mapping[str, str] = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "password_encryption": "scram-sha-256",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "log_min_error_statement": "panic",  # a statement can hold personal data, and logs never do
+    "log_error_verbosity": "terse",  # DETAIL quotes the values of rows
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+SPEED: Mapping[str, str] = {
+    "shared_buffers": "256MB",
+    "wal_buffers": "16MB",
+    "max_wal_size": "4GB",
+    "min_wal_size": "256MB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "max_connections": "100",
+}
+
+ARCHIVING: Mapping[str, str] = {
+    "wal_level": "replica",
+    "max_wal_senders": "6",
+    "max_replication_slots": "6",
+    "max_slot_wal_keep_size": "16GB",
+}
+
+DEFAULTS: Mapping[str, str] = {**SAFETY, **SPEED, **ARCHIVING}

@@ -1,0 +1,114 @@
+"""A real PostgreSQL for the tests: one server a session, one freshly migrated database a test.
+
+The server is an embedded one in a temporary directory (one per xdist worker), or the one that
+CAUDAL_TEST_DATABASE_URL names, whose role must be allowed to create databases.
+"""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from caudal.migrations import MIGRATIONS
+from caudal_base.database import Database
+from caudal_base.embedded import EmbeddedPostgres
+from caudal_base.migrate import migrate
+
+FAST_AND_FORGETFUL = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "64MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_compression": "off",
+}
+"""Settings for servers whose data nobody misses after a crash."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The session's server. `embedded` is None where CAUDAL_TEST_DATABASE_URL names it."""
+
+    admin_dsn: str
+    embedded: EmbeddedPostgres | None
+    names: Iterator[int]
+
+    def dsn(self, dbname: str) -> str:
+        """How the service connects: on our own server as the owner of the database, no superuser."""
+        if self.embedded is not None:
+            return self.embedded.dsn(dbname)
+        return make_conninfo(self.admin_dsn, dbname=dbname)
+
+    def create_database(self, *, template: str = "template0") -> str:
+        """A new database and its name, unique among all sessions on this server."""
+        name = f"caudal_test_{os.getpid()}_{next(self.names)}"
+        parts = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+        statement = "create database {name} template {template}"
+        if self.embedded is not None:
+            statement += " owner caudal"
+        self._execute(sql.SQL(statement).format(**parts))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Removes the database, also from under connections that a failed test left open."""
+        self._execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One PostgreSQL server for the whole session."""
+    url = os.environ.get("CAUDAL_TEST_DATABASE_URL")
+    if url:
+        yield Server(admin_dsn=url, embedded=None, names=itertools.count())
+        return
+    directory: Path = tmp_path_factory.mktemp("server") / "data"
+    with EmbeddedPostgres(directory, settings=FAST_AND_FORGETFUL) as embedded:
+        admin_dsn = embedded.dsn("postgres", role="postgres")
+        yield Server(admin_dsn=admin_dsn, embedded=embedded, names=itertools.count())
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: Server) -> Iterator[str]:
+    """The name of a database with all migrations and no rows, to be cloned."""
+    name = server.create_database()
+    apply_migrations(server.dsn(name))
+    yield name
+    server.drop_database(name)
+
+
+def apply_migrations(dsn: str) -> None:
+    """Brings an empty database to the newest schema."""
+    files = sorted(file for file in MIGRATIONS.iterdir() if file.name.endswith(".sql"))
+    if [int(file.name[:4]) for file in files] == list(range(1, len(files) + 1)):
+        migrate(dsn, MIGRATIONS)
+        return
+    with psycopg.connect(dsn) as connection:
+        for file in files:
+            connection.execute(file.read_bytes())
+
+
+@pytest.fixture
+def dsn(server: Server, migrated_template: str) -> Iterator[str]:
+    """A freshly migrated database of this test alone."""
+    name = server.create_database(template=migrated_template)
+    yield server.dsn(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """An open pool on the test's database."""
+    opened = await Database.open(dsn)
+    yield opened
+    await opened.close()
