@@ -7,14 +7,16 @@ them: `classify` says what can be done about one, `translate` makes it the typed
 
 import enum
 import select
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any, Final, Self
 
 import msgspec
 import psycopg
 import psycopg_pool
-from psycopg import AsyncConnection, IsolationLevel, conninfo
+from psycopg import AsyncConnection, IsolationLevel, conninfo, pq
+from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
 from caudal_base.check import check
@@ -22,6 +24,12 @@ from caudal_base.errors import CaudalError, InvariantError, Unavailable
 
 OLDEST_SERVER: Final = 15
 """The oldest major version of PostgreSQL that the schema and the statements work on."""
+
+_MAX_WAITING: Final = 1_000
+"""How many tasks may wait for a connection before the next is refused at once."""
+
+_RECONNECT_SECONDS: Final = 0.5
+"""How long the pool itself tries again; after that each checkout tries, so recovery is prompt."""
 
 Connection = AsyncConnection[TupleRow]
 """What services get: rows are tuples."""
@@ -75,10 +83,39 @@ def register_constraint(name: str, factory: ConstraintError) -> None:
     constraint_errors[name] = factory
 
 
+class _LazyBegin(AsyncConnection[TupleRow]):
+    """A connection whose BEGIN travels with the first statements of a pipeline.
+
+    psycopg waits for BEGIN before it sends what follows, also in a pipeline. Here it is only queued, which
+    saves every batch a round trip. Should a later psycopg no longer call `_start_query`, the wait is back
+    and nothing else changes; a test counts the round trips.
+    """
+
+    _begun_by: object = None
+
+    def _start_query(self) -> PQGen[None]:
+        pipeline = self._pipeline
+        if pipeline is None or self._autocommit:
+            yield from super()._start_query()
+            return
+        # Until the pipeline's next Sync libpq does not know of the transaction that its BEGIN opened.
+        if self._begun_by is pipeline or self.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            return
+        yield from self._exec_command(self._get_tx_start_command())
+        self._begun_by = pipeline
+
+    async def commit(self) -> None:
+        # For the same reason: without the Sync, psycopg would see nothing to commit.
+        if self._pipeline is not None:
+            await self._pipeline.sync()
+        await super().commit()
+        self._begun_by = None
+
+
 class Database:
     """A pool of connections to one PostgreSQL database. Survives restarts of the server."""
 
-    def __init__(self, pool: psycopg_pool.AsyncConnectionPool[Connection]) -> None:
+    def __init__(self, pool: psycopg_pool.AsyncConnectionPool[_LazyBegin]) -> None:
         """Use `Database.open`."""
         self._pool = pool
 
@@ -94,13 +131,14 @@ class Database:
         timeouts = timeouts or Timeouts()
         parameters = _parameters(dsn, timeouts)
         await _inspect_server(parameters)
-        pool: psycopg_pool.AsyncConnectionPool[Connection] = psycopg_pool.AsyncConnectionPool(
-            "",
+        pool = psycopg_pool.AsyncConnectionPool(
+            connection_class=_LazyBegin,
             kwargs={**parameters, "autocommit": True},
             min_size=min_size,
             max_size=max_size,
             timeout=timeouts.checkout_ms / 1000,
-            check=_probe,
+            max_waiting=_MAX_WAITING,
+            reconnect_timeout=_RECONNECT_SECONDS,
             open=False,
         )
         await pool.open()
@@ -110,38 +148,88 @@ class Database:
         """Close every connection; those in use are closed when they come back."""
         await self._pool.close()
 
+    def statistics(self) -> Mapping[str, int]:
+        """The pool's figures: `pool_size`, `pool_available`, `requests_waiting`, `requests_num`, …"""
+        return self._pool.get_stats()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection on which every statement is a transaction of its own: for single reads."""
-        async with self._pool.connection() as connection:
+        """A connection on which every statement is a transaction of its own: for single reads.
+
+        Raises `psycopg_pool.PoolTimeout` when none can be had in time (`translate`: `Unavailable`).
+        """
+        async with self._checkout() as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises."""
-        async with self._pool.connection() as connection:
+        """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
+
+        BEGIN is sent with the first statement; in an `async with connection.pipeline()` it shares the round
+        trip of the statements there.
+        """
+        async with self._checkout() as connection:
             await connection.set_autocommit(False)
-            try:
+            async with _finished(connection):
                 yield connection
-                await connection.commit()
-            finally:
-                if not connection.closed:
-                    await connection.rollback()
-                    await connection.set_autocommit(True)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
         """A read-only REPEATABLE READ transaction: several statements that see one state of the data."""
-        async with self.transaction() as connection:
+        async with self._checkout() as connection:
+            await connection.set_autocommit(False)
             await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
             await connection.set_read_only(True)
-            try:
+            async with _finished(connection):
                 yield connection
-            finally:
-                if not connection.closed:
-                    await connection.rollback()
-                    await connection.set_isolation_level(None)
-                    await connection.set_read_only(None)
+
+    @asynccontextmanager
+    async def _checkout(self) -> AsyncIterator[Connection]:
+        connection = await self._live_connection()
+        try:
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _live_connection(self) -> _LazyBegin:
+        """A connection that works. After a restart of the server the dead ones are dropped here.
+
+        psycopg's own `check=` would wait a second, then two, then four between one dead connection and the
+        next.
+        """
+        deadline = monotonic() + self._pool.timeout
+        while True:
+            connection = await self._pool.getconn(timeout=deadline - monotonic())
+            try:
+                await _probe(connection)
+            except psycopg.Error:
+                await connection.close()
+                await self._pool.putconn(connection)
+            except BaseException:
+                await self._pool.putconn(connection)
+                raise
+            else:
+                return connection
+
+
+@asynccontextmanager
+async def _finished(connection: Connection) -> AsyncIterator[None]:
+    """Commit after the block or roll back, and make `connection` fit for its next use."""
+    try:
+        yield
+        await connection.commit()
+    except BaseException:
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            # What went wrong first is what the caller must see; a dead connection has rolled back.
+            await connection.close()
+        raise
+    finally:
+        if not connection.closed:
+            await connection.set_isolation_level(None)
+            await connection.set_read_only(None)
+            await connection.set_autocommit(True)
 
 
 def classify(error: BaseException) -> Failure:
@@ -227,17 +315,20 @@ def _parameters(dsn: str, timeouts: Timeouts) -> dict[str, Any]:
     return {**ours, **given, "options": " ".join(options)}
 
 
+def require_supported(server_version: int) -> None:
+    """Raise `UnsupportedServer` unless `server_version` (as libpq counts: 150004) is new enough."""
+    major = server_version // 10_000
+    if major < OLDEST_SERVER:
+        raise UnsupportedServer(f"this is PostgreSQL {major}; {OLDEST_SERVER} or later is needed")
+
+
 async def _inspect_server(parameters: dict[str, Any]) -> None:
     try:
         connection = await AsyncConnection.connect(**parameters)
     except psycopg.OperationalError as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
     async with connection:
-        version = connection.info.server_version
-    if version < OLDEST_SERVER * 10_000:
-        raise UnsupportedServer(
-            f"PostgreSQL {version // 10_000} is too old: {OLDEST_SERVER} or later is needed",
-        )
+        require_supported(connection.info.server_version)
 
 
 async def _probe(connection: Connection) -> None:
@@ -245,8 +336,7 @@ async def _probe(connection: Connection) -> None:
 
     The server says nothing to an idle client, so bytes to read mean a closed socket or a farewell.
     """
-    descriptor = connection.fileno()
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
+    poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         await connection.execute("")
