@@ -223,9 +223,6 @@ class Coalescer(Generic[C, R]):
             self._queued -= 1
             self._queued_weight -= entry.weight
             self._dropped += 1
-        elif entry.future.done() and not entry.future.cancelled():
-            # Its answer came in the same moment: mark an error as seen, or asyncio complains in the log.
-            entry.future.exception()
 
     def _take(self) -> list[_Entry[C, R]]:
         """The next batch, empty if nothing waits."""
