@@ -8,6 +8,7 @@ from caudal_base.embedded.errors import (
     VersionMismatch,
 )
 from caudal_base.embedded.server import EmbeddedPostgres, Role
+from caudal_base.embedded.session import Session, attach, attach_or_start
 
 __all__ = [
     "DirectoryInUse",
@@ -16,5 +17,8 @@ __all__ = [
     "EmbeddedPostgres",
     "Role",
     "ServerFailed",
+    "Session",
     "VersionMismatch",
+    "attach",
+    "attach_or_start",
 ]

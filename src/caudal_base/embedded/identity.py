@@ -95,15 +95,16 @@ def binaries_for(identity: Identity, *, install: Path | None = None, cache_dir: 
         return install / "bin"
     status = (install / "bin" / "postgres").stat()
     copy = cache_dir / f"postgresql-{_version(install)}-{status.st_size}-{status.st_mtime_ns}"
+    copied = copy / install.parent.name / install.name / "bin"
     if not copy.exists():
         with explained(cache_dir, "copy PostgreSQL's binaries to"):
             _copy(install, copy)
-    if not _runs(copy / "bin", identity):
+    if not _runs(copied, identity):
         raise DirectoryUnusable(
-            f"PostgreSQL does not run as root, and the user with uid {identity.uid} can neither execute "
-            f"{install / 'bin'} nor the copy {copy / 'bin'}. Install Caudal where every user may read it."
+            f"PostgreSQL does not run as root, and the user with uid {identity.uid} can execute neither "
+            f"{install / 'bin'} nor the copy {copied}. Install Caudal where every user may read it."
         )
-    return copy / "bin"
+    return copied
 
 
 @cache
@@ -140,7 +141,11 @@ def _copy(install: Path, target: Path) -> None:
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".copy-", dir=target.parent))
     try:
-        shutil.copytree(install, temporary, symlinks=True, dirs_exist_ok=True)
+        package = install.parent
+        shutil.copytree(install, temporary / package.name / install.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")  # the programs look for them beside the package
+        if libraries.exists():
+            shutil.copytree(libraries, temporary / libraries.name)
         temporary.chmod(0o755)
         if not target.exists():
             temporary.rename(target)

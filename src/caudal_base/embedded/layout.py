@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from caudal_base.embedded.errors import DirectoryUnusable
 
@@ -39,6 +39,11 @@ class Layout:
     """The paths of one data directory."""
 
     root: Path
+
+    @classmethod
+    def of(cls, directory: Path) -> Self:
+        """The layout of a directory as an operator names it."""
+        return cls(directory.expanduser().absolute().resolve())
 
     @property
     def lock(self) -> Path:

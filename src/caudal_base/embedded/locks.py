@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from caudal_base.embedded.layout import open_private
@@ -65,14 +64,3 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-
-@contextlib.contextmanager
-def shared(path: Path) -> Iterator[None]:
-    """Holds a shared lock on the file, waiting for as long as somebody holds it exclusively."""
-    lock = FileLock(path)
-    lock.acquire(shared=True, wait_seconds=None)
-    try:
-        yield
-    finally:
-        lock.release()

@@ -180,12 +180,12 @@ def _is_postgres(entry: Path) -> bool:
         return False
 
 
-def clear_the_way(cluster: Path) -> None:
+def clear_the_way(cluster: Path, socket_dir: Path) -> None:
     """Makes sure that nothing of an earlier, killed owner still works on the cluster.
 
     Call it with the directory's lock held. A postmaster whose owner was killed is shutting down already; it
-    is told once more, and waited for, as are backends whose postmaster was killed. A pid file that no process
-    stands behind is removed, since its number may by now belong to a stranger. Raises ServerFailed.
+    is told once more, and waited for, as are backends whose postmaster was killed. Pid files that no process
+    stands behind are removed, since their number may by now belong to a stranger. Raises ServerFailed.
     """
     pid_file = cluster / "postmaster.pid"
     deadline = time.monotonic() + STOP_TIMEOUT_S
@@ -204,6 +204,8 @@ def clear_the_way(cluster: Path) -> None:
         time.sleep(POLL_S)
     if Path("/proc/self").exists():
         pid_file.unlink(missing_ok=True)
+        for path in socket_dir.iterdir():
+            path.unlink()
 
 
 def _first_line(pid_file: Path) -> int | None:

@@ -55,16 +55,16 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, directory: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self._layout = Layout(Path(os.path.abspath(directory)).resolve())  # noqa: PTH100
+        self.layout = Layout.of(directory)
         self._settings = {**DEFAULTS, **(settings or {})}
-        self._lock = FileLock(self._layout.lock)
+        self._lock = FileLock(self.layout.lock)
         self._server: subprocess.Popen[bytes] | None = None
         self._socket_dir: Path | None = None
 
     @property
     def directory(self) -> Path:
         """The data directory, absolute and without links."""
-        return self._layout.root
+        return self.layout.root
 
     @property
     def pid(self) -> int | None:
@@ -89,10 +89,10 @@ class EmbeddedPostgres:
         """
         if self._lock.held:
             raise EmbeddedError(f"This process already runs the server of {self.directory}")
-        prepare(self._layout)
-        with explained(self._layout.lock, "lock"):
+        prepare(self.layout)
+        with explained(self.layout.lock, "lock"):
             if not self._lock.acquire(wait_seconds=wait_seconds):
-                raise in_use(self._layout, self._lock)
+                raise in_use(self.layout, self._lock)
         try:
             self._lock.note(f"{os.getpid()}\n")
             self._launch()
@@ -105,11 +105,11 @@ class EmbeddedPostgres:
 
         Raises what `start` raises.
         """
-        with explained(self._layout.log, "shorten"):
-            process.bound_log(self._layout.log)
+        with explained(self.layout.log, "shorten"):
+            process.bound_log(self.layout.log)
         if not self._lock.held or self.pid is not None:
             return False
-        self._layout.state.unlink(missing_ok=True)
+        self.layout.state.unlink(missing_ok=True)
         self._launch()
         return True
 
@@ -118,11 +118,11 @@ class EmbeddedPostgres:
         if not self._lock.held:
             return
         try:
-            self._layout.state.unlink(missing_ok=True)
+            self.layout.state.unlink(missing_ok=True)
             if self._server is not None:
                 process.stop(self._server)
                 self._server = None
-            if self._socket_dir is not None and self._socket_dir != self._layout.sockets:
+            if self._socket_dir is not None and self._socket_dir != self.layout.sockets:
                 shutil.rmtree(self._socket_dir, ignore_errors=True)
         finally:
             self._lock.release()
@@ -131,26 +131,24 @@ class EmbeddedPostgres:
         """The connection string of a role, with its password. Raises EmbeddedError if stopped."""
         if self._socket_dir is None or not self._lock.held:
             raise EmbeddedError(f"The server of {self.directory} is not running")
-        return connection_string(self._layout, self._socket_dir, dbname=dbname, role=role)
+        return connection_string(self.layout, self._socket_dir, dbname=dbname, role=role)
 
     def _launch(self) -> None:
-        layout = self._layout
-        identity = identity_for(layout)
+        layout = self.layout
         with explained(layout.root, "use"):
+            identity = identity_for(layout)
             shutil.rmtree(layout.root / CREATING, ignore_errors=True)
             cluster = find_cluster(layout)
             self._socket_dir = make_socket_dir(layout, identity)
             binaries = binaries_for(identity)
             if cluster is None:
                 cluster = create_cluster(layout, binaries, identity, durable=self._settings["fsync"] == "on")
-            process.clear_the_way(cluster)
+            process.clear_the_way(cluster, self._socket_dir)
             log_start = layout.log.stat().st_size if layout.log.exists() else 0
             sockets = self._socket_dir
             place = f"../{sockets.name}" if sockets == layout.sockets else str(sockets)
             settings = {**self._settings, "unix_socket_directories": place}
-            self._server = process.launch(
-                binaries, cluster, identity=identity, settings=settings, log=layout.log
-            )
+            self._server = process.launch(binaries, cluster, identity=identity, settings=settings, log=layout.log)
         process.await_ready(self._server, cluster, log=layout.log, log_start=log_start)
         self._ensure_database()
         with explained(layout.state, "write"):
@@ -158,12 +156,10 @@ class EmbeddedPostgres:
 
     def _ensure_database(self) -> None:
         """Makes the service's role and database; the next start completes one that was killed."""
-        password = passwords(self._layout)["caudal"]
+        password = passwords(self.layout)["caudal"]
         with psycopg.connect(self.dsn("postgres", role="postgres"), autocommit=True) as connection:
             if connection.execute("select from pg_roles where rolname = 'caudal'").rowcount == 0:
-                connection.execute(
-                    sql.SQL("create role caudal login password {}").format(sql.Literal(password))
-                )
+                connection.execute(sql.SQL("create role caudal login password {}").format(sql.Literal(password)))
             if connection.execute("select from pg_database where datname = 'caudal'").rowcount == 0:
                 connection.execute("revoke connect, temporary on database postgres, template1 from public")
                 connection.execute("create database caudal owner caudal template template0")
@@ -218,8 +214,8 @@ def find_cluster(layout: Layout) -> Path | None:
         found = max(clusters)
         raise VersionMismatch(
             f"{layout.root} was written by PostgreSQL {found}; this Caudal brings PostgreSQL {major}. "
-            f"Move it with `caudal db upgrade --data {layout.root} --old-bin DIR`, where DIR has the programs "
-            f"of PostgreSQL {found} (Debian: /usr/lib/postgresql/{found}/bin). The old data stays as it is.",
+            f"Move it with `caudal db upgrade --data {layout.root} --old-bin DIR`, where DIR has the "
+            f"programs of PostgreSQL {found} (Debian: /usr/lib/postgresql/{found}/bin). The old data is kept.",
             found=found,
             expected=major,
         )
@@ -304,9 +300,7 @@ def passwords(layout: Layout) -> dict[str, str]:
 
 def connection_string(layout: Layout, socket_dir: Path, *, dbname: str, role: Role) -> str:
     """What libpq connects with; holds the role's password."""
-    return make_conninfo(
-        host=str(socket_dir), port=PORT, dbname=dbname, user=role, password=passwords(layout)[role]
-    )
+    return make_conninfo(host=str(socket_dir), port=PORT, dbname=dbname, user=role, password=passwords(layout)[role])
 
 
 def in_use(layout: Layout, lock: FileLock) -> DirectoryInUse:
