@@ -1,0 +1,159 @@
+"""What other rooms call: carry out commands on a book, inside the caller's transaction.
+
+    async with database.transaction() as connection:
+        outcomes = await ledger.apply(connection, book_id, commands)
+
+Two round trips: one locks the book and loads, one writes. Callers that add statements of their own to the
+same two (idempotency keys, audit records) use `begin`, `decide` and `write` directly.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from caudal.ledger import rules, store, writing
+from caudal.ledger.book import Book
+from caudal.ledger.errors import DuplicateId
+from caudal.ledger.store import AccountDirectory, Load, Needs
+from caudal.ledger.types import (
+    Command,
+    CreateTransfer,
+    Outcome,
+    PostPending,
+    RecordTransaction,
+    ReverseTransfer,
+    VoidPending,
+)
+from caudal_base.clock import Clock
+from caudal_base.database import Connection
+
+LOT: Final = 2_000
+"""Into lots of so many commands a long upload is cut, so that other writers of the book get in between."""
+
+
+class Decided:
+    """A batch that has been decided and is still to be written."""
+
+    def __init__(self, book_id: int, book: Book, outcomes: list[Outcome]) -> None:
+        """One outcome per command, in order."""
+        self.book_id = book_id
+        self.book = book
+        self.outcomes = outcomes
+
+
+class Ledger:
+    """The ledger of one deployment. Holds no connection, and no state but what never changes."""
+
+    def __init__(self, clock: Clock, directory: AccountDirectory | None = None) -> None:
+        """`clock` is read once per batch, after the book's lock is held."""
+        self._clock = clock
+        self._directory = directory or AccountDirectory()
+
+    async def apply(self, connection: Connection, book_id: int, commands: Sequence[Command]) -> list[Outcome]:
+        """Carry out `commands` in order; one outcome each. The caller commits.
+
+        Raises `BookNotFound`. A refused command is an outcome, not an exception.
+        """
+        async with connection.pipeline():
+            load = await self.begin(connection, book_id, commands)
+            book = await load.finish()
+        decided = await self.decide(connection, book_id, book, commands)
+        await self.copy(connection, decided)
+        async with connection.pipeline():
+            await self.write(connection, decided)
+        return decided.outcomes
+
+    async def begin(self, connection: Connection, book_id: int, commands: Sequence[Command]) -> Load:
+        """Queue the book's lock and the loading of what `commands` need, in the caller's pipeline."""
+        load = Load(book_id, Needs(commands), self._directory)
+        await load.queue(connection, lock=True)
+        return load
+
+    async def decide(
+        self, connection: Connection, book_id: int, book: Book, commands: Sequence[Command]
+    ) -> Decided:
+        """Run the rules on what was loaded. Asks the database again only where holds have come due."""
+        now = max(self._clock.now(), book.recorded_at)
+        book.recorded_at = now
+        # Identities are remembered before the batch adds accounts of its own, which may yet be rolled back.
+        self._directory.remember(book_id, book.accounts.values())
+        missing = Needs(()).add_suspense_of(book, commands)
+        if missing:
+            await store.load_references(connection, book_id, book, missing)
+        if any(a.next_expiry is not None and a.next_expiry <= now for a in book.accounts.values()):
+            at_hand = rules.accounts_at_hand(book, commands)
+            due = [
+                account
+                for account in book.accounts.values()
+                if account.id in at_hand and account.next_expiry is not None and account.next_expiry <= now
+            ]
+            if due:
+                await store.load_due_holds(connection, book_id, book, due)
+        return Decided(book_id, book, rules.apply(book, commands, now))
+
+    async def copy(self, connection: Connection, decided: Decided) -> None:
+        """Copy the transfers of a large batch; outside of any pipeline."""
+        if len(decided.book.new_transfers) >= writing.COPY_FROM:
+            await writing.copy_transfers(connection, decided.book_id, decided.book.new_transfers)
+
+    async def write(self, connection: Connection, decided: Decided) -> None:
+        """Queue all writes of a decided batch, in the caller's pipeline."""
+        await writing.write(connection, decided.book_id, decided.book)
+
+    async def dry_run(
+        self, connection: Connection, book_id: int, commands: Sequence[Command]
+    ) -> list[Outcome]:
+        """What `apply` would answer now. Takes no lock, hands out no seq, writes nothing."""
+        async with connection.pipeline():
+            load = Load(book_id, Needs(commands), self._directory)
+            await load.queue(connection, lock=False)
+            book = await load.finish()
+        return (await self.decide(connection, book_id, book, commands)).outcomes
+
+    async def expire_due(self, connection: Connection, book_id: int, limit: int = LOT) -> int:
+        """Expire up to `limit` due holds of the book, those first that lapsed first. Returns how many."""
+        async with connection.pipeline():
+            load = await self.begin(connection, book_id, ())
+            book = await load.finish()
+        book.recorded_at = max(self._clock.now(), book.recorded_at)
+        await store.load_oldest_due_holds(connection, book_id, book, limit)
+        due = sorted(
+            (hold for hold in book.holds.values() if rules.is_due(hold, book.recorded_at)),
+            key=lambda h: h.seq,
+        )
+        if not due:
+            return 0
+        rules.expire(book, due)
+        decided = Decided(book_id, book, [])
+        await self.copy(connection, decided)
+        async with connection.pipeline():
+            await self.write(connection, decided)
+        return len(due)
+
+
+def refuse_repeated_ids(commands: Sequence[Command]) -> None:
+    """Refuse a caller's batch that names one id twice: it cannot mean both. Raises `DuplicateId`."""
+    seen: set[str] = set()
+    for index, command in enumerate(commands):
+        if isinstance(command, _WITH_ID):
+            if command.id in seen:
+                raise DuplicateId(f"{command.id} stands twice in this batch", field=f"transfers[{index}].id")
+            seen.add(command.id)
+
+
+_WITH_ID = (CreateTransfer, PostPending, VoidPending, ReverseTransfer, RecordTransaction)
+
+
+def lots(commands: Sequence[Command], size: int = LOT) -> list[Sequence[Command]]:
+    """Cut a long upload into lots of at most `size`, never inside a linked group."""
+    cut: list[Sequence[Command]] = []
+    start = 0
+    while start < len(commands):
+        end = min(start + size, len(commands))
+        while end > start + 1 and end < len(commands) and commands[end - 1].linked:
+            end -= 1
+        if end == start + 1 and commands[start].linked:  # a group longer than a lot stays whole
+            while end < len(commands) and commands[end - 1].linked:
+                end += 1
+        cut.append(commands[start:end])
+        start = end
+    return cut

@@ -1,0 +1,486 @@
+"""What a batch reads: the book's lock, and of the book what the commands refer to.
+
+All statements of a load travel in one pipelined round trip. Each has a snapshot of its own (READ COMMITTED),
+so those behind the lock see everything that the last writer of the book committed.
+"""
+
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from caudal.ledger.book import Book, Reversed
+from caudal.ledger.codes import HOLD_OF, KIND_OF, STATUS_OF, account_id, transaction_id, transfer_id
+from caudal.ledger.comparison import entry_transfer_id
+from caudal.ledger.errors import BookNotFound
+from caudal.ledger.transfer_rules import remainder_id, suspense_reference
+from caudal.ledger.types import (
+    Account,
+    AccountId,
+    ChangeLimit,
+    ChangeStatus,
+    Command,
+    CreateTransfer,
+    Hold,
+    OpenAccount,
+    Posting,
+    PostPending,
+    RecordTransaction,
+    ReverseTransfer,
+    Side,
+    Terms,
+    Transaction,
+    TransactionId,
+    Transfer,
+    TransferId,
+    VoidPending,
+)
+from caudal_base import arrays
+from caudal_base.database import Connection
+
+Cursor = AsyncCursor[TupleRow]
+
+LOCK_BOOK: Final = """
+select seq, recorded_at, next_account_no, closed_through
+  from ledger.book_head
+ where book_id = %(book_id)s
+   for no key update
+"""
+
+READ_BOOK: Final = """
+select seq, recorded_at, next_account_no, closed_through
+  from ledger.book_head
+ where book_id = %(book_id)s
+"""
+
+TRANSFER_COLUMNS: Final = """
+       t.seq, t.id, t.recorded_at, t.debit_account_no, t.credit_account_no, d.id, c.id, d.currency, t.amount, t.kind,
+       t.debit_debits_posted, t.debit_credits_posted, t.debit_debits_pending, t.debit_credits_pending,
+       t.credit_debits_posted, t.credit_credits_posted, t.credit_debits_pending, t.credit_credits_pending,
+       t.related_seq, r.id, t.group_seq, t.effective_at, t.code, t.reference, t.metadata, t.terms
+"""
+"""Of `transfer t`, its accounts `d` and `c`, and the transfer `r` that it relates to; read by `transfer_of`."""
+
+TRANSFER_JOINS: Final = """
+  join ledger.account d
+    on d.book_id = t.book_id and d.account_no = t.debit_account_no
+  join ledger.account c
+    on c.book_id = t.book_id and c.account_no = t.credit_account_no
+  left join ledger.transfer r
+    on r.book_id = t.book_id and r.seq = t.related_seq
+"""
+
+_TRANSFERS_BY_ID: Final = f"""
+select {TRANSFER_COLUMNS},
+       h.state, h.expires_at, h.resolved_seq, v.amount
+  from ledger.transfer t
+{TRANSFER_JOINS}
+  left join ledger.hold h
+    on h.book_id = t.book_id and h.seq = t.seq
+  left join ledger.reversal v
+    on v.book_id = t.book_id and v.original_seq = t.seq
+ where t.book_id = %(book_id)s
+   and t.id = any(%(ids)s)
+"""
+
+_REFUSALS_BY_ID: Final = """
+select id, is_transaction, reason
+  from ledger.refusal
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+"""
+
+TRANSACTION_COLUMNS: Final = """
+       id, first_seq, last_seq, recorded_at, postings, effective_at, code, reference, metadata, template, beyond_limits
+"""
+
+_TRANSACTIONS_BY_ID: Final = f"""
+select {TRANSACTION_COLUMNS}
+  from ledger.transaction
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+"""
+
+ACCOUNT_COLUMNS: Final = """
+       a.account_no, a.id, a.currency, a.normal_side, s.status,
+       s.debits_posted, s.credits_posted, s.debits_pending, s.credits_pending,
+       s.max_net_debit, s.max_net_credit, s.version, s.next_expiry, a.code, a.reference, a.metadata, a.opened_at
+"""
+"""Of `account a` and its `account_state s`; read by `account_of`."""
+
+_ACCOUNTS_BY_ID: Final = f"""
+select {ACCOUNT_COLUMNS}
+  from ledger.account a
+  join ledger.account_state s
+    on s.book_id = a.book_id and s.account_no = a.account_no
+ where a.book_id = %(book_id)s
+   and a.id = any(%(ids)s)
+"""
+
+_STATES_BY_NO: Final = """
+select account_no, status, debits_posted, credits_posted, debits_pending, credits_pending,
+       max_net_debit, max_net_credit, version, next_expiry
+  from ledger.account_state
+ where book_id = %(book_id)s
+   and account_no = any(%(numbers)s)
+"""
+
+_ACCOUNTS_OF_TRANSFERS: Final = f"""
+select {ACCOUNT_COLUMNS}
+  from (select distinct unnest(array[debit_account_no, credit_account_no]) as account_no
+          from ledger.transfer
+         where book_id = %(book_id)s
+           and id = any(%(ids)s)) n
+  join ledger.account a
+    on a.book_id = %(book_id)s and a.account_no = n.account_no
+  join ledger.account_state s
+    on s.book_id = a.book_id and s.account_no = a.account_no
+"""
+
+_ACCOUNTS_BY_REFERENCE: Final = f"""
+select {ACCOUNT_COLUMNS}
+  from ledger.account a
+  join ledger.account_state s
+    on s.book_id = a.book_id and s.account_no = a.account_no
+ where a.book_id = %(book_id)s
+   and a.reference = any(%(references)s)
+"""
+
+_OPENINGS: Final = """
+select a.id, e.max_net_debit, e.max_net_credit
+  from ledger.account a
+  join ledger.account_event e
+    on e.book_id = a.book_id and e.seq = a.opened_seq
+ where a.book_id = %(book_id)s
+   and a.id = any(%(ids)s)
+"""
+
+_DUE_HOLDS: Final = f"""
+select {TRANSFER_COLUMNS},
+       h.state, h.expires_at, h.resolved_seq, null::bigint
+  from ledger.transfer t
+{TRANSFER_JOINS}
+  join (select seq, state, expires_at, resolved_seq
+          from ledger.hold
+         where book_id = %(book_id)s
+           and debit_account_no = any(%(numbers)s)
+           and state = 1
+           and expires_at <= %(now)s
+         union
+        select seq, state, expires_at, resolved_seq
+          from ledger.hold
+         where book_id = %(book_id)s
+           and credit_account_no = any(%(numbers)s)
+           and state = 1
+           and expires_at <= %(now)s) h
+    on h.seq = t.seq
+ where t.book_id = %(book_id)s
+"""
+
+_OLDEST_DUE_HOLDS: Final = f"""
+select {TRANSFER_COLUMNS},
+       h.state, h.expires_at, h.resolved_seq, null::bigint
+  from (select seq, state, expires_at, resolved_seq
+          from ledger.hold
+         where book_id = %(book_id)s
+           and state = 1
+           and expires_at <= %(now)s
+         order by expires_at, seq
+         limit %(limit)s) h
+  join ledger.transfer t
+    on t.book_id = %(book_id)s and t.seq = h.seq
+{TRANSFER_JOINS}
+"""
+
+# The earliest expiry that is left to an account once all that is due has lapsed.
+_NEXT_EXPIRIES: Final = """
+select n.account_no,
+       least((select min(expires_at)
+                from ledger.hold
+               where book_id = %(book_id)s
+                 and debit_account_no = n.account_no
+                 and state = 1
+                 and expires_at > %(now)s),
+             (select min(expires_at)
+                from ledger.hold
+               where book_id = %(book_id)s
+                 and credit_account_no = n.account_no
+                 and state = 1
+                 and expires_at > %(now)s))
+  from unnest(%(numbers)s) as n(account_no)
+"""
+
+
+class Identity(NamedTuple):
+    """What never changes of an account."""
+
+    no: int
+    currency: str
+    normal_side: Side
+
+
+class AccountDirectory:
+    """Accounts' identities, remembered in this process; they never change, so nothing needs to be invalidated.
+
+    Saves the look-up by UUID, and the join, on the way of a transfer. Bounded: the oldest entries leave.
+    """
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        """Keep at most `capacity` identities (about 250 bytes each)."""
+        self._capacity = capacity
+        self._known: OrderedDict[tuple[int, AccountId], Identity] = OrderedDict()
+
+    def find(self, book_id: int, account: AccountId) -> Identity | None:
+        """The identity of an account that some committed transaction has shown."""
+        return self._known.get((book_id, account))
+
+    def remember(self, book_id: int, accounts: Iterable[Account]) -> None:
+        """Keep identities. Only of committed accounts."""
+        for account in accounts:
+            self._known[(book_id, account.id)] = Identity(account.no, account.currency, account.normal_side)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+
+
+class Needs:
+    """What a batch of commands needs to know of its book."""
+
+    def __init__(self, commands: Iterable[Command]) -> None:
+        """Collect the ids, references and accounts that the commands name."""
+        self.transfer_ids: list[str] = []
+        self.referenced_ids: list[str] = []
+        self.transaction_ids: list[str] = []
+        self.accounts: set[AccountId] = set()
+        self.references: set[str] = set()
+        self.opened: list[AccountId] = []
+        self.whole: set[AccountId] = set()
+        """Accounts of which more than the moving part is asked for."""
+        for command in commands:
+            self._add(command)
+
+    def _add(self, command: Command) -> None:
+        match command:
+            case CreateTransfer():
+                self.transfer_ids.append(command.id)
+                self.accounts.add(command.debit_account)
+                self.accounts.add(command.credit_account)
+                if command.beyond_limits:
+                    self.references.add(suspense_reference(command.currency))
+            case PostPending():
+                self.transfer_ids += (command.id, remainder_id(command.id))
+                self.referenced_ids.append(command.pending_id)
+            case VoidPending():
+                self.transfer_ids.append(command.id)
+                self.referenced_ids.append(command.pending_id)
+            case ReverseTransfer():
+                self.transfer_ids.append(command.id)
+                self.referenced_ids.append(command.original_id)
+            case RecordTransaction():
+                self._add_entry(command)
+            case OpenAccount():
+                self.whole.add(command.id)
+                self.opened.append(command.id)
+                if command.reference is not None:
+                    self.references.add(command.reference)
+            case ChangeStatus() | ChangeLimit():
+                self.whole.add(command.account)
+
+    def _add_entry(self, command: RecordTransaction) -> None:
+        self.transaction_ids.append(command.id)
+        self.transfer_ids += [entry_transfer_id(command.id, index) for index in range(len(command.postings))]
+        self.accounts.update(posting.account for posting in command.postings)
+        if command.beyond_limits:
+            self.references.update(suspense_reference(posting.currency) for posting in command.postings)
+
+    def add_suspense_of(self, book: Book, commands: Iterable[Command]) -> set[str]:
+        """The suspense accounts that reversals beyond limits may need, known once their originals are."""
+        currencies = {
+            book.transfers[command.original_id].currency
+            for command in commands
+            if isinstance(command, ReverseTransfer)
+            and command.beyond_limits
+            and command.original_id in book.transfers
+        }
+        return {suspense_reference(currency) for currency in currencies} - self.references
+
+
+class Load:
+    """The queued statements of a load, whose answers `finish` collects."""
+
+    def __init__(self, book_id: int, needs: Needs, directory: AccountDirectory) -> None:
+        """Prepare to load what `needs` names."""
+        self._book_id = book_id
+        self._needs = needs
+        self._identities: dict[int, tuple[AccountId, Identity]] = {}
+        self._unknown: list[AccountId] = list(needs.whole)
+        for account in needs.accounts - needs.whole:
+            identity = directory.find(book_id, account)
+            if identity is None:
+                self._unknown.append(account)
+            else:
+                self._identities[identity.no] = (account, identity)
+        self._cursors: dict[str, Cursor] = {}
+
+    async def queue(self, connection: Connection, *, lock: bool) -> None:
+        """Send the statements; inside a pipeline this does not wait."""
+        needs, parameters = self._needs, {"book_id": self._book_id}
+        values: dict[str, Any]
+        self._cursors["head"] = await connection.execute(LOCK_BOOK if lock else READ_BOOK, parameters)
+        own, referenced = needs.transfer_ids, needs.referenced_ids
+        uuids: list[tuple[str, str, Sequence[str]]] = [
+            ("transfers", _TRANSFERS_BY_ID, own + referenced if referenced else own),
+            ("refusals", _REFUSALS_BY_ID, own + needs.transaction_ids),
+            ("transactions", _TRANSACTIONS_BY_ID, needs.transaction_ids),
+            ("accounts", _ACCOUNTS_BY_ID, self._unknown),
+            ("of_transfers", _ACCOUNTS_OF_TRANSFERS, referenced),
+            ("openings", _OPENINGS, needs.opened),
+        ]
+        for name, statement, ids in uuids:
+            if ids:
+                values = {**parameters, "ids": arrays.hex_uuids(ids)}
+                self._cursors[name] = await connection.execute(statement, values)
+        if self._identities:
+            values = {**parameters, "numbers": arrays.integers(list(self._identities))}
+            self._cursors["states"] = await connection.execute(_STATES_BY_NO, values)
+        if needs.references:
+            values = {**parameters, "references": arrays.texts(list(needs.references))}
+            self._cursors["by_reference"] = await connection.execute(_ACCOUNTS_BY_REFERENCE, values)
+
+    async def finish(self) -> Book:
+        """The book as the statements found it. Raises `BookNotFound`."""
+        head = await self._cursors["head"].fetchone()
+        if head is None:
+            raise BookNotFound("there is no such book")
+        book = Book(seq=head[0], recorded_at=head[1], next_account_no=head[2], closed_through=head[3])
+        for row in await self._rows("transfers"):
+            add_transfer(book, row)
+        for row in await self._rows("refusals"):
+            book.refused_ids[transaction_id(row[0]) if row[1] else transfer_id(row[0])] = row[2]
+        for row in await self._rows("transactions"):
+            transaction = transaction_of(row)
+            book.transactions[transaction.id] = transaction
+        for row in await self._rows("states"):
+            account_name, identity = self._identities[row[0]]
+            book.accounts[account_name] = Account(
+                no=row[0], id=account_name, currency=identity.currency, normal_side=identity.normal_side,
+                status=STATUS_OF[row[1]], debits_posted=row[2], credits_posted=row[3], debits_pending=row[4],
+                credits_pending=row[5], max_net_debit=row[6], max_net_credit=row[7], version=row[8], next_expiry=row[9],
+            )  # fmt: skip
+        for name in ("accounts", "of_transfers", "by_reference"):
+            for row in await self._rows(name):
+                add_account_row(book, row)
+        for row in await self._rows("openings"):
+            book.openings[AccountId(account_id(row[0]))] = (row[1], row[2])
+        return book
+
+    async def _rows(self, name: str) -> list[TupleRow]:
+        cursor = self._cursors.get(name)
+        return [] if cursor is None else await cursor.fetchall()
+
+
+async def load_references(
+    connection: Connection, book_id: int, book: Book, references: Iterable[str]
+) -> None:
+    """Add the accounts that have these references to `book`."""
+    cursor = await connection.execute(
+        _ACCOUNTS_BY_REFERENCE, {"book_id": book_id, "references": arrays.texts(list(references))}
+    )
+    for row in await cursor.fetchall():
+        add_account_row(book, row)
+
+
+async def load_due_holds(
+    connection: Connection, book_id: int, book: Book, accounts: Sequence[Account]
+) -> None:
+    """Add the due holds of `accounts` to `book`, with the accounts on their other sides.
+
+    Also sets `next_expiry` of `accounts` to what is left once these holds have lapsed.
+    """
+    parameters = {
+        "book_id": book_id,
+        "numbers": arrays.integers([account.no for account in accounts]),
+        "now": book.recorded_at,
+    }
+    cursor = await connection.execute(_DUE_HOLDS, parameters)
+    await _add_holds(connection, book_id, book, await cursor.fetchall())
+    cursor = await connection.execute(_NEXT_EXPIRIES, parameters)
+    following: dict[int, dt.datetime | None] = dict(await cursor.fetchall())
+    for account in accounts:
+        account.next_expiry = following[account.no]
+    book.rechecked += accounts
+
+
+async def load_oldest_due_holds(connection: Connection, book_id: int, book: Book, limit: int) -> None:
+    """Add the due holds that lapsed first to `book`, with their accounts."""
+    parameters = {"book_id": book_id, "now": book.recorded_at, "limit": limit}
+    cursor = await connection.execute(_OLDEST_DUE_HOLDS, parameters)
+    await _add_holds(connection, book_id, book, await cursor.fetchall())
+
+
+async def _add_holds(connection: Connection, book_id: int, book: Book, rows: Sequence[TupleRow]) -> None:
+    for row in rows:
+        add_transfer(book, row)
+    cursor = await connection.execute(
+        _ACCOUNTS_OF_TRANSFERS, {"book_id": book_id, "ids": arrays.uuids([row[1] for row in rows])}
+    )
+    for row in await cursor.fetchall():
+        add_account_row(book, row)
+
+
+def add_transfer(book: Book, row: TupleRow) -> Transfer:
+    """Enter a row of a transfer with its hold's state and the amount reversed into `book`."""
+    transfer = transfer_of(row)
+    state, expires_at, resolved_seq, reversed_amount = row[26:30]
+    if transfer.id not in book.transfers:
+        book.transfers[transfer.id] = transfer
+        if state is not None:
+            book.holds[transfer.id] = Hold(
+                seq=transfer.seq, id=transfer.id, debit_no=transfer.debit_no, credit_no=transfer.credit_no,
+                amount=transfer.amount, expires_at=expires_at, state=HOLD_OF[state], resolved_seq=resolved_seq,
+            )  # fmt: skip
+        if reversed_amount is not None:
+            book.reversals[transfer.id] = Reversed(original_seq=transfer.seq, amount=reversed_amount)
+    return transfer
+
+
+def add_account_row(book: Book, row: TupleRow) -> None:
+    """Enter an account into `book`, unless it is there."""
+    account = account_of(row)
+    book.accounts.setdefault(account.id, account)
+    if account.reference is not None:
+        book.references[account.reference] = account.id
+
+
+def transfer_of(row: TupleRow) -> Transfer:
+    """The transfer of a row of `TRANSFER_COLUMNS`."""
+    return Transfer(
+        row[0], TransferId(transfer_id(row[1])), row[2], row[3], row[4],
+        AccountId(account_id(row[5])), AccountId(account_id(row[6])), row[7], row[8], KIND_OF[row[9]],
+        (row[10], row[11], row[12], row[13]), (row[14], row[15], row[16], row[17]),
+        row[18], None if row[19] is None else TransferId(transfer_id(row[19])), row[20],
+        row[21], row[22], row[23], row[24],
+        None if row[25] is None else msgspec.convert(row[25], Terms),
+    )  # fmt: skip
+
+
+def account_of(row: TupleRow) -> Account:
+    """The account of a row of `ACCOUNT_COLUMNS`."""
+    return Account(
+        no=row[0], id=AccountId(account_id(row[1])), currency=row[2], normal_side=Side(row[3]),
+        status=STATUS_OF[row[4]], debits_posted=row[5], credits_posted=row[6], debits_pending=row[7], credits_pending=row[8],
+        max_net_debit=row[9], max_net_credit=row[10], version=row[11], next_expiry=row[12],
+        code=row[13], reference=row[14], metadata=row[15], opened_at=row[16],
+    )  # fmt: skip
+
+
+def transaction_of(row: TupleRow) -> Transaction:
+    """The journal entry of a row of `TRANSACTION_COLUMNS`."""
+    return Transaction(
+        id=TransactionId(transaction_id(row[0])), first_seq=row[1], last_seq=row[2], recorded_at=row[3],
+        postings=msgspec.convert(row[4], tuple[Posting, ...]), effective_at=row[5], code=row[6],
+        reference=row[7], metadata=row[8], template=row[9], beyond_limits=row[10],
+    )  # fmt: skip

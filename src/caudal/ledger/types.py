@@ -1,0 +1,402 @@
+"""The ledger's vocabulary: accounts, the commands that change a book, and what is recorded of them.
+
+Amounts and counters are integers in minor units of the account's currency. Ids are the external form
+(`acct_…`, `tr_…`, `txn_…`); inside the database they are UUIDs, and accounts have a narrow number beside.
+"""
+
+import datetime as dt
+import enum
+from typing import NewType, TypeAlias
+
+import msgspec
+
+AccountId = NewType("AccountId", str)
+TransferId = NewType("TransferId", str)
+TransactionId = NewType("TransactionId", str)
+Metadata: TypeAlias = dict[str, str]
+"""What a caller keeps with an object: at most 50 pairs, keys to 40 and values to 500 characters."""
+
+COUNTER_MAX = 2**63 - 1
+"""A counter is a PostgreSQL bigint; a transfer that would pass this is refused."""
+
+
+class Side(enum.Enum):
+    """The side on which an account's balance grows."""
+
+    DEBIT = "debit"
+    """Assets and expenses: what the book owns, or has spent."""
+    CREDIT = "credit"
+    """Liabilities, equity and income: what the book owes, as a customer's balance."""
+
+
+class AccountStatus(enum.Enum):
+    """Whether callers may move money on an account."""
+
+    OPEN = "open"
+    FROZEN = "frozen"
+    """No new transfers; open holds may be voided and expire."""
+    CLOSED = "closed"
+    """As frozen, and at zero; may be reopened."""
+
+
+class LimitRule(enum.Enum):
+    """What bounds an account. The overdraft says by how much the bound may be passed."""
+
+    NONE = "none"
+    DEBITS_MUST_NOT_EXCEED_CREDITS = "debits_must_not_exceed_credits"
+    CREDITS_MUST_NOT_EXCEED_DEBITS = "credits_must_not_exceed_debits"
+
+
+class TransferKind(enum.Enum):
+    """What a row of the journal does to the counters of its two accounts."""
+
+    POSTED = "posted"
+    """Adds the amount to debits posted of the one and credits posted of the other."""
+    PENDING = "pending"
+    """A hold: adds the amount to the pending counters."""
+    POST = "post_pending"
+    """Releases a hold whole and posts at most its amount."""
+    VOID = "void_pending"
+    """Releases a hold; moves nothing."""
+    EXPIRY = "expiry"
+    """Releases a hold whose time has passed; written by the ledger itself."""
+    REVERSAL = "reversal"
+    """Posts back, whole or in part, what an earlier transfer posted."""
+
+
+class HoldState(enum.Enum):
+    """Where a hold stands. Only OPEN may change, and only once."""
+
+    OPEN = "open"
+    POSTED = "posted"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+class Remainder(enum.Enum):
+    """What becomes of the part of a hold that a post leaves."""
+
+    RELEASE = "release"
+    HOLD = "hold"
+    """It is held anew, under a new id and with the same expiry."""
+
+
+class Versions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The versions that a caller saw: the transfer is refused if an account has moved since."""
+
+    debit: int | None = None
+    credit: int | None = None
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+class CreateTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Move an amount from the credit side of one account to another: debit one, credit the other."""
+
+    id: TransferId
+    debit_account: AccountId
+    credit_account: AccountId
+    amount: int
+    currency: str
+    pending: bool = False
+    expires_at: dt.datetime | None = None
+    """Of a pending transfer: when the hold lapses by itself."""
+    effective_at: dt.datetime | None = None
+    """When it counts for value, past or future; None is when it is recorded. Not for pending transfers."""
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    if_version: Versions | None = None
+    min_available: int | None = None
+    """Each account whose balance the transfer lowers must keep at least this much available."""
+    up_to: bool = False
+    """Move what is available on the accounts that the transfer lowers, at most the amount."""
+    rate: str | None = None
+    """Of the two legs of a currency conversion: units of the second leg's currency per unit of the first's."""
+    beyond_limits: bool = False
+    """What the outside world has already done: passes limits and freezes, and goes to suspense if closed."""
+    linked: bool = False
+    """Succeeds or fails together with the next command."""
+    may_post_closed: bool = False
+    """The caller holds the scope to record into a closed period. An authority, not content."""
+
+
+class PostPending(msgspec.Struct, frozen=True, kw_only=True):
+    """Post a hold: whole (amount None) or in part."""
+
+    id: TransferId
+    pending_id: TransferId
+    amount: int | None = None
+    remainder: Remainder = Remainder.RELEASE
+    effective_at: dt.datetime | None = None
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    beyond_limits: bool = False
+    linked: bool = False
+    may_post_closed: bool = False
+
+
+class VoidPending(msgspec.Struct, frozen=True, kw_only=True):
+    """Release a hold."""
+
+    id: TransferId
+    pending_id: TransferId
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    linked: bool = False
+
+
+class ReverseTransfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Move back what a transfer moved: whole what is left of it (amount None) or a part."""
+
+    id: TransferId
+    original_id: TransferId
+    amount: int | None = None
+    effective_at: dt.datetime | None = None
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    beyond_limits: bool = False
+    linked: bool = False
+    may_post_closed: bool = False
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a journal entry: an amount on one side of one account."""
+
+    account: AccountId
+    side: Side
+    amount: int
+    currency: str
+
+
+class RecordTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """An n:n journal entry: all of its postings, or none. Debits equal credits in every currency."""
+
+    id: TransactionId
+    postings: tuple[Posting, ...]
+    effective_at: dt.datetime | None = None
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    template: str | None = None
+    """The template and version that the postings were made from, as `name@version`."""
+    beyond_limits: bool = False
+    linked: bool = False
+    may_post_closed: bool = False
+
+
+class OpenAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """Open an account."""
+
+    id: AccountId
+    currency: str
+    normal_side: Side
+    code: str | None = None
+    """The chart of accounts' code."""
+    reference: str | None = None
+    """The caller's own name for it, unique in the book."""
+    metadata: Metadata | None = None
+    limit: LimitRule = LimitRule.NONE
+    overdraft: int = 0
+    linked: bool = False
+
+
+class ChangeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Freeze, unfreeze, close or reopen an account."""
+
+    account: AccountId
+    action: "AccountAction"
+    linked: bool = False
+
+
+class ChangeLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """Give an account another limit. Refused where the account already stands beyond it."""
+
+    account: AccountId
+    limit: LimitRule
+    overdraft: int = 0
+    linked: bool = False
+
+
+class AccountAction(enum.Enum):
+    """What may be done to an account's status."""
+
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    CLOSE = "close"
+    REOPEN = "reopen"
+
+
+TransferCommand: TypeAlias = CreateTransfer | PostPending | VoidPending | ReverseTransfer | RecordTransaction
+AccountCommand: TypeAlias = OpenAccount | ChangeStatus | ChangeLimit
+Command: TypeAlias = TransferCommand | AccountCommand
+
+
+# ------------------------------------------------------------------------------------------------ state
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """An account as the rules see it. The counters move; the rest changes by account commands only."""
+
+    no: int
+    """Its narrow number inside the book, never shown outside."""
+    id: AccountId
+    currency: str
+    normal_side: Side
+    status: AccountStatus = AccountStatus.OPEN
+    debits_posted: int = 0
+    credits_posted: int = 0
+    debits_pending: int = 0
+    credits_pending: int = 0
+    max_net_debit: int | None = None
+    """Bound of debits posted and pending less credits posted; None is no bound."""
+    max_net_credit: int | None = None
+    """Bound of credits posted and pending less debits posted; None is no bound."""
+    version: int = 0
+    """The seq that last touched the account."""
+    next_expiry: dt.datetime | None = None
+    """Never later than the earliest expiry among the account's open holds."""
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    opened_at: dt.datetime | None = None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked of a transfer beyond its row's columns; most transfers have none."""
+
+    requested: int | None = None
+    """With up_to, the amount asked for; the row has the amount moved."""
+    whole: bool = False
+    """A post or reversal that named no amount."""
+    remainder: Remainder | None = None
+    expires_at: dt.datetime | None = None
+    if_version: Versions | None = None
+    min_available: int | None = None
+    rate: str | None = None
+    beyond_limits: bool = False
+    debit_redirected: AccountId | None = None
+    """The closed account in whose place the suspense account was debited."""
+    credit_redirected: AccountId | None = None
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """One row of a book's journal. Immutable."""
+
+    seq: int
+    """Its place in the book's gap-free order."""
+    id: TransferId
+    recorded_at: dt.datetime
+    debit_no: int
+    credit_no: int
+    debit_account: AccountId
+    credit_account: AccountId
+    currency: str
+    amount: int
+    kind: TransferKind
+    debit_after: tuple[int, int, int, int]
+    """The debited account's counters after it: debits posted, credits posted, debits and credits pending."""
+    credit_after: tuple[int, int, int, int]
+    related_seq: int | None = None
+    """The hold that it resolves, or the transfer that it reverses."""
+    related_id: TransferId | None = None
+    group_seq: int | None = None
+    """The seq of the first member of its linked group or journal entry."""
+    effective_at: dt.datetime | None = None
+    """None: when it was recorded."""
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    terms: Terms | None = None
+
+
+class Hold(msgspec.Struct, kw_only=True):
+    """The state of a pending transfer, which itself never changes."""
+
+    seq: int
+    id: TransferId
+    debit_no: int
+    credit_no: int
+    amount: int
+    expires_at: dt.datetime | None
+    state: HoldState = HoldState.OPEN
+    resolved_seq: int | None = None
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded journal entry: its postings as the caller gave them, and the transfers that carry them."""
+
+    id: TransactionId
+    first_seq: int
+    last_seq: int
+    recorded_at: dt.datetime
+    postings: tuple[Posting, ...]
+    effective_at: dt.datetime | None = None
+    code: str | None = None
+    reference: str | None = None
+    metadata: Metadata | None = None
+    template: str | None = None
+    beyond_limits: bool = False
+
+
+class AccountEventKind(enum.Enum):
+    """What happened to an account, beside transfers."""
+
+    OPENED = "opened"
+    FROZEN = "frozen"
+    UNFROZEN = "unfrozen"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+    LIMIT_CHANGED = "limit_changed"
+
+
+class AccountEvent(msgspec.Struct, frozen=True):
+    """An account's change of status or limit, in its place in the book's order."""
+
+    seq: int
+    account_no: int
+    account: AccountId
+    kind: AccountEventKind
+    status: AccountStatus
+    max_net_debit: int | None
+    max_net_credit: int | None
+    recorded_at: dt.datetime
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a command was refused: a code of the table in `rules.REFUSALS`, the field, and words for a person."""
+
+    code: str
+    detail: str
+    field: str | None = None
+    passing: bool = False
+    """Depends on the state of the book, which may change: the id is burned, so that a late duplicate fails too."""
+
+
+class OutcomeStatus(enum.Enum):
+    """What became of a command."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    """The same command was carried out before; the answer is the original's."""
+    REFUSED = "refused"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The result of one command."""
+
+    status: OutcomeStatus
+    transfer: Transfer | None = None
+    """Of a transfer command, what it recorded."""
+    remainder: Transfer | None = None
+    """Of a post that holds the rest anew, the new hold."""
+    transaction: Transaction | None = None
+    transfers: tuple[Transfer, ...] = ()
+    """Of a journal entry, its transfers in order."""
+    account: Account | None = None
+    """Of an account command, the account after it (a copy)."""
+    refusal: Refusal | None = None

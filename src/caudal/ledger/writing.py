@@ -1,0 +1,427 @@
+"""What a batch writes: set-based statements, as many as there are kinds of things, however long the batch.
+
+The transfers of a large batch go by binary COPY; of a small one by an insert that shares the pipeline's round
+trip with all the rest. Measured on two cores: COPY inserts 8,000 rows in 0.7 of the time; below some 300 rows
+its extra round trip costs more than it saves.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from caudal.ledger.book import Book
+from caudal.ledger.codes import EVENT_CODE, HOLD_CODE, KIND_CODE, STATUS_CODE, to_json
+from caudal.ledger.encoding import TRANSFER_COLUMNS, encode_transfers
+from caudal.ledger.types import Account, Hold, Transfer, TransferKind
+from caudal_base import arrays
+from caudal_base.database import Connection
+from caudal_base.money import exponent
+
+COPY_FROM: Final = 300
+"""Batches of at least so many transfers are copied."""
+
+_COPY_TRANSFERS: Final = f"copy ledger.transfer ({TRANSFER_COLUMNS}) from stdin (format binary)"
+
+_INSERT_TRANSFERS: Final = f"""
+insert into ledger.transfer ({TRANSFER_COLUMNS})
+select %(book_id)s, seq, id, %(recorded_at)s, debit, credit, amount, kind,
+       c1, c2, c3, c4, c5, c6, c7, c8,
+       related_seq, group_seq, effective_at, code, reference, metadata, terms
+  from unnest(%(seqs)s, %(ids)s, %(debits)s, %(credits)s,
+              %(amounts)s, %(kinds)s,
+              %(c1)s, %(c2)s, %(c3)s, %(c4)s,
+              %(c5)s, %(c6)s, %(c7)s, %(c8)s,
+              %(related)s, %(groups)s, %(effective)s,
+              %(codes)s, %(references)s, %(metadata)s, %(terms)s)
+       as u(seq, id, debit, credit, amount, kind, c1, c2, c3, c4, c5, c6, c7, c8,
+            related_seq, group_seq, effective_at, code, reference, metadata, terms)
+"""
+
+_UPDATE_STATES: Final = """
+update ledger.account_state s
+   set version = u.version,
+       debits_posted = u.debits_posted,
+       credits_posted = u.credits_posted,
+       debits_pending = u.debits_pending,
+       credits_pending = u.credits_pending
+  from unnest(%(numbers)s, %(versions)s, %(debits)s, %(credits)s,
+              %(debits_pending)s, %(credits_pending)s)
+       as u(account_no, version, debits_posted, credits_posted, debits_pending, credits_pending)
+ where s.book_id = %(book_id)s
+   and s.account_no = u.account_no
+"""
+
+_UPDATE_EXPIRIES: Final = """
+update ledger.account_state s
+   set next_expiry = u.next_expiry
+  from unnest(%(numbers)s, %(expiries)s) as u(account_no, next_expiry)
+ where s.book_id = %(book_id)s
+   and s.account_no = u.account_no
+   and s.next_expiry is distinct from u.next_expiry
+"""
+
+# The last event of each account says how it stands.
+_UPDATE_STANDING: Final = """
+update ledger.account_state s
+   set version = greatest(s.version, u.version),
+       status = u.status,
+       max_net_debit = u.max_net_debit,
+       max_net_credit = u.max_net_credit
+  from unnest(%(numbers)s, %(versions)s, %(statuses)s,
+              %(max_net_debits)s, %(max_net_credits)s)
+       as u(account_no, version, status, max_net_debit, max_net_credit)
+ where s.book_id = %(book_id)s
+   and s.account_no = u.account_no
+"""
+
+_INSERT_EVENTS: Final = """
+insert into ledger.account_event
+       (book_id, seq, account_no, kind, status, max_net_debit, max_net_credit, recorded_at)
+select %(book_id)s, seq, account_no, kind, status, max_net_debit, max_net_credit, %(recorded_at)s
+  from unnest(%(seqs)s, %(numbers)s, %(kinds)s, %(statuses)s,
+              %(max_net_debits)s, %(max_net_credits)s)
+       as u(seq, account_no, kind, status, max_net_debit, max_net_credit)
+"""
+
+_INSERT_ACCOUNTS: Final = """
+insert into ledger.account
+       (book_id, account_no, id, currency, normal_side, code, reference, metadata, opened_at, opened_seq)
+select %(book_id)s, account_no, id, currency, normal_side, code, reference, metadata, %(recorded_at)s, opened_seq
+  from unnest(%(numbers)s, %(ids)s, %(currencies)s, %(sides)s,
+              %(codes)s, %(references)s, %(metadata)s, %(opened_seqs)s)
+       as u(account_no, id, currency, normal_side, code, reference, metadata, opened_seq)
+"""
+
+_INSERT_STATES: Final = """
+insert into ledger.account_state
+       (book_id, account_no, version, debits_posted, credits_posted, debits_pending, credits_pending,
+        max_net_debit, max_net_credit, status, next_expiry)
+select %(book_id)s, account_no, opened_seq, 0, 0, 0, 0, null, null, 1, null
+  from unnest(%(numbers)s, %(opened_seqs)s) as u(account_no, opened_seq)
+"""
+
+_INSERT_ACCOUNT_METADATA: Final = """
+insert into ledger.account_metadata (book_id, key, value, account_no)
+select %(book_id)s, key, value, number
+  from unnest(%(keys)s, %(values)s, %(numbers)s) as u(key, value, number)
+"""
+
+_INSERT_TRANSFER_METADATA: Final = """
+insert into ledger.transfer_metadata (book_id, key, value, seq)
+select %(book_id)s, key, value, number
+  from unnest(%(keys)s, %(values)s, %(numbers)s) as u(key, value, number)
+"""
+
+_INSERT_CURRENCIES: Final = """
+insert into ledger.currency (book_id, currency, exponent, first_used)
+select %(book_id)s, currency, exponent, %(recorded_at)s
+  from unnest(%(currencies)s, %(exponents)s) as u(currency, exponent)
+    on conflict (book_id, currency) do nothing
+"""
+
+_INSERT_HOLDS: Final = """
+insert into ledger.hold
+       (book_id, seq, debit_account_no, credit_account_no, amount, state, expires_at, resolved_seq)
+select %(book_id)s, seq, debit, credit, amount, state, expires_at, resolved_seq
+  from unnest(%(seqs)s, %(debits)s, %(credits)s, %(amounts)s,
+              %(states)s, %(expiries)s, %(resolved)s)
+       as u(seq, debit, credit, amount, state, expires_at, resolved_seq)
+"""
+
+_UPDATE_HOLDS: Final = """
+update ledger.hold h
+   set state = u.state,
+       resolved_seq = u.resolved_seq
+  from unnest(%(seqs)s, %(states)s, %(resolved)s) as u(seq, state, resolved_seq)
+ where h.book_id = %(book_id)s
+   and h.seq = u.seq
+"""
+
+_UPSERT_REVERSALS: Final = """
+insert into ledger.reversal (book_id, original_seq, amount)
+select %(book_id)s, original_seq, amount
+  from unnest(%(originals)s, %(amounts)s) as u(original_seq, amount)
+    on conflict (book_id, original_seq) do update
+   set amount = excluded.amount
+"""
+
+_INSERT_REFUSALS: Final = """
+insert into ledger.refusal (book_id, id, is_transaction, reason, refused_at)
+select %(book_id)s, id, is_transaction, reason, %(recorded_at)s
+  from unnest(%(ids)s, %(kinds)s, %(reasons)s) as u(id, is_transaction, reason)
+    on conflict (book_id, id, is_transaction) do nothing
+"""
+
+_INSERT_TRANSACTIONS: Final = """
+insert into ledger.transaction
+       (book_id, first_seq, last_seq, id, recorded_at, postings, effective_at, code, reference, metadata,
+        template, beyond_limits)
+select %(book_id)s, first_seq, last_seq, id, %(recorded_at)s, postings, effective_at, code, reference, metadata,
+       template, beyond_limits
+  from unnest(%(firsts)s, %(lasts)s, %(ids)s, %(postings)s,
+              %(effective)s, %(codes)s, %(references)s, %(metadata)s,
+              %(templates)s, %(beyond)s)
+       as u(first_seq, last_seq, id, postings, effective_at, code, reference, metadata, template, beyond_limits)
+"""
+
+_ADD_EFFECTIVE_DAYS: Final = """
+insert into ledger.effective_day as e (book_id, account_no, day, debits, credits)
+select %(book_id)s, account_no, day, debits, credits
+  from unnest(%(numbers)s, %(days)s, %(debits)s, %(credits)s)
+       as u(account_no, day, debits, credits)
+    on conflict (book_id, account_no, day) do update
+   set debits = e.debits + excluded.debits,
+       credits = e.credits + excluded.credits
+"""
+
+_FINISH_BATCH: Final = """
+with batch as (
+    insert into ledger.batch (book_id, last_seq, recorded_at)
+    values (%(book_id)s, %(seq)s, %(recorded_at)s)
+)
+update ledger.book_head
+   set seq = %(seq)s,
+       recorded_at = %(recorded_at)s,
+       next_account_no = %(next_account_no)s
+ where book_id = %(book_id)s
+"""
+
+Columns = dict[str, Any]
+
+
+async def copy_transfers(connection: Connection, book_id: int, transfers: Sequence[Transfer]) -> None:
+    """Write a large batch's transfers. Not possible inside a pipeline."""
+    async with connection.cursor() as cursor, cursor.copy(_COPY_TRANSFERS) as copy:
+        await copy.write(encode_transfers(book_id, transfers))
+
+
+async def write(connection: Connection, book_id: int, book: Book) -> None:
+    """Queue the writing of all that a batch changed.
+
+    Inside a pipeline this waits for nothing. Transfers of large batches have been copied before.
+    """
+    common: Columns = {"book_id": book_id, "recorded_at": book.recorded_at}
+    transfers, statements = book.new_transfers, list[tuple[str, Columns]]()
+    if transfers and len(transfers) < COPY_FROM:
+        statements.append((_INSERT_TRANSFERS, _transfer_columns(transfers)))
+    if book.new_accounts:
+        statements += _of_accounts(book)
+    first_seq = min(
+        (item[0].seq for item in (book.new_transfers, book.new_events) if item), default=book.seq + 1
+    )
+    touched = [account for account in book.accounts.values() if account.version >= first_seq]
+    if transfers:
+        statements.append((_UPDATE_STATES, _state_columns(touched)))
+        statements += _of_transfers(transfers)
+    if book.new_events:
+        statements += _of_events(book)
+    statements += _of_holds(book, first_seq, touched)
+    reversed_ids = {t.related_id for t in transfers if t.kind is TransferKind.REVERSAL}
+    if reversed_ids:
+        reversals = [reversal for original, reversal in book.reversals.items() if original in reversed_ids]
+        columns = {
+            "originals": arrays.bigints([r.original_seq for r in reversals]),
+            "amounts": arrays.bigints([r.amount for r in reversals]),
+        }
+        statements.append((_UPSERT_REVERSALS, columns))
+    if book.new_transactions:
+        statements.append((_INSERT_TRANSACTIONS, _transaction_columns(book)))
+    if book.new_refusals:
+        statements.append((_INSERT_REFUSALS, _refusal_columns(book)))
+    if book.seq >= first_seq:
+        statements.append((_FINISH_BATCH, {"seq": book.seq, "next_account_no": book.next_account_no}))
+    for statement, columns in statements:
+        await connection.execute(statement, {**common, **columns})
+
+
+def _transfer_columns(transfers: Sequence[Transfer]) -> Columns:
+    columns: Columns = {
+        "seqs": arrays.bigints([t.seq for t in transfers]),
+        "ids": arrays.hex_uuids([t.id for t in transfers]),
+        "debits": arrays.integers([t.debit_no for t in transfers]),
+        "credits": arrays.integers([t.credit_no for t in transfers]),
+        "amounts": arrays.bigints([t.amount for t in transfers]),
+        "kinds": arrays.smallints([KIND_CODE[t.kind] for t in transfers]),
+        "related": arrays.bigints([t.related_seq for t in transfers]),
+        "groups": arrays.bigints([t.group_seq for t in transfers]),
+        "effective": arrays.timestamps([t.effective_at for t in transfers]),
+        "codes": arrays.texts([t.code for t in transfers]),
+        "references": arrays.texts([t.reference for t in transfers]),
+        "metadata": arrays.jsonbs([to_json(t.metadata) for t in transfers]),
+        "terms": arrays.jsonbs([to_json(t.terms) for t in transfers]),
+    }
+    for index in range(4):
+        columns[f"c{index + 1}"] = arrays.bigints([t.debit_after[index] for t in transfers])
+        columns[f"c{index + 5}"] = arrays.bigints([t.credit_after[index] for t in transfers])
+    return columns
+
+
+def _state_columns(touched: Sequence[Account]) -> Columns:
+    return {
+        "numbers": arrays.integers([a.no for a in touched]),
+        "versions": arrays.bigints([a.version for a in touched]),
+        "debits": arrays.bigints([a.debits_posted for a in touched]),
+        "credits": arrays.bigints([a.credits_posted for a in touched]),
+        "debits_pending": arrays.bigints([a.debits_pending for a in touched]),
+        "credits_pending": arrays.bigints([a.credits_pending for a in touched]),
+    }
+
+
+def _of_accounts(book: Book) -> list[tuple[str, Columns]]:
+    opened = book.new_accounts
+    currencies = sorted({account.currency for account in opened})
+    opened_seq = {event.account_no: event.seq for event in reversed(book.new_events)}
+    shared = {
+        "numbers": arrays.integers([a.no for a in opened]),
+        "opened_seqs": arrays.bigints([opened_seq[a.no] for a in opened]),
+    }
+    columns = {
+        **shared,
+        "ids": arrays.hex_uuids([a.id for a in opened]),
+        "currencies": arrays.texts([a.currency for a in opened]),
+        "sides": arrays.texts([a.normal_side.value for a in opened]),
+        "codes": arrays.texts([a.code for a in opened]),
+        "references": arrays.texts([a.reference for a in opened]),
+        "metadata": arrays.jsonbs([to_json(a.metadata) for a in opened]),
+    }
+    exponents = [exponent(currency) for currency in currencies]
+    return [
+        (
+            _INSERT_CURRENCIES,
+            {"currencies": arrays.texts(currencies), "exponents": arrays.smallints(exponents)},
+        ),
+        (_INSERT_ACCOUNTS, columns),
+        (_INSERT_STATES, shared),
+        *_metadata(_INSERT_ACCOUNT_METADATA, ((a.no, a.metadata) for a in opened)),
+    ]
+
+
+def _metadata(
+    statement: str, items: Iterable[tuple[int, dict[str, str] | None]]
+) -> list[tuple[str, Columns]]:
+    rows = [(key, value, number) for number, pairs in items if pairs for key, value in pairs.items()]
+    if not rows:
+        return []
+    keys, values, numbers = zip(*rows, strict=True)
+    columns = {"keys": arrays.texts(keys), "values": arrays.texts(values), "numbers": arrays.bigints(numbers)}
+    return [(statement, columns)]
+
+
+def _of_events(book: Book) -> list[tuple[str, Columns]]:
+    def columns(events: Sequence[Any]) -> Columns:
+        return {
+            "numbers": arrays.integers([e.account_no for e in events]),
+            "statuses": arrays.smallints([STATUS_CODE[e.status] for e in events]),
+            "max_net_debits": arrays.bigints([e.max_net_debit for e in events]),
+            "max_net_credits": arrays.bigints([e.max_net_credit for e in events]),
+        }
+
+    events = book.new_events
+    last = list({event.account_no: event for event in events}.values())
+    return [
+        (
+            _INSERT_EVENTS,
+            {
+                **columns(events),
+                "seqs": arrays.bigints([e.seq for e in events]),
+                "kinds": arrays.smallints([EVENT_CODE[e.kind] for e in events]),
+            },
+        ),
+        (_UPDATE_STANDING, {**columns(last), "versions": arrays.bigints([e.seq for e in last])}),
+    ]
+
+
+def _of_transfers(transfers: Sequence[Transfer]) -> list[tuple[str, Columns]]:
+    statements = _metadata(_INSERT_TRANSFER_METADATA, ((t.seq, t.metadata) for t in transfers if t.metadata))
+    shifts = effective_shifts(transfers)
+    if shifts:
+        rows = [(no, day, debits, credits) for (no, day), (debits, credits) in sorted(shifts.items())]
+        numbers, days, debits, credits = zip(*rows, strict=True)
+        columns = {
+            "numbers": arrays.integers(numbers),
+            "days": arrays.dates(days),
+            "debits": arrays.bigints(debits),
+            "credits": arrays.bigints(credits),
+        }
+        statements.append((_ADD_EFFECTIVE_DAYS, columns))
+    return statements
+
+
+def effective_shifts(transfers: Iterable[Transfer]) -> dict[tuple[int, dt.date], tuple[int, int]]:
+    """By account and day: posted debits and credits that count on the day without having been recorded on it.
+
+    Minus what was recorded on it and counts on another. Days are UTC's.
+    """
+    shifts: dict[tuple[int, dt.date], list[int]] = defaultdict(lambda: [0, 0])
+    for transfer in transfers:
+        if transfer.effective_at is None:
+            continue
+        effective = transfer.effective_at.astimezone(dt.UTC).date()
+        recorded = transfer.recorded_at.astimezone(dt.UTC).date()
+        if effective == recorded:
+            continue
+        for day, amount in ((effective, transfer.amount), (recorded, -transfer.amount)):
+            shifts[(transfer.debit_no, day)][0] += amount
+            shifts[(transfer.credit_no, day)][1] += amount
+    return {key: (debits, credits) for key, (debits, credits) in shifts.items() if debits or credits}
+
+
+def _of_holds(book: Book, first_seq: int, touched: Sequence[Account]) -> list[tuple[str, Columns]]:
+    statements: list[tuple[str, Columns]] = []
+    if book.new_holds:
+        statements.append((_INSERT_HOLDS, _hold_columns(book.new_holds)))
+    resolved = [
+        hold
+        for hold in book.holds.values()
+        if hold.seq < first_seq and hold.resolved_seq is not None and hold.resolved_seq >= first_seq
+    ]
+    if resolved:
+        columns = _hold_columns(resolved)
+        statements.append((_UPDATE_HOLDS, {key: columns[key] for key in ("seqs", "states", "resolved")}))
+    expiring = {account.no: account for account in book.rechecked}
+    if any(hold.expires_at is not None for hold in book.new_holds):
+        expiring.update((account.no, account) for account in touched if account.next_expiry is not None)
+    if expiring:
+        columns = {
+            "numbers": list(expiring),
+            "expiries": arrays.timestamps([account.next_expiry for account in expiring.values()]),
+        }
+        statements.append((_UPDATE_EXPIRIES, columns))
+    return statements
+
+
+def _hold_columns(holds: Sequence[Hold]) -> Columns:
+    return {
+        "seqs": arrays.bigints([h.seq for h in holds]),
+        "debits": arrays.integers([h.debit_no for h in holds]),
+        "credits": arrays.integers([h.credit_no for h in holds]),
+        "amounts": arrays.bigints([h.amount for h in holds]),
+        "states": arrays.smallints([HOLD_CODE[h.state] for h in holds]),
+        "expiries": arrays.timestamps([h.expires_at for h in holds]),
+        "resolved": arrays.bigints([h.resolved_seq for h in holds]),
+    }
+
+
+def _transaction_columns(book: Book) -> Columns:
+    entries = book.new_transactions
+    return {
+        "firsts": arrays.bigints([e.first_seq for e in entries]),
+        "lasts": arrays.bigints([e.last_seq for e in entries]),
+        "ids": arrays.hex_uuids([e.id for e in entries]),
+        "postings": arrays.jsonbs([to_json(e.postings) for e in entries]),
+        "effective": arrays.timestamps([e.effective_at for e in entries]),
+        "codes": arrays.texts([e.code for e in entries]),
+        "references": arrays.texts([e.reference for e in entries]),
+        "metadata": arrays.jsonbs([to_json(e.metadata) for e in entries]),
+        "templates": arrays.texts([e.template for e in entries]),
+        "beyond": arrays.booleans([e.beyond_limits for e in entries]),
+    }
+
+
+def _refusal_columns(book: Book) -> Columns:
+    return {
+        "ids": arrays.hex_uuids(list(book.new_refusals)),
+        "kinds": arrays.booleans([id_.startswith("txn_") for id_ in book.new_refusals]),
+        "reasons": arrays.texts(list(book.new_refusals.values())),
+    }
