@@ -3,22 +3,43 @@
 A folder holds `0001_name.sql`, `0002_name.sql`, … without gaps. Each is run in a transaction of its own,
 which also records it, under an advisory lock that dies with its runner's connection. A file that was
 edited after it ran is refused.
+
+A migration is safe while the previous version of the code still runs: first expand, later contract.
 """
 
 import hashlib
 import re
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import psycopg
+import structlog
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
 
+from caudal_base.database import require_supported
 from caudal_base.errors import CaudalError, Unavailable
 
 ADVISORY_LOCK: Final = 0x63617564616C
 """The key of the lock that one runner at a time holds: "caudal" in ASCII."""
 
+_log = structlog.get_logger()
+
 _NAME = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql", re.ASCII)
+
+# A runner that was killed must not go on: the server looks every second whether its client is still there.
+_SESSION: Final = """
+set client_connection_check_interval = '1s';
+set lock_timeout = '2min';
+set statement_timeout = '10min';
+set idle_in_transaction_session_timeout = '1min';
+"""
+
+# What waits for a lock holds up everyone who comes after it, so it must not wait for long.
+_TRANSACTION: Final = "set local lock_timeout = '5s'"
+
+_TRANSACTION_ID: Final = "select pg_current_xact_id()"
 
 _CREATE_RECORD: Final = """
 create schema if not exists migration;
@@ -59,14 +80,12 @@ def read_migrations(folder: Traversable) -> list[Migration]:
         if match is None:
             raise MigrationRefused(f"{file.name}: a migration is named NNNN_name.sql")
         content = file.read_bytes()
-        found.append(
-            Migration(
-                number=int(match.group(1)),
-                name=file.name.removesuffix(".sql"),
-                sql=content.decode(),
-                sha256=hashlib.sha256(content).digest(),
-            )
-        )
+        try:
+            sql = content.decode()
+        except UnicodeDecodeError as error:
+            raise MigrationRefused(f"{file.name} is not UTF-8") from error
+        name = file.name.removesuffix(".sql")
+        found.append(Migration(int(match.group(1)), name, sql, hashlib.sha256(content).digest()))
     found.sort(key=lambda migration: (migration.number, migration.name))
     for expected, migration in enumerate(found, start=1):
         if migration.number != expected:
@@ -77,36 +96,57 @@ def read_migrations(folder: Traversable) -> list[Migration]:
 def migrate(dsn: str, migrations: Traversable) -> list[str]:
     """Bring the database at `dsn` to the newest of `migrations` (a folder); the names that were applied.
 
-    Waits for another runner. Raises `MigrationRefused` when a file contradicts what was applied, and
-    `Unavailable` when the server or a lock cannot be had.
+    Waits for another runner, whose work it then finds done. Of a database that newer code has migrated
+    further, nothing is changed: the schema is made so that the previous version still runs, and a warning
+    says what is ahead. Raises `MigrationRefused` when files and database contradict each other or a file
+    fails, and `Unavailable` when the server or a lock cannot be had in time.
     """
     wanted = read_migrations(migrations)
     try:
         with psycopg.connect(dsn, autocommit=True) as connection:
+            require_supported(connection.info.server_version)
+            connection.execute(_SESSION)
             connection.execute("select pg_advisory_lock(%s)", [ADVISORY_LOCK])
             connection.execute(_CREATE_RECORD)
-            return _apply_missing(connection, wanted)
+            return [_apply(connection, migration) for migration in _missing(connection, wanted)]
     except psycopg.OperationalError as error:
-        raise Unavailable(f"the migrations could not run: {error}") from error
+        raise Unavailable(f"the migrations could not run, try again: {error}") from error
+    except psycopg.Error as error:
+        raise MigrationRefused(f"the record of migrations cannot be used: {error}") from error
 
 
-def _apply_missing(connection: psycopg.Connection[Any], wanted: list[Migration]) -> list[str]:
+def _missing(connection: psycopg.Connection[TupleRow], wanted: list[Migration]) -> list[Migration]:
+    """Those of `wanted` that the database does not have yet, after a check of those that it has."""
     rows = connection.execute("select number, name, sha256 from migration.applied order by number").fetchall()
     for migration, (number, name, sha256) in zip(wanted, rows, strict=False):
         if (migration.number, migration.name) != (number, name):
             raise MigrationRefused(f"the database has {name} where {migration.name} is expected")
         if migration.sha256 != sha256:
             raise MigrationRefused(f"{name} was changed after it was applied")
-    applied = []
-    for migration in wanted[len(rows) :]:
+    ahead = [name for _, name, _ in rows[len(wanted) :]]
+    if ahead:
+        _log.warning("database_is_ahead", migrations=ahead)
+    return wanted[len(rows) :]
+
+
+def _apply(connection: psycopg.Connection[TupleRow], migration: Migration) -> str:
+    """Run one file and record it, in one transaction; its name."""
+    try:
         with connection.transaction():
-            connection.execute("set local lock_timeout = '5s'")
-            connection.execute("set local statement_timeout = '10min'")
+            connection.execute(_TRANSACTION)
+            before = connection.execute(_TRANSACTION_ID).fetchone()
             # Without parameters psycopg takes many statements at once and leaves % alone.
             connection.execute(migration.sql)
+            in_transaction = connection.info.transaction_status == TransactionStatus.INTRANS
+            if not in_transaction or connection.execute(_TRANSACTION_ID).fetchone() != before:
+                raise MigrationRefused(f"{migration.name} must not begin or end transactions")
             connection.execute(
                 "insert into migration.applied (number, name, sha256) values (%s, %s, %s)",
                 [migration.number, migration.name, migration.sha256],
             )
-        applied.append(migration.name)
-    return applied
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise MigrationRefused(f"{migration.name}: {error}") from error
+    _log.info("migration_applied", migration=migration.name)
+    return migration.name

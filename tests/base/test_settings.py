@@ -1,0 +1,182 @@
+from pathlib import Path
+
+import pytest
+
+from caudal_base.secret import Secret
+from caudal_base.settings import Environment, InvalidSettings, LogFormat, LogLevel, Settings, load
+
+URL = "postgresql://caudal:Zr9-kXw2@db.internal/caudal"
+PRODUCTION = {"CAUDAL_ENV": "production", "CAUDAL_DATABASE_URL": URL, "CAUDAL_LOG_FORMAT": "json"}
+
+
+def problems_of(environ: dict[str, str], file: Path | None = None) -> list[str]:
+    with pytest.raises(InvalidSettings) as caught:
+        load(environ, file=file)
+    assert caught.value.detail == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    return tmp_path / "caudal.toml"
+
+
+def test_without_anything_set_the_defaults_suit_a_developers_machine() -> None:
+    assert load({"PATH": "/bin"}) == Settings()
+    assert Settings().env is Environment.DEVELOPMENT
+    assert Settings().database_url is None
+    assert Settings().host == "127.0.0.1"
+
+
+def test_every_setting_can_come_from_the_environment() -> None:
+    environ = {
+        "CAUDAL_ENV": "production",
+        "CAUDAL_DATABASE_URL": URL,
+        "CAUDAL_DATA_DIR": "/srv/caudal",
+        "CAUDAL_HOST": "0.0.0.0",
+        "CAUDAL_PORT": "8443",
+        "CAUDAL_LOG_LEVEL": "warning",
+        "CAUDAL_LOG_FORMAT": "json",
+        "CAUDAL_API_PROCESSES": "4",
+        "CAUDAL_POOL_SIZE": "20",
+        "CAUDAL_STATEMENT_TIMEOUT_MS": "5000",
+        "CAUDAL_LOCK_TIMEOUT_MS": "1000",
+        "CAUDAL_MAX_BODY_BYTES": "1048576",
+        "CAUDAL_QUEUE_LIMIT": "100",
+    }
+    assert {f"CAUDAL_{name.upper()}" for name in Settings.__struct_fields__} == environ.keys()
+    assert load(environ) == Settings(
+        env=Environment.PRODUCTION,
+        database_url=Secret(URL),
+        data_dir=Path("/srv/caudal"),
+        host="0.0.0.0",
+        port=8443,
+        log_level=LogLevel.WARNING,
+        log_format=LogFormat.JSON,
+        api_processes=4,
+        pool_size=20,
+        statement_timeout_ms=5000,
+        lock_timeout_ms=1000,
+        max_body_bytes=1048576,
+        queue_limit=100,
+    )
+
+
+def test_a_variable_wins_over_the_file_and_the_file_over_the_default(toml: Path) -> None:
+    toml.write_text('port = 9000\npool_size = 7\nlog_format = "json"\n')
+    settings = load({"CAUDAL_CONFIG": str(toml), "CAUDAL_PORT": "9001"})
+    assert (settings.port, settings.pool_size, settings.log_format) == (9001, 7, LogFormat.JSON)
+    assert settings.host == Settings().host
+
+
+def test_a_file_given_by_hand_wins_over_the_one_that_the_environment_names(toml: Path) -> None:
+    toml.write_text("port = 9000")
+    assert load({"CAUDAL_CONFIG": "/nowhere"}, file=toml).port == 9000
+
+
+def test_an_unknown_variable_is_refused_with_the_name_that_was_meant() -> None:
+    assert problems_of({"CAUDAL_DATABSE_URL": URL}) == [
+        "CAUDAL_DATABSE_URL is no setting; did you mean CAUDAL_DATABASE_URL?"
+    ]
+    assert problems_of({"CAUDAL_port": "1"}) == ["CAUDAL_port is no setting; did you mean CAUDAL_PORT?"]
+    assert problems_of({"CAUDAL_ZEBRA": "1"}) == ["CAUDAL_ZEBRA is no setting"]
+
+
+def test_variables_that_are_no_settings_are_left_alone() -> None:
+    others = [
+        "CAUDAL_CORPUS",
+        "CAUDAL_TEST_DATABASE_URL",
+        "CAUDAL_API_KEY",
+        "CAUDAL_URL",
+        "OTHER_PORT",
+        "caudal_port",
+    ]
+    assert load(dict.fromkeys(others, "x")) == Settings()
+
+
+def test_an_unknown_key_of_the_file_is_refused_with_the_name_that_was_meant(toml: Path) -> None:
+    toml.write_text('databse_url = "x"\n[server]\nport = 1\n')
+    assert problems_of({}, toml) == [
+        f"databse_url in {toml} is no setting; did you mean database_url?",
+        f"server in {toml} is no setting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("CAUDAL_PORT", "0", "CAUDAL_PORT: Expected int >= 1"),
+        ("CAUDAL_PORT", "65536", "CAUDAL_PORT: Expected int <= 65535"),
+        ("CAUDAL_PORT", "80.0", "CAUDAL_PORT: Expected int | null, got str"),
+        ("CAUDAL_PORT", "null", "CAUDAL_PORT: Expected int | null, got str"),
+        ("CAUDAL_PORT", " 80", "CAUDAL_PORT: Expected int | null, got str"),
+        ("CAUDAL_PORT", "", "CAUDAL_PORT is empty: unset it or give it a value"),
+        ("CAUDAL_LOG_LEVEL", "loud", "CAUDAL_LOG_LEVEL: Invalid enum value 'loud'"),
+        ("CAUDAL_ENV", "prod", "CAUDAL_ENV: Invalid enum value 'prod'"),
+        ("CAUDAL_POOL_SIZE", "many", "CAUDAL_POOL_SIZE: Expected int, got str"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_with_its_name(variable: str, value: str, problem: str) -> None:
+    assert problems_of({variable: value}) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('port = "80"', "port in {}: Expected int | null, got str"),
+        ("port = 80.0", "port in {}: Expected int | null, got float"),
+        ("host = 5", "host in {}: Expected str, got int"),
+        ("data_dir = 5", "data_dir in {}: Expected str"),
+        ("database_url = 5", "database_url in {}: Expected str"),
+    ],
+)
+def test_a_value_of_the_file_has_its_own_type(toml: Path, line: str, problem: str) -> None:
+    toml.write_text(line)
+    assert problems_of({}, toml) == [problem.format(toml)]
+
+
+def test_a_file_that_cannot_be_read_or_is_no_toml_is_named(toml: Path) -> None:
+    assert problems_of({"CAUDAL_CONFIG": str(toml)}) == [f"{toml} cannot be read: No such file or directory"]
+    toml.write_text("port: 80")
+    assert problems_of({}, toml)[0].startswith(f"{toml} is not TOML: ")
+    toml.write_bytes(b'host = "\xff"')
+    assert problems_of({}, toml)[0].startswith(f"{toml} is not TOML: ")
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    assert len(problems_of({"CAUDAL_PORT": "x", "CAUDAL_POOL_SIZE": "x", "CAUDAL_HSOT": "x"})) == 3
+
+
+def test_no_message_and_no_printing_shows_the_databases_password(toml: Path) -> None:
+    assert "Zr9-kXw2" not in repr(load(PRODUCTION))
+    broken = "postgres//caudal:Zr9-kXw2@db"
+    assert problems_of({"CAUDAL_DATABASE_URL": broken}) == [
+        "database_url is neither a postgresql:// URL nor a key=value string"
+    ]
+    toml.write_text('database_url = ["Zr9-kXw2"]')
+    assert "Zr9-kXw2" not in str(problems_of({}, toml))
+
+
+def test_production_with_everything_said_is_accepted() -> None:
+    assert load(PRODUCTION).env is Environment.PRODUCTION
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"CAUDAL_DATABASE_URL": None}, "database_url must be set"),
+        ({"CAUDAL_LOG_FORMAT": None}, "log_format must be json"),
+        ({"CAUDAL_LOG_FORMAT": "console"}, "log_format must be json"),
+        ({"CAUDAL_DATABASE_URL": "postgresql://caudal:caudal@db/caudal"}, "a password that everybody knows"),
+        ({"CAUDAL_DATABASE_URL": "host=db password=postgres"}, "a password that everybody knows"),
+    ],
+)
+def test_production_refuses_what_only_suits_development(change: dict[str, str | None], problem: str) -> None:
+    environ = {name: value for name, value in {**PRODUCTION, **change}.items() if value is not None}
+    [said] = problems_of(environ)
+    assert problem in said
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Settings().port = 1  # type: ignore[misc]
