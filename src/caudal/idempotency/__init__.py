@@ -1,0 +1,63 @@
+"""Answers to POSTs that carried an `Idempotency-Key`: one effect per key, its first final answer replayed."""
+
+from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused, Overtaken
+from caudal.idempotency.rules import HEADER, decide, fingerprint, is_final, parse_key, plan
+from caudal.idempotency.service import lookup, purge, run_once, save
+from caudal.idempotency.store import (
+    INSERT,
+    LOOKUP,
+    confirm,
+    found,
+    insert_parameters,
+    lookup_parameters,
+    queue_insert,
+    queue_lookup,
+)
+from caudal.idempotency.types import (
+    RETENTION,
+    Answer,
+    Claim,
+    Decision,
+    Done,
+    Follow,
+    Fresh,
+    Headers,
+    Plan,
+    Replay,
+    Stored,
+)
+
+__all__ = [
+    "HEADER",
+    "INSERT",
+    "LOOKUP",
+    "RETENTION",
+    "Answer",
+    "Claim",
+    "Decision",
+    "Done",
+    "Follow",
+    "Fresh",
+    "Headers",
+    "InvalidIdempotencyKey",
+    "KeyReused",
+    "Overtaken",
+    "Plan",
+    "Replay",
+    "Stored",
+    "confirm",
+    "decide",
+    "fingerprint",
+    "found",
+    "insert_parameters",
+    "is_final",
+    "lookup",
+    "lookup_parameters",
+    "parse_key",
+    "plan",
+    "purge",
+    "queue_insert",
+    "queue_lookup",
+    "run_once",
+    "save",
+]
