@@ -1,6 +1,7 @@
 """The ledger: accounts, transfers, balances. Double entry, exact, in one order per book."""
 
 from caudal.ledger.book import Book
+from caudal.ledger.desk import Actor, Desk, Order, Render, Reply
 from caudal.ledger.service import LOT, Decided, Ledger, lots, refuse_repeated_ids
 from caudal.ledger.store import AccountDirectory, Load
 from caudal.ledger.types import (
@@ -41,10 +42,51 @@ from caudal.ledger.types import (
 )
 
 __all__ = [
-    "LOT", "Account", "AccountAction", "AccountCommand", "AccountDirectory", "AccountEvent", "AccountEventKind",
-    "AccountId", "AccountStatus", "Book", "ChangeLimit", "ChangeStatus", "Command", "CreateTransfer", "Decided",
-    "Hold", "HoldState", "Ledger", "LimitRule", "Load", "Metadata", "OpenAccount", "Outcome", "OutcomeStatus",
-    "PostPending", "Posting", "RecordTransaction", "Refusal", "Remainder", "ReverseTransfer", "Side", "Terms",
-    "Transaction", "TransactionId", "Transfer", "TransferCommand", "TransferId", "TransferKind", "Versions",
-    "VoidPending", "lots", "refuse_repeated_ids",
+    "LOT",
+    "Account",
+    "AccountAction",
+    "AccountCommand",
+    "AccountDirectory",
+    "AccountEvent",
+    "AccountEventKind",
+    "AccountId",
+    "AccountStatus",
+    "Actor",
+    "Book",
+    "ChangeLimit",
+    "ChangeStatus",
+    "Command",
+    "CreateTransfer",
+    "Decided",
+    "Desk",
+    "Hold",
+    "HoldState",
+    "Ledger",
+    "LimitRule",
+    "Load",
+    "Metadata",
+    "OpenAccount",
+    "Order",
+    "Outcome",
+    "OutcomeStatus",
+    "PostPending",
+    "Posting",
+    "RecordTransaction",
+    "Refusal",
+    "Remainder",
+    "Render",
+    "Reply",
+    "ReverseTransfer",
+    "Side",
+    "Terms",
+    "Transaction",
+    "TransactionId",
+    "Transfer",
+    "TransferCommand",
+    "TransferId",
+    "TransferKind",
+    "Versions",
+    "VoidPending",
+    "lots",
+    "refuse_repeated_ids",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The ledger's pure core: `apply(book, commands, now)` carries out a batch, in order, deterministically.
+"""The ledger's pure core: `apply(book, commands, now)` carries out commands, in order, deterministically.
 
 It is what the service runs inside a transaction, and it is the model that tests and simulations hold the
 database against. Every check stands in the order of `refusals.REASONS`.
@@ -45,20 +45,30 @@ _MAY_REDIRECT = (CreateTransfer, ReverseTransfer, RecordTransaction)
 
 
 def apply(book: Book, commands: Sequence[Command], now: dt.datetime) -> list[Outcome]:
-    """Carry out `commands` in order on `book`, recorded at `now`; one outcome per command.
+    """Carry out one caller's `commands` in order on `book`, recorded at `now`; one outcome per command.
 
     First the due holds of the accounts at hand expire. A refused command changes nothing and never fails
     its neighbours, unless they are linked: then all of the group are refused, the one that failed with its
     own reason and the others with `linked_failed`.
     """
+    begin(book, commands, now)
+    return carry_out(book, commands)
+
+
+def begin(book: Book, commands: Sequence[Command], now: dt.datetime) -> None:
+    """Open a batch: set its time, and expire the due holds of the accounts that `commands` touch."""
     book.recorded_at = max(now, book.recorded_at)
     expire(book, due_holds(book, commands))
+
+
+def carry_out(book: Book, commands: Sequence[Command]) -> list[Outcome]:
+    """Carry out one caller's commands in a batch that has begun. Linked groups end with the caller."""
     outcomes: list[Outcome] = []
     index, count = 0, len(commands)
     while index < count:
         command = commands[index]
         if not command.linked:
-            outcomes.append(_carry_out(book, command))
+            outcomes.append(_one(book, command))
             index += 1
             continue
         end = index
@@ -133,7 +143,7 @@ def expire(book: Book, due: Iterable[Hold]) -> None:
         book.resolve(hold, HoldState.EXPIRED, expiry)
 
 
-def _carry_out(book: Book, command: Command) -> Outcome:
+def _one(book: Book, command: Command) -> Outcome:
     # Only a posting beyond limits may have opened a suspense account before it is refused after all.
     point = Savepoint(book) if isinstance(command, _MAY_REDIRECT) and command.beyond_limits else None
     outcome = _HANDLERS[type(command)](book, command)

@@ -8,6 +8,7 @@ same two (idempotency keys, audit records) use `begin`, `decide` and `write` dir
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from caudal.ledger import rules, store, writing
@@ -33,8 +34,8 @@ LOT: Final = 2_000
 class Decided:
     """A batch that has been decided and is still to be written."""
 
-    def __init__(self, book_id: int, book: Book, outcomes: list[Outcome]) -> None:
-        """One outcome per command, in order."""
+    def __init__(self, book_id: int, book: Book, outcomes: list[list[Outcome]]) -> None:
+        """For each caller one outcome per command, in order."""
         self.book_id = book_id
         self.book = book
         self.outcomes = outcomes
@@ -56,11 +57,11 @@ class Ledger:
         async with connection.pipeline():
             load = await self.begin(connection, book_id, commands)
             book = await load.finish()
-        decided = await self.decide(connection, book_id, book, commands)
+        decided = await self.decide(connection, book_id, book, [commands])
         await self.copy(connection, decided)
         async with connection.pipeline():
             await self.write(connection, decided)
-        return decided.outcomes
+        return decided.outcomes[0]
 
     async def begin(self, connection: Connection, book_id: int, commands: Sequence[Command]) -> Load:
         """Queue the book's lock and the loading of what `commands` need, in the caller's pipeline."""
@@ -69,9 +70,13 @@ class Ledger:
         return load
 
     async def decide(
-        self, connection: Connection, book_id: int, book: Book, commands: Sequence[Command]
+        self, connection: Connection, book_id: int, book: Book, callers: Sequence[Sequence[Command]]
     ) -> Decided:
-        """Run the rules on what was loaded. Asks the database again only where holds have come due."""
+        """Run the rules on what was loaded, for each caller in turn; linked groups end with their caller.
+
+        Asks the database again only where holds have come due.
+        """
+        commands = list(chain.from_iterable(callers)) if len(callers) != 1 else callers[0]
         now = max(self._clock.now(), book.recorded_at)
         book.recorded_at = now
         # Identities are remembered before the batch adds accounts of its own, which may yet be rolled back.
@@ -88,7 +93,8 @@ class Ledger:
             ]
             if due:
                 await store.load_due_holds(connection, book_id, book, due)
-        return Decided(book_id, book, rules.apply(book, commands, now))
+        rules.begin(book, commands, now)
+        return Decided(book_id, book, [rules.carry_out(book, own) for own in callers])
 
     async def copy(self, connection: Connection, decided: Decided) -> None:
         """Copy the transfers of a large batch; outside of any pipeline."""
@@ -107,7 +113,7 @@ class Ledger:
             load = Load(book_id, Needs(commands), self._directory)
             await load.queue(connection, lock=False)
             book = await load.finish()
-        return (await self.decide(connection, book_id, book, commands)).outcomes
+        return (await self.decide(connection, book_id, book, [commands])).outcomes[0]
 
     async def expire_due(self, connection: Connection, book_id: int, limit: int = LOT) -> int:
         """Expire up to `limit` due holds of the book, those first that lapsed first. Returns how many."""

@@ -1,0 +1,238 @@
+"""Where callers' orders become transactions: one coalescer per book, two round trips per batch.
+
+    answer = await desk.carry_out(book_id, order)
+
+A batch locks the book, looks up the idempotency keys and what the commands refer to, decides, and writes
+transfers, balances, audit records and the answers to be replayed, all in one transaction.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from caudal import audit, idempotency
+from caudal.idempotency import Answer, Claim, Follow, Replay
+from caudal.ledger.service import LOT, Decided, Ledger, lots
+from caudal.ledger.types import ChangeLimit, ChangeStatus, Command, Outcome, OutcomeStatus
+from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.database import Connection, Database
+from caudal_base.errors import CaudalError
+
+Render = Callable[[Sequence[Outcome]], Answer]
+"""Makes the response of an order out of its commands' outcomes; it is stored in their transaction."""
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """On whose behalf an order is carried out, as the audit log has it."""
+
+    principal: str
+    action: str
+    request_id: str
+    origin: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One caller's commands, and how they are answered."""
+
+    commands: Sequence[Command]
+    actor: Actor
+    render: Render
+    claim: Claim | None = None
+    """The request's idempotency key; None where a caller has its own way of not repeating itself."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a caller gets."""
+
+    answer: Answer
+    replayed: bool = False
+    """It is the answer that the same request got before."""
+
+
+class Desk:
+    """Carries out orders in batches, a coalescer per book. Belongs to one event loop."""
+
+    def __init__(self, database: Database, ledger: Ledger, limits: Limits | None = None) -> None:
+        """`limits` bounds each book's batches and queue."""
+        self._database = database
+        self._ledger = ledger
+        self._limits = limits or Limits(max_weight=LOT)
+        self._coalescers: dict[int, Coalescer[Order, Reply]] = {}
+
+    async def carry_out(self, book_id: int, order: Order) -> Reply:
+        """Carry out an order; long ones in lots, so that others get in between.
+
+        Raises `Unavailable` when the queue is full or the outcome could not be learned, `KeyReused` for an
+        idempotency key that has answered another request, `BookNotFound`.
+        """
+        parts = lots(order.commands)
+        if len(parts) <= 1:
+            return await self._submit(book_id, order)
+        if order.claim is not None:
+            replay = await self._replay(book_id, order.claim)
+            if replay is not None:
+                return replay
+        done: list[Outcome] = []
+        for part in parts[:-1]:
+            collected: list[Outcome] = []
+            await self._submit(book_id, _lot(order, part, collected))
+            done += collected
+        # The key is claimed with the last lot. Should the work stop before, a repeat finds the first lots' ids.
+        last = msgspec.structs.replace(
+            order, commands=parts[-1], render=lambda outcomes: order.render([*done, *outcomes])
+        )
+        return await self._submit(book_id, last)
+
+    async def drain(self) -> None:
+        """Finish what waits, refuse what comes."""
+        for coalescer in self._coalescers.values():
+            await coalescer.drain()
+
+    def stats(self) -> dict[int, Stats]:
+        """Each book's counters."""
+        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
+
+    async def _submit(self, book_id: int, order: Order) -> Reply:
+        coalescer = self._coalescers.get(book_id)
+        if coalescer is None:
+            coalescer = Coalescer[Order, Reply](
+                lambda orders: self._run(book_id, orders), weight=_weight, limits=self._limits
+            )
+            self._coalescers[book_id] = coalescer
+            coalescer.start()
+        return await coalescer.submit(order)
+
+    async def _replay(self, book_id: int, claim: Claim) -> Reply | None:
+        async with self._database.connection() as connection:
+            (stored,) = await idempotency.lookup(connection, book_id, [claim])
+        decision = idempotency.decide(stored, claim.fingerprint)
+        if isinstance(decision, CaudalError):
+            raise decision
+        return Reply(decision.answer, replayed=True) if isinstance(decision, Replay) else None
+
+    async def _run(self, book_id: int, orders: Sequence[Order]) -> Sequence[Reply | CaudalError]:
+        """One transaction for all of `orders`."""
+        async with self._database.transaction() as connection:
+            return await self._transact(connection, book_id, orders)
+
+    async def _transact(
+        self, connection: Connection, book_id: int, orders: Sequence[Order]
+    ) -> Sequence[Reply | CaudalError]:
+        claims = [order.claim for order in orders]
+        keyed = [claim for claim in claims if claim is not None]
+        everything = [command for order in orders for command in order.commands]
+        async with connection.pipeline():
+            load = await self._ledger.begin(connection, book_id, everything)
+            lookup = await idempotency.queue_lookup(connection, book_id, keyed) if keyed else None
+            book = await load.finish()
+            found = iter([] if lookup is None else await idempotency.found(lookup, len(keyed)))
+        plans = idempotency.plan(claims, [None if claim is None else next(found) for claim in claims])
+        fresh = [isinstance(plan, idempotency.Fresh) for plan in plans]
+        decided = await self._ledger.decide(
+            connection,
+            book_id,
+            book,
+            [order.commands if works else () for order, works in zip(orders, fresh, strict=True)],
+        )
+        answers = [
+            order.render(outcomes) if works else None
+            for order, works, outcomes in zip(orders, fresh, decided.outcomes, strict=True)
+        ]
+        await self._ledger.copy(connection, decided)
+        async with connection.pipeline():
+            kept = await self._write(connection, decided, orders, answers)
+        if kept is not None:
+            idempotency.confirm(
+                kept.rowcount, sum(1 for c, a in zip(claims, answers, strict=True) if c and a)
+            )
+        replies: list[Reply | CaudalError] = []
+        for plan, answer in zip(plans, answers, strict=True):
+            if isinstance(plan, CaudalError):
+                replies.append(plan)
+            elif isinstance(plan, Replay):
+                replies.append(Reply(plan.answer, replayed=True))
+            else:
+                first = answers[plan.index] if isinstance(plan, Follow) else answer
+                if first is not None:
+                    replies.append(Reply(first, replayed=isinstance(plan, Follow)))
+        return replies
+
+    async def _write(
+        self,
+        connection: Connection,
+        decided: Decided,
+        orders: Sequence[Order],
+        answers: Sequence[Answer | None],
+    ) -> AsyncCursor[TupleRow] | None:
+        """Queue all writes; the cursor is of the answers kept under idempotency keys."""
+        await self._ledger.write(connection, decided)
+        worked = [
+            (order, outcomes, answer)
+            for order, outcomes, answer in zip(orders, decided.outcomes, answers, strict=True)
+            if answer is not None
+        ]
+        at, book_id = decided.book.recorded_at, decided.book_id
+        await audit.append(
+            connection, [_record(book_id, at, order, outcomes) for order, outcomes, _ in worked]
+        )
+        kept = [(order.claim, answer) for order, _, answer in worked if order.claim is not None]
+        return await idempotency.queue_insert(connection, book_id, kept, at) if kept else None
+
+
+def _weight(order: Order) -> int:
+    return max(1, len(order.commands))
+
+
+def _lot(order: Order, part: Sequence[Command], collected: list[Outcome]) -> Order:
+    """A lot of a longer order: its outcomes are collected, and its answer is nobody's."""
+
+    def collect(outcomes: Sequence[Outcome]) -> Answer:
+        # A rerun of the batch renders again: what counts is the last time.
+        collected[:] = outcomes
+        return _PARTIAL
+
+    return msgspec.structs.replace(order, commands=part, claim=None, render=collect)
+
+
+_PARTIAL: Final = Answer(200, (), b"")
+
+
+def _record(book_id: int, at: dt.datetime, order: Order, outcomes: Sequence[Outcome]) -> audit.Record:
+    """One audit record per order: what it did, or for what reason it was refused."""
+    first = order.commands[0]
+    if len(outcomes) == 1:
+        result = _result(outcomes[0])
+        details: audit.Details = {}
+    else:
+        counts = dict.fromkeys(OutcomeStatus, 0)
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+        result = "partly_refused" if counts[OutcomeStatus.REFUSED] else "done"
+        details = {"commands": len(outcomes), **{status.value: count for status, count in counts.items()}}
+    return audit.Record(
+        book_id=book_id,
+        at=at,
+        principal=order.actor.principal,
+        action=order.actor.action,
+        object_id=_object_id(first),
+        request_id=order.actor.request_id,
+        result=result,
+        details=details,
+        origin=order.actor.origin,
+    )
+
+
+def _result(outcome: Outcome) -> str:
+    return outcome.status.value if outcome.refusal is None else outcome.refusal.code
+
+
+def _object_id(command: Command) -> str:
+    match command:
+        case ChangeStatus() | ChangeLimit():
+            return command.account
+        case _:
+            return command.id
