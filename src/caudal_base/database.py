@@ -111,6 +111,10 @@ class _LazyBegin(AsyncConnection[TupleRow]):
         await super().commit()
         self._begun_by = None
 
+    async def rollback(self) -> None:
+        await super().rollback()
+        self._begun_by = None
+
 
 class Database:
     """A pool of connections to one PostgreSQL database. Survives restarts of the server."""

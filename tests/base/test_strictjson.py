@@ -97,6 +97,7 @@ def test_a_body_of_another_kind_is_refused_as_a_whole(body: bytes) -> None:
         (one('"amount": 1, "amo\\u0075nt": 2'), "transfers[1].amount"),
         (one('"amount" : 1 , "amount"\t:\n2'), "transfers[1].amount"),
         (one('"amount":1,"amount"\r\n:2'), "transfers[1].amount"),
+        (one('"amount":1,"amount"\r:2'), "transfers[1].amount"),
         (one('"amount": 1, "anything": [{}, [{"k": {"k": 1, "k": 1}}]]'), "transfers[1].anything[1][0].k.k"),
         (one('"amount": 1, "metadata": {"": "1", "": "2"}'), "transfers[1].metadata."),
         (one('"amount": 1, "metadata": {"x": "\\":", "x": "\\": :"}'), "transfers[1].metadata.x"),
