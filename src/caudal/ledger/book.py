@@ -30,6 +30,11 @@ SYSTEM_REFERENCE: Final = "system:"
 """References that begin so belong to accounts that the ledger opens for itself."""
 
 
+# Globals: see transfer_rules.
+_PENDING: Final = TransferKind.PENDING
+_MOVES_NOTHING: Final = (TransferKind.VOID, TransferKind.EXPIRY)
+
+
 class Reversed(msgspec.Struct, kw_only=True):
     """How much of a transfer has been reversed."""
 
@@ -95,7 +100,7 @@ class Book(msgspec.Struct, kw_only=True):
         if self.undo is not None:
             self.remember(debit)
             self.remember(credit)
-        if kind is TransferKind.PENDING:
+        if kind is _PENDING:
             debit.debits_pending += amount
             credit.credits_pending += amount
         else:
@@ -103,7 +108,7 @@ class Book(msgspec.Struct, kw_only=True):
                 debit.debits_pending -= released
                 credit.credits_pending -= released
                 check(debit.debits_pending >= 0 <= credit.credits_pending, "more was released than was held")
-            if kind is not TransferKind.VOID and kind is not TransferKind.EXPIRY:
+            if kind not in _MOVES_NOTHING:
                 debit.debits_posted += amount
                 credit.credits_posted += amount
         self.seq = seq = self.seq + 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from caudal.ledger.codes import KIND_CODE, to_json
-from caudal.ledger.types import Transfer
+from caudal.ledger.types import Transfer, TransferKind
 from caudal_base import arrays
 
 TRANSFER_COLUMNS: Final = """
@@ -28,8 +28,9 @@ _LENGTH: Final = struct.Struct(">i").pack
 
 
 def encode_transfers(book_id: int, transfers: Sequence[Transfer]) -> bytes:
-    """The rows of `transfers` in PostgreSQL's binary COPY format, in the order of `_COLUMNS`."""
-    unhex, kind_code, row = bytes.fromhex, KIND_CODE, _ROW
+    """The rows of `transfers` in PostgreSQL's binary COPY format, in the order of `TRANSFER_COLUMNS`."""
+    unhex, row = bytes.fromhex, _ROW
+    posted, posted_code = TransferKind.POSTED, KIND_CODE[TransferKind.POSTED]  # an enum's hash is slow
     recorded_at = arrays.microseconds(transfers[0].recorded_at)
     rows = [_HEADER]
     for t in transfers:
@@ -37,7 +38,7 @@ def encode_transfers(book_id: int, transfers: Sequence[Transfer]) -> bytes:
         rows.append(
             row(
                 23, 4, book_id, 8, t.seq, 16, unhex(t.id[-32:]), 8, recorded_at, 4, t.debit_no, 4, t.credit_no,
-                8, t.amount, 2, kind_code[t.kind],
+                8, t.amount, 2, posted_code if t.kind is posted else KIND_CODE[t.kind],
                 8, d[0], 8, d[1], 8, d[2], 8, d[3], 8, c[0], 8, c[1], 8, c[2], 8, c[3],
             )
         )  # fmt: skip

@@ -1,13 +1,14 @@
 """The ledger's errors, beside the refusals of single commands (`refusals.REASONS`).
 
 CaudalError
+├── InvalidRequest 400  book_name_invalid
 ├── NotFound       404  book_not_found, account_not_found, transfer_not_found, transaction_not_found,
 │                       template_not_found
 ├── Unprocessable  422  duplicate_id, period_not_over, template_invalid
 └── Conflict       409  book_name_taken, template_exists_with_different_definition, period_already_closed
 """
 
-from caudal_base.errors import Conflict, NotFound, Unprocessable
+from caudal_base.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 
 
 class BookNotFound(NotFound):
@@ -78,3 +79,10 @@ class BookNameTaken(Conflict):
 
     code = "book_name_taken"
     title = "Another book has this name"
+
+
+class BookNameInvalid(InvalidRequest):
+    """A name that no book can have."""
+
+    code = "book_name_invalid"
+    title = "No book can have this name"

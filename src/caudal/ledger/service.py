@@ -79,8 +79,6 @@ class Ledger:
         commands = list(chain.from_iterable(callers)) if len(callers) != 1 else callers[0]
         now = max(self._clock.now(), book.recorded_at)
         book.recorded_at = now
-        # Identities are remembered before the batch adds accounts of its own, which may yet be rolled back.
-        self._directory.remember(book_id, book.accounts.values())
         missing = Needs(()).add_suspense_of(book, commands)
         if missing:
             await store.load_references(connection, book_id, book, missing)

@@ -5,9 +5,9 @@ so those behind the lock see everything that the last writer of the book committ
 """
 
 import datetime as dt
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 from psycopg import AsyncCursor
@@ -87,8 +87,14 @@ select {TRANSFER_COLUMNS},
    and t.id = any(%(ids)s)
 """
 
-_REFUSALS_BY_ID: Final = """
-select id, is_transaction, reason
+# Which of the ids are taken or burned: of a batch of fresh ones none, so that no more is read for them.
+_TAKEN_IDS: Final = """
+select id, null::text, false
+  from ledger.transfer
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+ union all
+select id, reason, is_transaction
   from ledger.refusal
  where book_id = %(book_id)s
    and id = any(%(ids)s)
@@ -223,27 +229,31 @@ class Identity(NamedTuple):
     normal_side: Side
 
 
+_NOBODY: Final[Mapping[AccountId, Identity]] = {}
+
+
 class AccountDirectory:
     """Accounts' identities, remembered in this process; they never change, so nothing needs to be invalidated.
 
-    Saves the look-up by UUID, and the join, on the way of a transfer. Bounded: the oldest entries leave.
+    Saves the look-up by UUID, and the join, on the way of a transfer. Bounded per book: the oldest entries leave.
     """
 
     def __init__(self, capacity: int = 100_000) -> None:
         """Keep at most `capacity` identities (about 250 bytes each)."""
         self._capacity = capacity
-        self._known: OrderedDict[tuple[int, AccountId], Identity] = OrderedDict()
+        self._known: dict[int, dict[AccountId, Identity]] = {}
 
-    def find(self, book_id: int, account: AccountId) -> Identity | None:
-        """The identity of an account that some committed transaction has shown."""
-        return self._known.get((book_id, account))
+    def of_book(self, book_id: int) -> Mapping[AccountId, Identity]:
+        """The identities of a book's accounts that some committed transaction has shown."""
+        return self._known.get(book_id, _NOBODY)
 
     def remember(self, book_id: int, accounts: Iterable[Account]) -> None:
         """Keep identities. Only of committed accounts."""
+        known = self._known.setdefault(book_id, {})
         for account in accounts:
-            self._known[(book_id, account.id)] = Identity(account.no, account.currency, account.normal_side)
-        while len(self._known) > self._capacity:
-            self._known.popitem(last=False)
+            known[account.id] = Identity(account.no, account.currency, account.normal_side)
+        while len(known) > self._capacity:
+            del known[next(iter(known))]
 
 
 class Needs:
@@ -259,17 +269,19 @@ class Needs:
         self.opened: list[AccountId] = []
         self.whole: set[AccountId] = set()
         """Accounts of which more than the moving part is asked for."""
+        add_id, add_account = self.transfer_ids.append, self.accounts.add
         for command in commands:
-            self._add(command)
+            if isinstance(command, CreateTransfer):
+                add_id(command.id)
+                add_account(command.debit_account)
+                add_account(command.credit_account)
+                if command.beyond_limits:
+                    self.references.add(suspense_reference(command.currency))
+            else:
+                self._add(command)
 
     def _add(self, command: Command) -> None:
         match command:
-            case CreateTransfer():
-                self.transfer_ids.append(command.id)
-                self.accounts.add(command.debit_account)
-                self.accounts.add(command.credit_account)
-                if command.beyond_limits:
-                    self.references.add(suspense_reference(command.currency))
             case PostPending():
                 self.transfer_ids += (command.id, remainder_id(command.id))
                 self.referenced_ids.append(command.pending_id)
@@ -315,10 +327,12 @@ class Load:
         """Prepare to load what `needs` names."""
         self._book_id = book_id
         self._needs = needs
+        self._directory = directory
         self._identities: dict[int, tuple[AccountId, Identity]] = {}
         self._unknown: list[AccountId] = list(needs.whole)
+        known = directory.of_book(book_id)
         for account in needs.accounts - needs.whole:
-            identity = directory.find(book_id, account)
+            identity = known.get(account)
             if identity is None:
                 self._unknown.append(account)
             else:
@@ -327,13 +341,14 @@ class Load:
 
     async def queue(self, connection: Connection, *, lock: bool) -> None:
         """Send the statements; inside a pipeline this does not wait."""
+        self._connection = connection
         needs, parameters = self._needs, {"book_id": self._book_id}
         values: dict[str, Any]
         self._cursors["head"] = await connection.execute(LOCK_BOOK if lock else READ_BOOK, parameters)
         own, referenced = needs.transfer_ids, needs.referenced_ids
         uuids: list[tuple[str, str, Sequence[str]]] = [
-            ("transfers", _TRANSFERS_BY_ID, own + referenced if referenced else own),
-            ("refusals", _REFUSALS_BY_ID, own + needs.transaction_ids),
+            ("taken", _TAKEN_IDS, own + needs.transaction_ids),
+            ("transfers", _TRANSFERS_BY_ID, referenced),
             ("transactions", _TRANSACTIONS_BY_ID, needs.transaction_ids),
             ("accounts", _ACCOUNTS_BY_ID, self._unknown),
             ("of_transfers", _ACCOUNTS_OF_TRANSFERS, referenced),
@@ -358,8 +373,14 @@ class Load:
         book = Book(seq=head[0], recorded_at=head[1], next_account_no=head[2], closed_through=head[3])
         for row in await self._rows("transfers"):
             add_transfer(book, row)
-        for row in await self._rows("refusals"):
-            book.refused_ids[transaction_id(row[0]) if row[1] else transfer_id(row[0])] = row[2]
+        taken: list[UUID] = []
+        for id_, reason, is_transaction in await self._rows("taken"):
+            if reason is None:
+                taken.append(id_)
+            else:
+                book.refused_ids[transaction_id(id_) if is_transaction else transfer_id(id_)] = reason
+        if taken:
+            await self._add_taken(book, taken)
         for row in await self._rows("transactions"):
             transaction = transaction_of(row)
             book.transactions[transaction.id] = transaction
@@ -370,12 +391,22 @@ class Load:
                 status=STATUS_OF[row[1]], debits_posted=row[2], credits_posted=row[3], debits_pending=row[4],
                 credits_pending=row[5], max_net_debit=row[6], max_net_credit=row[7], version=row[8], next_expiry=row[9],
             )  # fmt: skip
-        for name in ("accounts", "of_transfers", "by_reference"):
-            for row in await self._rows(name):
-                add_account_row(book, row)
+        shown = [
+            add_account_row(book, row)
+            for name in ("accounts", "of_transfers", "by_reference")
+            for row in await self._rows(name)
+        ]
+        self._directory.remember(self._book_id, shown)
         for row in await self._rows("openings"):
             book.openings[AccountId(account_id(row[0]))] = (row[1], row[2])
         return book
+
+    async def _add_taken(self, book: Book, taken: Sequence[UUID]) -> None:
+        """Read the transfers that have the commands' own ids: repeats, and rare."""
+        parameters = {"book_id": self._book_id, "ids": arrays.uuids(taken)}
+        cursor = await self._connection.execute(_TRANSFERS_BY_ID, parameters)
+        for row in await cursor.fetchall():
+            add_transfer(book, row)
 
     async def _rows(self, name: str) -> list[TupleRow]:
         cursor = self._cursors.get(name)
@@ -447,12 +478,12 @@ def add_transfer(book: Book, row: TupleRow) -> Transfer:
     return transfer
 
 
-def add_account_row(book: Book, row: TupleRow) -> None:
+def add_account_row(book: Book, row: TupleRow) -> Account:
     """Enter an account into `book`, unless it is there."""
     account = account_of(row)
-    book.accounts.setdefault(account.id, account)
     if account.reference is not None:
         book.references[account.reference] = account.id
+    return book.accounts.setdefault(account.id, account)
 
 
 def transfer_of(row: TupleRow) -> Transfer:

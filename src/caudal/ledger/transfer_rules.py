@@ -28,6 +28,7 @@ from caudal.ledger.types import (
     Transfer,
     TransferId,
     TransferKind,
+    Versions,
     VoidPending,
 )
 from caudal_base.check import check
@@ -35,6 +36,13 @@ from caudal_base.money import MAX_AMOUNT, currencies, exponent
 
 CURRENCIES: Final = currencies()
 _RATE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+# Enum members as globals: in Python 3.11 looking one up on its class costs more than all else a check does.
+_OPEN: Final = AccountStatus.OPEN
+_CREDIT: Final = Side.CREDIT
+_CREATED: Final = OutcomeStatus.CREATED
+_PENDING: Final = TransferKind.PENDING
+_POSTED: Final = TransferKind.POSTED
+
 _POSTED_KINDS: Final = frozenset({TransferKind.POSTED, TransferKind.POST})
 
 
@@ -44,7 +52,7 @@ def available(account: Account) -> int:
     Of an account whose balance grows by credits: posted credits less posted and pending debits; of one whose
     balance grows by debits the mirror image. Money on its way in is not money to spend.
     """
-    if account.normal_side is Side.CREDIT:
+    if account.normal_side is _CREDIT:
         return account.credits_posted - account.debits_posted - account.debits_pending
     return account.debits_posted - account.credits_posted - account.credits_pending
 
@@ -94,11 +102,14 @@ def create(book: Book, command: CreateTransfer) -> Outcome:
     redirected: tuple[AccountId | None, AccountId | None] = (None, None)
     if command.beyond_limits:
         debit, credit, redirected = _redirect(book, command.id, debit, credit)
-    unfit = _status_refusal(debit, credit, beyond_limits=command.beyond_limits) or _version_refusal(
-        command, debit, credit
-    )
-    if unfit is not None:
-        return unfit
+    if not debit.status is _OPEN is credit.status:
+        unfit = _status_refusal(debit, credit, beyond_limits=command.beyond_limits)
+        if unfit is not None:
+            return unfit
+    if command.if_version is not None:
+        unfit = _version_refusal(command.if_version, debit, credit)
+        if unfit is not None:
+            return unfit
     if command.up_to:
         amount = min(amount, _movable(command, debit, credit))
         if amount <= 0:
@@ -112,13 +123,13 @@ def create(book: Book, command: CreateTransfer) -> Outcome:
         return unfit
     transfer = book.move(
         command.id, debit, credit, amount,
-        TransferKind.PENDING if command.pending else TransferKind.POSTED,
+        _PENDING if command.pending else _POSTED,
         effective_at=command.effective_at, code=command.code, reference=command.reference,
         metadata=command.metadata, terms=_terms_of_create(command, redirected),
     )  # fmt: skip
     if command.pending:
         book.hold(transfer, command.expires_at, debit, credit)
-    return Outcome(OutcomeStatus.CREATED, transfer)
+    return Outcome(_CREATED, transfer)
 
 
 def wrong_create(command: CreateTransfer) -> Outcome | None:
@@ -188,8 +199,6 @@ def _period_refusal(book: Book, effective_at: dt.datetime | None, *, may_post_cl
 
 
 def _status_refusal(debit: Account, credit: Account, *, beyond_limits: bool) -> Outcome | None:
-    if debit.status is AccountStatus.OPEN is credit.status:
-        return None
     if debit.status is AccountStatus.CLOSED:
         return refused("debit_account_closed", "the account is closed", "debit_account")
     if credit.status is AccountStatus.CLOSED:
@@ -198,13 +207,12 @@ def _status_refusal(debit: Account, credit: Account, *, beyond_limits: bool) -> 
         return None
     if debit.status is AccountStatus.FROZEN:
         return refused("debit_account_frozen", "the account is frozen", "debit_account")
-    return refused("credit_account_frozen", "the account is frozen", "credit_account")
+    if credit.status is AccountStatus.FROZEN:
+        return refused("credit_account_frozen", "the account is frozen", "credit_account")
+    return None
 
 
-def _version_refusal(command: CreateTransfer, debit: Account, credit: Account) -> Outcome | None:
-    wanted = command.if_version
-    if wanted is None:
-        return None
+def _version_refusal(wanted: Versions, debit: Account, credit: Account) -> Outcome | None:
     if wanted.debit is not None and wanted.debit != debit.version:
         return refused(
             "debit_version_mismatch", f"the account is at version {debit.version}", "if_version.debit"
