@@ -6,6 +6,8 @@ DIR/
   server.json         pid, socket and port while the server answers
   passwords.json      0600: the superuser's and the service's generated passwords
   server.log          what PostgreSQL says
+  archive.json        where its WAL is delivered to, once `caudal backup` has been there
+  archive.log         what the delivery says
   socket/             the unix socket, where the path is short enough
   postgres-18/        PostgreSQL's own data directory, named for its major version
 """
@@ -69,6 +71,16 @@ class Layout:
     def log(self) -> Path:
         """PostgreSQL's log."""
         return self.root / "server.log"
+
+    @property
+    def archive(self) -> Path:
+        """Where the directory's WAL is delivered to."""
+        return self.root / "archive.json"
+
+    @property
+    def archive_log(self) -> Path:
+        """What the delivery of WAL says."""
+        return self.root / "archive.log"
 
     @property
     def sockets(self) -> Path:

@@ -25,7 +25,10 @@ class FileLock:
         return self._descriptor is not None
 
     def try_acquire(self, *, shared: bool = False) -> bool:
-        """Takes the lock if nobody is in the way. Raises OSError where the file cannot be opened."""
+        """Takes the lock if nobody is in the way. Raises OSError where the file cannot be written.
+
+        An exclusive holder leaves its pid in the file, for those who find it locked.
+        """
         descriptor = open_private(self._path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -36,6 +39,9 @@ class FileLock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        if not shared:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return True
 
     def acquire(self, *, shared: bool = False, wait_seconds: float | None) -> bool:
@@ -47,17 +53,11 @@ class FileLock:
             time.sleep(POLL_S)
         return True
 
-    def note(self, text: str) -> None:
-        """Leaves a line in the locked file, for those who find it locked."""
-        if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, text.encode(), 0)
-
-    def noted(self) -> str:
-        """What the holder left in the file; empty where it cannot be read."""
-        with contextlib.suppress(OSError):
-            return self._path.read_text().strip()
-        return ""
+    def holder(self) -> int | None:
+        """The process that holds the lock exclusively (or was the last to), None where untold."""
+        with contextlib.suppress(OSError, ValueError):
+            return int(self._path.read_text())
+        return None
 
     def release(self) -> None:
         """Gives the lock back; does nothing where it is not held."""

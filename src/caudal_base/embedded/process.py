@@ -18,8 +18,6 @@ from caudal_base.embedded.locks import POLL_S
 ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 """All that PostgreSQL sees of our environment: PG… variables of the caller must not reach it."""
 
-START_TIMEOUT_S = 600.0
-"""Replaying `max_wal_size` after a crash on a slow disk takes minutes; giving up makes it no faster."""
 STOP_TIMEOUT_S = 120.0
 """A fast shutdown writes a checkpoint; past this the server goes at once, and recovers later."""
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
@@ -109,14 +107,12 @@ def failure(what: str, said: str) -> ServerFailed | DirectoryUnusable:
 def await_ready(server: subprocess.Popen[bytes], cluster: Path, *, log: Path, log_start: int) -> None:
     """Returns when the postmaster accepts connections. Raises ServerFailed or DirectoryUnusable.
 
-    A server that recovers from a crash is waited for as long as it lives, up to START_TIMEOUT_S.
+    A server that recovers, from a crash or a backup, is waited for as long as it lives: that may take
+    minutes, and giving up would not make it faster.
     """
-    deadline = time.monotonic() + START_TIMEOUT_S
     while not _is_ready(server.pid, cluster):
         if server.poll() is not None:
             raise failure("PostgreSQL did not start", log_since(log, log_start))
-        if time.monotonic() >= deadline:
-            raise ServerFailed(f"PostgreSQL is not ready after {START_TIMEOUT_S:.0f} s: see {log}")
         time.sleep(POLL_S / 2)
 
 

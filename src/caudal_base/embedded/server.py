@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from caudal_base.embedded import process
+from caudal_base.embedded.archive import WalReceiver
 from caudal_base.embedded.errors import DirectoryInUse, DirectoryUnusable, EmbeddedError, VersionMismatch
 from caudal_base.embedded.identity import Identity, binaries_for, identity_for, server_major
 from caudal_base.embedded.layout import (
@@ -60,6 +61,7 @@ class EmbeddedPostgres:
         self._lock = FileLock(self.layout.lock)
         self._server: subprocess.Popen[bytes] | None = None
         self._socket_dir: Path | None = None
+        self._receiver = WalReceiver(self.layout)
 
     @property
     def directory(self) -> Path:
@@ -94,22 +96,26 @@ class EmbeddedPostgres:
             if not self._lock.acquire(wait_seconds=wait_seconds):
                 raise in_use(self.layout, self._lock)
         try:
-            self._lock.note(f"{os.getpid()}\n")
             self._launch()
         except BaseException:
             self.stop()
             raise
 
     def supervise(self) -> bool:
-        """Starts the server again where it has died. True if it had to. Call it now and then while running.
+        """Starts what has died: the server, the delivery of WAL to the backups. True if it was the server.
 
-        Raises what `start` raises.
+        Call it every second or so while running, from the main thread. Raises what `start` raises.
         """
-        with explained(self.layout.log, "shorten"):
-            process.bound_log(self.layout.log)
-        if not self._lock.held or self.pid is not None:
+        if not self._lock.held:
             return False
-        self.layout.state.unlink(missing_ok=True)
+        with explained(self.layout.root, "write to"):
+            process.bound_log(self.layout.log)
+            process.bound_log(self.layout.archive_log)
+            if self.pid is not None:
+                self._receiver.tend(self.dsn("postgres", role="postgres"))
+                return False
+            self.layout.state.unlink(missing_ok=True)
+        self._receiver.stop()
         self._launch()
         return True
 
@@ -122,6 +128,7 @@ class EmbeddedPostgres:
             if self._server is not None:
                 process.stop(self._server)
                 self._server = None
+            self._receiver.finish()
             if self._socket_dir is not None and self._socket_dir != self.layout.sockets:
                 shutil.rmtree(self._socket_dir, ignore_errors=True)
         finally:
@@ -139,6 +146,9 @@ class EmbeddedPostgres:
             identity = identity_for(layout)
             shutil.rmtree(layout.root / CREATING, ignore_errors=True)
             cluster = find_cluster(layout)
+            if cluster is not None:  # then what a restore or an upgrade left has served
+                for left in (RESTORING, UPGRADING):
+                    shutil.rmtree(layout.root / left, ignore_errors=True)
             self._socket_dir = make_socket_dir(layout, identity)
             binaries = binaries_for(identity)
             if cluster is None:
@@ -148,10 +158,13 @@ class EmbeddedPostgres:
             sockets = self._socket_dir
             place = f"../{sockets.name}" if sockets == layout.sockets else str(sockets)
             settings = {**self._settings, "unix_socket_directories": place}
-            self._server = process.launch(binaries, cluster, identity=identity, settings=settings, log=layout.log)
+            self._server = process.launch(
+                binaries, cluster, identity=identity, settings=settings, log=layout.log
+            )
         process.await_ready(self._server, cluster, log=layout.log, log_start=log_start)
         self._ensure_database()
         with explained(layout.state, "write"):
+            self._receiver.tend(self.dsn("postgres", role="postgres"))
             write_json(layout.state, self._state())
 
     def _ensure_database(self) -> None:
@@ -159,7 +172,9 @@ class EmbeddedPostgres:
         password = passwords(self.layout)["caudal"]
         with psycopg.connect(self.dsn("postgres", role="postgres"), autocommit=True) as connection:
             if connection.execute("select from pg_roles where rolname = 'caudal'").rowcount == 0:
-                connection.execute(sql.SQL("create role caudal login password {}").format(sql.Literal(password)))
+                connection.execute(
+                    sql.SQL("create role caudal login password {}").format(sql.Literal(password))
+                )
             if connection.execute("select from pg_database where datname = 'caudal'").rowcount == 0:
                 connection.execute("revoke connect, temporary on database postgres, template1 from public")
                 connection.execute("create database caudal owner caudal template template0")
@@ -215,7 +230,7 @@ def find_cluster(layout: Layout) -> Path | None:
         raise VersionMismatch(
             f"{layout.root} was written by PostgreSQL {found}; this Caudal brings PostgreSQL {major}. "
             f"Move it with `caudal db upgrade --data {layout.root} --old-bin DIR`, where DIR has the "
-            f"programs of PostgreSQL {found} (Debian: /usr/lib/postgresql/{found}/bin). The old data is kept.",
+            f"programs of PostgreSQL {found} (Debian: /usr/lib/postgresql/{found}/bin). The old one stays.",
             found=found,
             expected=major,
         )
@@ -300,13 +315,14 @@ def passwords(layout: Layout) -> dict[str, str]:
 
 def connection_string(layout: Layout, socket_dir: Path, *, dbname: str, role: Role) -> str:
     """What libpq connects with; holds the role's password."""
-    return make_conninfo(host=str(socket_dir), port=PORT, dbname=dbname, user=role, password=passwords(layout)[role])
+    return make_conninfo(
+        host=str(socket_dir), port=PORT, dbname=dbname, user=role, password=passwords(layout)[role]
+    )
 
 
 def in_use(layout: Layout, lock: FileLock) -> DirectoryInUse:
     """The error for a directory whose lock another process holds."""
-    noted = lock.noted()
-    pid = int(noted) if noted.isdigit() else None
+    pid = lock.holder()
     who = f"process {pid}" if pid is not None else "another process"
     return DirectoryInUse(
         f"{layout.root} is in use by {who}. Stop that one first, use another directory, or, where it is "

@@ -1,0 +1,144 @@
+"""The stream of WAL from a running server into the place of its backups, for recovery to a point in time.
+
+PostgreSQL's own `pg_receivewal` writes it, as the user who runs the server's owner, so that the place need
+not be open to the server's user. A replication slot keeps what could not be delivered yet (a place that is
+away, a receiver that was killed), up to `max_slot_wal_keep_size`; so there is no gap, and no disk that fills
+without end.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+from psycopg.conninfo import conninfo_to_dict
+
+from caudal_base.embedded import process
+from caudal_base.embedded.identity import installation
+from caudal_base.embedded.layout import Layout, open_private, read_json, write_json
+
+SLOT = "caudal_backup"
+"""The replication slot that holds WAL back until it is in the place."""
+
+_RETRY_S = 5.0
+"""How long after a receiver ended the next one may be tried."""
+_DELIVERY_S = 30.0
+"""How long a receiver may take to end after its server has: it has everything already."""
+
+
+class Archive(msgspec.Struct, frozen=True):
+    """Where a data directory's backups go. `key` is known to the directory and the place alone."""
+
+    place: str
+    key: str
+    deliver: bool
+    """Whether WAL goes there too."""
+
+    @property
+    def wal(self) -> Path:
+        """The folder of the WAL segments."""
+        return Path(self.place) / "wal"
+
+
+def read_archive(layout: Layout) -> Archive | None:
+    """The directory's archive, or None where it has none."""
+    found = read_json(layout.archive)
+    return None if found is None else msgspec.convert(found, Archive)
+
+
+def write_archive(layout: Layout, archive: Archive) -> None:
+    """From its next look on, the server's owner delivers WAL there. Raises OSError."""
+    write_json(layout.archive, msgspec.to_builtins(archive))
+
+
+class WalReceiver:
+    """Keeps one `pg_receivewal` running as long as its directory has an archive and its server runs."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._serving: Archive | None = None
+        self._retry_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The receiver's process id while it runs, else None."""
+        running = self._process
+        return running.pid if running is not None and running.poll() is None else None
+
+    def tend(self, dsn: str) -> None:
+        """Starts, replaces or ends the receiver as the directory's archive demands; cheap where all is well.
+
+        `dsn` is the superuser's. A place that is away is tried again by later calls.
+        """
+        archive = read_archive(self._layout)
+        if self.pid is not None and archive == self._serving:
+            return
+        if archive != self._serving:
+            self.stop()
+        if archive is None or not archive.deliver or time.monotonic() < self._retry_at:
+            return
+        self._retry_at = time.monotonic() + _RETRY_S
+        self._serving = archive
+        if archive.wal.is_dir():
+            self._process = self._launch(archive, dsn)
+
+    def finish(self) -> None:
+        """Waits for the end that follows the server's; what it had sent is then in the place."""
+        self._retry_at = 0.0
+        if self._process is not None:
+            try:
+                self._process.wait(_DELIVERY_S)
+            except subprocess.TimeoutExpired:
+                self.stop()
+        self._process = None
+
+    def stop(self) -> None:
+        """Ends the receiver now; the slot keeps what it did not get."""
+        self._retry_at = 0.0
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_DELIVERY_S)
+            except subprocess.TimeoutExpired:  # it hangs in the file system of the place
+                self._process.kill()
+                self._process.wait()
+        self._process = None
+
+    def _launch(self, archive: Archive, dsn: str) -> subprocess.Popen[bytes]:
+        log = open_private(self._layout.archive_log, os.O_WRONLY | os.O_APPEND)
+        try:
+            # It has no PDEATHSIG: when our process is killed, the server shuts down cleanly and sends its
+            # last WAL, and with --no-loop the receiver ends when the server has gone.
+            return subprocess.Popen(  # noqa: S603
+                [installation() / "bin" / "pg_receivewal", *connection_options(dsn), *_options(archive)],
+                cwd="/",
+                env=connection_environment(dsn),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+
+
+def _options(archive: Archive) -> list[str]:
+    return [f"--directory={archive.wal}", f"--slot={SLOT}", "--no-loop", "--status-interval=1"]
+
+
+def connection_options(dsn: str) -> list[str]:
+    """How PostgreSQL's programs are told where to connect; the password goes by the environment."""
+    parts = conninfo_to_dict(dsn)
+    return [
+        f"--host={parts['host']}",
+        f"--port={parts['port']}",
+        f"--username={parts['user']}",
+        "--no-password",
+    ]
+
+
+def connection_environment(dsn: str) -> dict[str, str]:
+    """The environment of PostgreSQL's programs: the password, which never is an argument, and little else."""
+    return {**process.ENVIRONMENT, "PGPASSWORD": str(conninfo_to_dict(dsn)["password"])}
