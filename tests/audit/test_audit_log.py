@@ -115,7 +115,11 @@ async def test_records_of_two_books_are_two_statements(database: Database) -> No
         ({"until": START + timedelta(milliseconds=20)}, range(20)),
         ({"until": START + timedelta(milliseconds=20, microseconds=1)}, range(21)),
         (
-            {"object_id": "tr_1", "since": START + timedelta(milliseconds=5), "until": START + timedelta(seconds=1)},
+            {
+                "object_id": "tr_1",
+                "since": START + timedelta(milliseconds=5),
+                "until": START + timedelta(seconds=1),
+            },
             range(7, 30, 3),
         ),
         ({"object_id": "tr_9"}, []),
@@ -216,7 +220,9 @@ async def test_the_owner_cannot_change_or_remove_a_record(filled: Database, stat
 
 async def test_a_log_that_nobody_touched_verifies(filled: Database) -> None:
     async with filled.connection() as connection:
-        assert await audit.verify(connection, 1) == audit.Verification(checked=30, mismatches=(), mismatched=0)
+        assert await audit.verify(connection, 1) == audit.Verification(
+            checked=30, mismatches=(), mismatched=0
+        )
 
 
 async def test_a_record_whose_columns_do_not_say_what_its_leaf_says_is_found(filled: Database) -> None:
@@ -236,7 +242,9 @@ async def test_a_record_whose_columns_do_not_say_what_its_leaf_says_is_found(fil
     assert [mismatch.fields for mismatch in result.mismatches] == [("book_id", "action")]
 
 
-async def test_every_record_is_verified_in_lots_and_only_the_first_mismatches_are_listed(database: Database) -> None:
+async def test_every_record_is_verified_in_lots_and_only_the_first_mismatches_are_listed(
+    database: Database,
+) -> None:
     async with database.connection() as connection:
         await connection.execute(
             """

@@ -75,11 +75,11 @@ def search(query: Query, *, before: UUID | None, limit: int) -> tuple[LiteralStr
             parameters.append(wanted)
     # An id starts with its record's time, so every index of this table also serves a range of time.
     if query.since is not None:
-        conditions += ["id >= %s", "recorded_at >= %s"]
-        parameters += [rules.first_id_at(query.since), query.since]
+        conditions.append("id >= %s")
+        parameters.append(rules.first_id_at(query.since))
     if query.until is not None:
-        conditions += ["id < %s", "recorded_at < %s"]
-        parameters += [rules.first_id_after(query.until), query.until]
+        conditions.append("id < %s")
+        parameters.append(rules.first_id_at(query.until))
     where = "\n   and ".join(conditions)
     statement: LiteralString = f"""
 select {_COLUMNS}

@@ -80,7 +80,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     book_id: int
     id: UUID
-    """A UUIDv7 of `recorded_at`; later records of one batch have greater ids."""
+    """A UUIDv7 of `recorded_at`, to the microsecond; later records of one batch have greater ids."""
     recorded_at: datetime
     principal: str
     action: str

@@ -1,0 +1,190 @@
+"""Who may do what: scopes, principals, API keys."""
+
+import enum
+from datetime import datetime
+from typing import Final, Self
+from uuid import UUID
+
+import msgspec
+
+from caudal_base.secret import Secret
+
+
+class Scope(enum.StrEnum):
+    """What a key may do. Whatever is not granted is denied."""
+
+    description: str
+
+    def __new__(cls, value: str, description: str) -> Self:
+        """A member is its value; `description` says what it permits, for lists and documents."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.description = description
+        return member
+
+    ADMIN = "admin", "Everything, in the books that the key is bound to"
+    LEDGER_READ = "ledger:read", "Read accounts, balances, transfers, statements and the journal"
+    LEDGER_WRITE = "ledger:write", "Record, post, void and reverse transfers"
+    LEDGER_BEYOND_LIMITS = (
+        "ledger:beyond_limits",
+        "Record what has happened outside, past limits and onto closed or frozen accounts",
+    )
+    LEDGER_CLOSE_PERIOD = "ledger:close_period", "Close accounting periods"
+    LEDGER_POST_CLOSED_PERIOD = (
+        "ledger:post_closed_period",
+        "Record transfers with an effective date inside a closed period",
+    )
+    ACCOUNTS_WRITE = "accounts:write", "Open, change, freeze, close and reopen accounts"
+    BOOKS_WRITE = "books:write", "Create books"
+    KEYS_READ = "keys:read", "List API keys"
+    KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"
+    AUDIT_READ = "audit:read", "Read and verify the audit log"
+
+
+class Environment(enum.StrEnum):
+    """What a key is for; its text says so, so that people and scanners can tell a live one."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+class KeyStatus(enum.StrEnum):
+    """Whether a key works."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+DEPLOYMENT: Final = 0
+"""The `book_id` of what belongs to no book: reached by keys that are bound to no books in particular."""
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who makes a request, as far as is needed to decide what it may do."""
+
+    id: UUID
+    """The lasting identity: a key that succeeds another has the same. Idempotency keys belong to it."""
+    key_id: UUID
+    """The key that was presented; equal to `id` unless it succeeded another."""
+    actor: str
+    """How the audit log names it: the external id of the key, or `operator`."""
+    name: str
+    """What people call the key."""
+    scopes: frozenset[str]
+    """What it may do; `admin` is spelled out, so membership is the whole question."""
+    books: frozenset[int] | None
+    """The books that it reaches; None is all of them."""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """A principal in the course of one request, for the audit log."""
+
+    principal: Principal
+    request_id: str
+    """The external id of the request (`req_…`)."""
+    origin: str | None = None
+    """The caller's network address; None from inside."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it may be shown: everything but its secret part."""
+
+    id: UUID
+    principal_id: UUID
+    """The id of the first key of this principal: its own, unless it succeeded another."""
+    environment: Environment
+    public_id: str
+    """The part of the text after `caudal_<environment>_` that may be shown."""
+    name: str
+    scopes: frozenset[str]
+    """As they were granted, sorted when shown."""
+    books: frozenset[int] | None
+    """None is all books, those to come included."""
+    created_at: datetime
+    created_by: str
+    """The actor that made it."""
+    expires_at: datetime | None
+    """The first moment at which it no longer works."""
+    revoked_at: datetime | None
+    revoked_by: str | None
+    last_used_at: datetime | None
+    """Coarse (`service.USE_PRECISION`), and some time behind; None if it was never used."""
+
+    def status(self, at: datetime) -> KeyStatus:
+        """Whether the key works at the moment `at`. Revoked outweighs expired."""
+        if self.revoked_at is not None:
+            return KeyStatus.REVOKED
+        if self.expires_at is not None and self.expires_at <= at:
+            return KeyStatus.EXPIRED
+        return KeyStatus.ACTIVE
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A stored key with the digest that proves its text."""
+
+    key: ApiKey
+    digest: bytes
+
+    def __repr__(self) -> str:
+        """Without the digest: it identifies a secret."""
+        return f"Credential({self.key!r})"
+
+
+class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Make a key."""
+
+    name: str
+    """What people call it: 1 to 100 printable characters, and no personal data."""
+    scopes: frozenset[Scope]
+    books: frozenset[int] | None
+    """None is all books, those to come included."""
+    environment: Environment
+    expires_at: datetime | None = None
+    succeeds: UUID | None = None
+    """Rotation: the id of a key whose principal this one becomes too. Both work until one is revoked."""
+
+
+class RevokeKey(msgspec.Struct, frozen=True):
+    """Stop a key, for good."""
+
+    key_id: UUID
+
+
+class IssuedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key with its text, which exists nowhere else: shown once, never stored."""
+
+    key: ApiKey
+    text: Secret
+
+
+class KeyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some keys, newest first, and where to go on."""
+
+    keys: tuple[ApiKey, ...]
+    next_cursor: str | None
+    """Give it to the next call; None when there is no more."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Uses of a key that is known and no longer works."""
+
+    key_id: UUID
+    status: KeyStatus
+    at: datetime
+    """Of the first use, as are `request_id` and `origin`."""
+    request_id: str
+    origin: str | None
+    count: int
+    """How many there were, where those of one second in one process count as one."""
+
+
+OPERATOR: Final = Principal(
+    id=UUID(int=0),
+    key_id=UUID(int=0),
+    actor="operator",
+    name="operator",
+    scopes=frozenset(Scope),
+    books=None,
+)
+"""Whoever runs commands on the machine: they have the database, so nothing is denied them here."""
