@@ -1,9 +1,9 @@
 """Balances: what four counters say, and of which moment.
 
 A book has two orders. By *recording*, a transfer counts from its place in the journal on, its `seq`, and so
-from its `recorded_at`; limits go by this order, and its past never changes. By *value*, a transfer counts from
-its `effective_at`, or where it has none from its `recorded_at`; a transfer recorded today may change the
-balance of last week. Holds have no value: a balance by value is of posted amounts alone.
+from its `recorded_at`; limits go by this order, and its past never changes. By *value*, a transfer counts
+from its `effective_at`, or where it has none from its `recorded_at`; a transfer recorded today may change
+the balance of last week. Holds have no value: a balance by value is of posted amounts alone.
 """
 
 import datetime as dt

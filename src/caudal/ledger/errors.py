@@ -4,7 +4,7 @@ CaudalError
 ├── InvalidRequest 400  book_name_invalid
 ├── NotFound       404  book_not_found, account_not_found, transfer_not_found, transaction_not_found,
 │                       template_not_found
-├── Unprocessable  422  duplicate_id, period_not_over, template_invalid
+├── Unprocessable  422  duplicate_id, period_not_over, statement_days_reversed, template_invalid
 └── Conflict       409  book_name_taken, template_exists_with_different_definition, period_already_closed
 """
 
@@ -86,3 +86,10 @@ class BookNameInvalid(InvalidRequest):
 
     code = "book_name_invalid"
     title = "No book can have this name"
+
+
+class StatementDaysReversed(Unprocessable):
+    """A statement that would end before it starts."""
+
+    code = "statement_days_reversed"
+    title = "The statement's days are in the wrong order"

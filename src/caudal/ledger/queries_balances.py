@@ -248,7 +248,7 @@ async def balance_at_effective(
 async def balances_at_effective(
     connection: Connection, book_id: int, wanted: Sequence[tuple[AccountId, dt.datetime]]
 ) -> list[ValueBalance]:
-    """`balance_at_effective` of many accounts and moments, in the order given and of one state of the book."""
+    """`balance_at_effective` of many accounts and moments, in their order, of one state of the book."""
     for account, _ in wanted:
         ids.decode(ids.ACCOUNT, account, field="account")
     values = {
