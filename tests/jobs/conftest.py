@@ -1,0 +1,159 @@
+"""A table of jobs and a clock that stands still, with short words for what the tests do to them."""
+
+import itertools
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from caudal.jobs import NewJob, State, enqueue, operators, service
+from caudal.jobs.types import Claim, Claimed, Listed, Settlement
+from caudal_base.clock import ManualClock
+from caudal_base.database import Connection, Database
+from caudal_base.ids import IdSource
+
+BOOKS = itertools.count(1)
+"""A book to each test: so they can share one database, as books in production do."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A payload."""
+
+    text: str = ""
+
+
+class Desk:
+    """The jobs of one book, `book`; nobody else uses it, nor `other_book`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.book = next(BOOKS)
+        self.other_book = next(BOOKS)
+        self.clock = ManualClock(datetime(2024, 5, 1, 12, tzinfo=UTC))
+        self.ids = IdSource(self.clock, random.Random(1).randbytes)
+
+    def new(self, *, key: str | None = None, delay: timedelta = timedelta(0), **fields: object) -> NewJob:
+        values = {"book_id": self.book, "kind": "note", "payload": Note(), **fields}
+        return NewJob(id=self.ids.new(), run_at=self.clock.now() + delay, key=key, **values)  # type: ignore[arg-type]
+
+    async def enqueue(self, *jobs: NewJob) -> list[UUID]:
+        async with self.database.transaction() as connection:
+            await enqueue(connection, jobs, now=self.clock.now())
+        return [job.id for job in jobs]
+
+    async def add(self, count: int = 1, *, key: str | None = None) -> list[UUID]:
+        return await self.enqueue(*(self.new(key=key) for _ in range(count)))
+
+    async def claim(
+        self,
+        limit: int = 100,
+        *,
+        book_id: int | None = None,
+        queue: str = "default",
+        lease: timedelta = timedelta(seconds=60),
+        connection: Connection | None = None,
+    ) -> Claim:
+        async def claim(connection: Connection) -> Claim:
+            return await service.claim(
+                connection,
+                book_id=self.book if book_id is None else book_id,
+                queue=queue,
+                limit=limit,
+                now=self.clock.now(),
+                lease=lease,
+                token=self.ids.new(),
+            )
+
+        if connection is not None:
+            return await claim(connection)
+        async with self.database.connection() as own:
+            return await claim(own)
+
+    @staticmethod
+    def ids_of(claim: Claim) -> list[UUID]:
+        """In the order of their enqueuing."""
+        return [job.id for job in sorted(claim.jobs, key=lambda job: job.seq)]
+
+    async def claim_all(self, limit: int = 100) -> list[UUID]:
+        """Claim until nothing is found any more; the ids in the order in which they were claimed."""
+        ids: list[UUID] = []
+        while (claim := await self.claim(limit)).jobs or claim.more:
+            ids += self.ids_of(claim)
+        return ids
+
+    async def finish(
+        self, claim: Claim, settlements: Sequence[Settlement] = (), *, only: Sequence[UUID] | None = None
+    ) -> None:
+        """End the claim's jobs: those with a settlement so, the rest as done."""
+        kept = {settlement.id: settlement for settlement in settlements}
+        endings: list[tuple[Claimed, Settlement | None]] = [
+            (job, kept.get(job.id)) for job in claim.jobs if only is None or job.id in only
+        ]
+        async with self.database.transaction() as connection:
+            await service.finish(connection, book_id=self.book, token=claim.token, endings=endings)
+
+    async def bury(self, claim: Claim, error: str = "broken") -> None:
+        """End the claim's jobs as dead."""
+        await self.finish(claim, [self.dead(job, error) for job in claim.jobs])
+
+    def dead(self, job: Claimed, error: str = "broken") -> Settlement:
+        """As `rules.settle` has it for the last attempt."""
+        return Settlement(
+            id=job.id,
+            state=State.DEAD,
+            run_at=job.run_at,
+            attempts=job.attempt,
+            alone=False,
+            error=error,
+            ended_at=self.clock.now(),
+        )
+
+    def retried(self, job: Claimed, pause: timedelta) -> Settlement:
+        """As `rules.settle` has it for an attempt that is not the last."""
+        return Settlement(
+            id=job.id,
+            state=State.READY,
+            run_at=self.clock.now() + pause,
+            attempts=job.attempt,
+            alone=False,
+            error="try again",
+            ended_at=None,
+        )
+
+    async def state(self, job_id: UUID) -> State | None:
+        """None for a job that is not there (any more)."""
+        async with self.database.connection() as connection:
+            (found,) = await operators.get(connection, book_id=self.book, ids=[job_id])
+        return found.state if isinstance(found, Listed) else None
+
+    async def states(self, ids: Sequence[UUID]) -> list[State | None]:
+        return [await self.state(job_id) for job_id in ids]
+
+    async def rows(self) -> int:
+        async with self.database.connection() as connection:
+            cursor = await connection.execute(
+                "select count(*) from jobs.job where book_id = %s", (self.book,)
+            )
+            row = await cursor.fetchone()
+        assert row is not None
+        count: int = row[0]
+        return count
+
+
+@pytest.fixture(scope="session")
+async def shared_database(server: Any, migrated_template: str) -> AsyncIterator[Database]:
+    """One database for all tests that keep to their own books."""
+    name = server.create_database(template=migrated_template)
+    opened = await Database.open(server.dsn(name))
+    yield opened
+    await opened.close()
+    server.drop_database(name)
+
+
+@pytest.fixture
+def desk(shared_database: Database) -> Desk:
+    return Desk(shared_database)
