@@ -1,4 +1,4 @@
-"""From a presented key to a principal: refused alike for whatever reason, within a second of being revoked."""
+"""From a presented key to a principal: refused alike for whatever reason, and soon after a revocation."""
 
 import asyncio
 import os

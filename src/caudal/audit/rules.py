@@ -26,7 +26,7 @@ FORM_VERSION: Final = 1
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# The last 62 bits of a UUIDv7 are free. The first id of a batch takes 61 random ones, and leaves room to count on.
+# 62 bits of a UUIDv7 remain free. The first id of a batch takes 61 random ones, which leaves room to count.
 _START_MASK: Final = (1 << 61) - 1
 
 
@@ -68,7 +68,7 @@ def leaves(records: Sequence[Record], record_ids: Sequence[UUID]) -> list[bytes]
 
 
 def new_ids(records: Sequence[Record], entropy: Callable[[int], bytes]) -> list[UUID]:
-    """A UUIDv7 of each record's moment, to the microsecond; those of one moment increase in the records' order.
+    """A UUIDv7 of each record's moment, to the microsecond; those of one moment increase in their order.
 
     They are made from one draw of `entropy`, 61 random bits and then counting on: order matters here, and
     an audit id opens nothing that guessing it could reach.
