@@ -1,5 +1,6 @@
 """The ledger: accounts, transfers, balances. Double entry, exact, in one order per book."""
 
+from caudal.ledger import templates
 from caudal.ledger.book import Book
 from caudal.ledger.desk import Actor, Desk, Order, Render, Reply
 from caudal.ledger.service import LOT, Decided, Ledger, lots, refuse_repeated_ids
@@ -89,4 +90,5 @@ __all__ = [
     "VoidPending",
     "lots",
     "refuse_repeated_ids",
+    "templates",
 ]  # fmt: skip

@@ -50,15 +50,26 @@ Vector = Mapping[str, Fraction]
 
 
 def refuse_invalid(name: str, definition: Definition) -> None:
-    """Raise `TemplateInvalid` for a name or a definition that can never give a journal entry."""
+    """Raise `TemplateInvalid` for a name or a definition that can never give a journal entry.
+
+    Its field is `name`, or a path like `definition.legs[2].amount.of`.
+    """
     if not _TEMPLATE_NAME.fullmatch(name):
         raise TemplateInvalid("lower-case letters, digits, - and _, a letter first, at most 63", field="name")
+    try:
+        _refuse_definition(definition)
+    except TemplateInvalid as error:
+        raise TemplateInvalid(error.detail, field=f"definition.{error.field}") from None
+
+
+def _refuse_definition(definition: Definition) -> None:
     _refuse_sizes(definition)
     for parameter, declared in definition.parameters.items():
         _refuse_parameter(f"parameters.{parameter}", parameter, declared)
     for amount, derived in definition.amounts.items():
         _refuse_derived(definition, amount, derived)
     _refuse_cycles(definition)
+    _refuse_mixed_sums(definition)
     for index, leg in enumerate(definition.legs):
         _refuse_leg(definition, f"legs[{index}]", leg)
     _refuse_shares(definition)
@@ -70,7 +81,7 @@ def refuse_invalid(name: str, definition: Definition) -> None:
 
 
 def percent_of(text: str, field: str) -> int:
-    """A percentage in millionths of a per cent: `2.9` is 2,900,000. Raises `TemplateInvalid` naming `field`."""
+    """A percentage in millionths of a per cent: `2.9` is 2,900,000. `TemplateInvalid` names `field`."""
     match = _PERCENT.fullmatch(text)
     if match is None:
         raise TemplateInvalid("a percentage is a decimal with at most six places", field=field)
@@ -81,7 +92,7 @@ def percent_of(text: str, field: str) -> int:
 
 
 def shares_by_pot(legs: Iterable[Leg]) -> dict[tuple[Side, str], list[int]]:
-    """The legs that take part of an amount, as indices, by their side and that amount: they round together."""
+    """By side and amount, the indices of the legs that take a part of it: they are rounded together."""
     pots: dict[tuple[Side, str], list[int]] = defaultdict(list)
     for index, leg in enumerate(legs):
         if isinstance(leg.amount, Percent | Weight):
@@ -113,7 +124,7 @@ def _refuse_sizes(definition: Definition) -> None:
 def _refuse_name(field: str, name: str) -> None:
     if not _NAME.fullmatch(name) or name.startswith(f"{ids.ACCOUNT}_"):
         raise TemplateInvalid(
-            "a name is lower-case letters, digits and _, a letter first, at most 40, not beginning with acct_",
+            "lower-case letters, digits and _, a letter first, at most 40, not beginning with acct_",
             field=field,
         )
 
@@ -160,8 +171,8 @@ def _refuse_derived(definition: Definition, name: str, derived: Derived) -> None
             percent_of(derived.percent, f"{field}.percent")
             _refuse_unknown_amount(definition, derived.of, f"{field}.of")
         case Sum():
-            if not derived.of:
-                raise TemplateInvalid("a sum has at least one term", field=f"{field}.of")
+            if not 1 <= len(derived.of) <= MAX_AMOUNTS:
+                raise TemplateInvalid(f"a sum has 1 to {MAX_AMOUNTS} terms", field=f"{field}.of")
             for index, term in enumerate(derived.of):
                 _refuse_unknown_amount(definition, term, f"{field}.of[{index}]")
 
@@ -192,6 +203,14 @@ def _refuse_cycles(definition: Definition) -> None:
                 path.append(name)
                 pending.append((name, True))
                 pending += [(term, False) for term in _terms(definition.amounts[name])]
+
+
+def _refuse_mixed_sums(definition: Definition) -> None:
+    for name, derived in definition.amounts.items():
+        if isinstance(derived, Sum):
+            known = {static_currency(definition, term) for term in derived.of} - {None}
+            if len(known) > 1:
+                raise TemplateInvalid("its terms are in several currencies", field=f"amounts.{name}.of")
 
 
 def _refuse_leg(definition: Definition, field: str, leg: Leg) -> None:
@@ -316,9 +335,12 @@ def _refuse_imbalance(definition: Definition) -> None:
     if any(isinstance(leg.amount, Rest) for leg in definition.legs):
         return
     net: dict[str, Fraction] = defaultdict(Fraction)
-    for index, leg in enumerate(definition.legs):
+    vectors: dict[str, Vector] = {}
+    for name in (*definition.parameters, *definition.amounts):
+        _fill_vectors(definition, name, vectors)
+    for leg in definition.legs:
         sign = 1 if leg.side is Side.DEBIT else -1
-        for base, part in _leg_vector(definition, index, leg).items():
+        for base, part in _leg_vector(definition, leg, vectors).items():
             net[base] += sign * part
     for base, part in net.items():
         if part:
@@ -329,40 +351,43 @@ def _refuse_imbalance(definition: Definition) -> None:
             )
 
 
-def _leg_vector(definition: Definition, index: int, leg: Leg) -> Vector:
+def _leg_vector(definition: Definition, leg: Leg, vectors: Mapping[str, Vector]) -> Vector:
     match leg.amount:
         case Fixed() as fixed:
             return {fixed.currency: Fraction(fixed.amount)}
         case Whole(name):
-            return _vector(definition, name)
+            return vectors[name]
         case Percent(name, percent):
-            return _scaled(_vector(definition, name), Fraction(percent_of(percent, ""), HUNDRED_PERCENT))
+            return _scaled(vectors[name], Fraction(percent_of(percent, ""), HUNDRED_PERCENT))
         case Weight(name, weight):
             shares = [definition.legs[i].amount for i in shares_by_pot(definition.legs)[(leg.side, name)]]
             percents = sum(percent_of(s.percent, "") for s in shares if isinstance(s, Percent))
             weights = sum(s.weight for s in shares if isinstance(s, Weight))
             left = 1 - Fraction(percents, HUNDRED_PERCENT)
-            return _scaled(_vector(definition, name), left * Fraction(weight, weights))
+            return _scaled(vectors[name], left * Fraction(weight, weights))
         case Rest():
             return {}
 
 
-def _vector(definition: Definition, name: str) -> Vector:
-    if name in definition.parameters:
-        return {name: Fraction(1)}
-    derived = definition.amounts[name]
-    match derived:
-        case Fixed():
-            return {derived.currency: Fraction(derived.amount)}
-        case Percent():
-            factor = Fraction(percent_of(derived.percent, ""), HUNDRED_PERCENT)
-            return _scaled(_vector(definition, derived.of), factor)
-        case Sum():
-            total: dict[str, Fraction] = defaultdict(Fraction)
-            for term in derived.of:
-                for base, part in _vector(definition, term).items():
-                    total[base] += part
-            return total
+def _fill_vectors(definition: Definition, name: str, vectors: dict[str, Vector]) -> Vector:
+    """Enter the vectors of an amount and of all that it depends on, each once. There are no cycles."""
+    if name not in vectors:
+        derived = definition.amounts.get(name)
+        match derived:
+            case None:
+                vectors[name] = {name: Fraction(1)}
+            case Fixed():
+                vectors[name] = {derived.currency: Fraction(derived.amount)}
+            case Percent():
+                factor = Fraction(percent_of(derived.percent, ""), HUNDRED_PERCENT)
+                vectors[name] = _scaled(_fill_vectors(definition, derived.of, vectors), factor)
+            case Sum():
+                total: dict[str, Fraction] = defaultdict(Fraction)
+                for term in derived.of:
+                    for base, part in _fill_vectors(definition, term, vectors).items():
+                        total[base] += part
+                vectors[name] = total
+    return vectors[name]
 
 
 def _scaled(vector: Vector, factor: Fraction) -> Vector:

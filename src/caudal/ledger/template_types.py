@@ -109,7 +109,10 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a template says. In `code`, `reference` and metadata values, `{name}` stands for a text parameter."""
+    """What a template says.
+
+    In `code`, `reference` and the values of metadata, `{name}` stands for a text parameter.
+    """
 
     legs: tuple[Leg, ...]
     parameters: Mapping[str, Parameter] = {}
