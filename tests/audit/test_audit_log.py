@@ -270,7 +270,7 @@ async def test_each_way_to_search_has_its_index_at_size(database: Database) -> N
         await connection.execute(
             """
             insert into audit.record (book_id, id, recorded_at, principal, action, object_id, leaf)
-            select 1 + n % 2, lpad(to_hex(n), 32, '0')::uuid, now(), 'p' || n % 500,
+            select 1 + n % 2, lpad(to_hex(n), 32, '0')::uuid, now(), 'p' || n % 21,
                    case when n % 5000 = 0 then 'rare' else 'common' end, 'o' || n, '{}'
               from generate_series(1, 50000) as n
             """
