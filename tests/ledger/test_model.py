@@ -18,7 +18,8 @@ async def new_book(database: Database) -> int:
     book_id = next(_books)
     async with database.transaction() as connection:
         await connection.execute(
-            "insert into ledger.book values (%s, gen_random_uuid(), %s, 'test', %s)", (book_id, str(book_id), START)
+            "insert into ledger.book values (%s, gen_random_uuid(), %s, 'test', %s)",
+            (book_id, str(book_id), START),
         )
         await connection.execute("insert into ledger.book_head values (%s, 0, %s, 1, null)", (book_id, START))
     return book_id
@@ -43,12 +44,14 @@ def counters(account: object) -> tuple[int, int, int, int]:
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories)
-async def test_the_database_and_the_model_agree_on_every_history(database: Database, history: list[Step]) -> None:
+@given(history=histories())
+async def test_the_database_and_the_model_agree_on_every_history(
+    database: Database, history: list[Step]
+) -> None:
     book_id = await new_book(database)
     clock = ManualClock(START)
     ledger, model = Ledger(clock), Book(recorded_at=START)
-    for step in [Step(0, opening()), *history]:
+    for step in history:
         clock.advance(dt.timedelta(seconds=step.seconds))
         expected = rules.apply(model, step.commands, clock.now())
         async with database.transaction() as connection:
@@ -106,12 +109,12 @@ def assert_invariants(book: Book) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories)
+@given(history=histories())
 async def test_a_repeat_of_everything_changes_nothing(database: Database, history: list[Step]) -> None:
     book_id = await new_book(database)
     clock = ManualClock(START)
     ledger = Ledger(clock)
-    for step in [Step(0, opening()), *history]:
+    for step in history:
         clock.advance(dt.timedelta(seconds=step.seconds))
         async with database.transaction() as connection:
             first = await ledger.apply(connection, book_id, step.commands)

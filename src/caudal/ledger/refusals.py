@@ -41,7 +41,7 @@ REASONS: Final = (
     Reason("expiry_needs_pending", _U, False, "only a pending transfer has an expiry"),
     Reason("pending_has_no_effective_at", _U, False, "a hold has no value date; its post has"),
     Reason("min_available_negative", _U, False, "min_available is at least 0"),
-    Reason("up_to_needs_posted_or_pending", _U, False, "up_to does not go with a rate"),
+    Reason("up_to_with_rate", _U, False, "up_to does not go with a rate"),
     Reason(
         "rate_invalid", _U, False, "a rate is a positive decimal of at most 18 digits each side of the point"
     ),

@@ -155,7 +155,7 @@ def wrong_create(command: CreateTransfer) -> Outcome | None:
     if command.rate is not None:
         if command.up_to:
             return refused(
-                "up_to_needs_posted_or_pending", "a leg of a conversion has a fixed amount", "up_to"
+                "up_to_with_rate", "a leg of a conversion has a fixed amount", "up_to"
             )
         if _rate(command.rate) is None:
             return refused("rate_invalid", "not a positive decimal number", "rate")
