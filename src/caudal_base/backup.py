@@ -158,7 +158,8 @@ def back_up(
     layout = Layout(session.directory)
     if home.path.is_relative_to(layout.root) or layout.root.is_relative_to(home.path):
         raise BackupError(f"{home.path} and {layout.root} lie in one another: a backup belongs elsewhere.")
-    with _claimed(home, layout, deliver=deliver):
+    _, identifier, _ = _identify(session)
+    with _claimed(home, layout, identifier, deliver=deliver):
         _set_delivery(session, deliver=deliver)
         if isinstance(session, EmbeddedPostgres):
             session.supervise()
@@ -189,7 +190,7 @@ def delivery_status(session: Session) -> DeliveryStatus | None:
 
 
 @contextlib.contextmanager
-def _claimed(home: Place, layout: Layout, *, deliver: bool) -> Iterator[None]:
+def _claimed(home: Place, layout: Layout, identifier: str, *, deliver: bool) -> Iterator[None]:
     """Makes the place this data directory's own, or checks that it is, and keeps other backups out."""
     with explained(home.path, "use"):
         home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -203,8 +204,8 @@ def _claimed(home: Place, layout: Layout, *, deliver: bool) -> Iterator[None]:
             archive = read_archive(layout)
             if mark is None:
                 key = secrets.token_hex(16)
-                write_json(home.mark, {"key": key})
-            elif archive is None or archive.key != mark["key"]:
+                write_json(home.mark, {"key": key, "system_identifier": identifier})
+            elif archive is None or (archive.key, identifier) != (mark["key"], mark["system_identifier"]):
                 raise BackupError(
                     f"{home.path} holds the backups of another data directory (or of this one before it was "
                     "restored or upgraded). Choose a new place; the old backups stay as they are."

@@ -67,10 +67,10 @@ def restore(
         if not lock.try_acquire():
             raise in_use(layout, lock)
         try:
-            shutil.rmtree(layout.root / RESTORING, ignore_errors=True)
+            process.remove_leftovers(layout.root / RESTORING)
             return _restore(home, backup, layout, at=at, progress=progress or _silent)
         finally:
-            shutil.rmtree(layout.root / RESTORING, ignore_errors=True)
+            process.remove_leftovers(layout.root / RESTORING)
             lock.release()
 
 

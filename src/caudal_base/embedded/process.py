@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,25 +58,36 @@ def launch(
     binaries: Path, cluster: Path, *, identity: Identity, settings: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
     """Starts the postmaster of the cluster; it is not ready yet. Raises OSError."""
-    # Relative to its working directory, the server needs no access to the directories above its own.
-    where = "/proc/self/cwd" if identity.dropped else str(cluster)
-    arguments: list[str | Path] = [binaries / "postgres", "-D", where]
-    for name, value in settings.items():
-        arguments += ["-c", f"{name}={value}"]
     descriptor = open_private(log, os.O_WRONLY | os.O_APPEND)
     try:
+        # By a descriptor that it inherits, another user's server needs no access to the directories above its
+        # own. (Its working directory would do, but before version 16 PostgreSQL insists on leaving that.)
+        home = os.open(cluster, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    try:
+        arguments: list[str | Path] = [
+            binaries / "postgres",
+            "-D",
+            f"/proc/self/fd/{home}" if identity.dropped else cluster,
+        ]
+        for name, value in settings.items():
+            arguments += ["-c", f"{name}={value}"]
         return subprocess.Popen(  # noqa: S603
             arguments,
-            cwd=cluster,
+            cwd="/",
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
+            pass_fds=(home,) if identity.dropped else (),
             start_new_session=True,
             preexec_fn=dying_with_parent(),
             **identity.popen(),
         )
     finally:
+        os.close(home)
         os.close(descriptor)
 
 
@@ -183,6 +195,26 @@ def clear_the_way(cluster: Path, socket_dir: Path) -> None:
     is told once more, and waited for, as are backends whose postmaster was killed. Pid files that no process
     stands behind are removed, since their number may by now belong to a stranger. Raises ServerFailed.
     """
+    _await_end_of(cluster)
+    if Path("/proc/self").exists():
+        (cluster / "postmaster.pid").unlink(missing_ok=True)
+        for path in socket_dir.iterdir():
+            path.unlink()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes a folder in which a killed process made a cluster, once nothing works in it any more.
+
+    Call it with the directory's lock held. Raises OSError or ServerFailed.
+    """
+    if folder.exists():
+        for inside in folder.iterdir():
+            if inside.is_dir():
+                _await_end_of(inside)
+        shutil.rmtree(folder)
+
+
+def _await_end_of(cluster: Path) -> None:
     pid_file = cluster / "postmaster.pid"
     deadline = time.monotonic() + STOP_TIMEOUT_S
     told = False
@@ -198,10 +230,6 @@ def clear_the_way(cluster: Path, socket_dir: Path) -> None:
                 "Look at what holds them up, then start again."
             )
         time.sleep(POLL_S)
-    if Path("/proc/self").exists():
-        pid_file.unlink(missing_ok=True)
-        for path in socket_dir.iterdir():
-            path.unlink()
 
 
 def _first_line(pid_file: Path) -> int | None:

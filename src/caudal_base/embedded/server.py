@@ -47,6 +47,9 @@ local   replication  postgres              scram-sha-256
 local   all          caudal                scram-sha-256
 """
 
+HARDENING = "revoke connect, temporary on database postgres, template1 from public"
+"""So that the service reaches its own database alone."""
+
 
 class EmbeddedPostgres:
     """A PostgreSQL of our own in one directory, on a unix socket, for as long as this object wants it.
@@ -144,11 +147,11 @@ class EmbeddedPostgres:
         layout = self.layout
         with explained(layout.root, "use"):
             identity = identity_for(layout)
-            shutil.rmtree(layout.root / CREATING, ignore_errors=True)
+            process.remove_leftovers(layout.root / CREATING)
             cluster = find_cluster(layout)
             if cluster is not None:  # then what a restore or an upgrade left has served
                 for left in (RESTORING, UPGRADING):
-                    shutil.rmtree(layout.root / left, ignore_errors=True)
+                    process.remove_leftovers(layout.root / left)
             self._socket_dir = make_socket_dir(layout, identity)
             binaries = binaries_for(identity)
             if cluster is None:
@@ -176,7 +179,7 @@ class EmbeddedPostgres:
                     sql.SQL("create role caudal login password {}").format(sql.Literal(password))
                 )
             if connection.execute("select from pg_database where datname = 'caudal'").rowcount == 0:
-                connection.execute("revoke connect, temporary on database postgres, template1 from public")
+                connection.execute(HARDENING)
                 connection.execute("create database caudal owner caudal template template0")
 
     def _state(self) -> dict[str, object]:

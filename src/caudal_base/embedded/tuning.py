@@ -39,3 +39,18 @@ ARCHIVING: Mapping[str, str] = {
 }
 
 DEFAULTS: Mapping[str, str] = {**SAFETY, **SPEED, **ARCHIVING}
+
+READ_ONLY: Mapping[str, str] = {"default_transaction_read_only": "on", "autovacuum": "off"}
+"""For a server of any version whose data is only to be read."""
+
+UNSAFE_BULK_LOAD: Mapping[str, str] = {
+    **DEFAULTS,
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "maintenance_work_mem": "256MB",
+}
+"""For a cluster that is thrown away unless it is loaded whole; to be synced to disk afterwards."""
