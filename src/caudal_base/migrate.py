@@ -93,6 +93,38 @@ def read_migrations(folder: Traversable) -> list[Migration]:
     return found
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """How far a database has been migrated: names of migrations, in order."""
+
+    applied: list[str]
+    missing: list[str]
+    """Known to this code, and not applied yet."""
+    ahead: list[str]
+    """Applied by newer code, and not known to this one."""
+
+
+def inspect(dsn: str, migrations: Traversable) -> Standing:
+    """Compare the database at `dsn` with `migrations`; changes nothing.
+
+    Raises `MigrationRefused` when files and database contradict each other, `Unavailable` when the server
+    cannot be reached.
+    """
+    wanted = read_migrations(migrations)
+    try:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            require_supported(connection.info.server_version)
+            if connection.execute("select to_regclass('migration.applied')").fetchone() == (None,):
+                return Standing([], [migration.name for migration in wanted], [])
+            applied = _applied(connection)
+            missing = _unapplied(wanted, applied)
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {error}") from error
+    except psycopg.Error as error:
+        raise MigrationRefused(f"the record of migrations cannot be used: {error}") from error
+    names = [name for _, name, _ in applied]
+    return Standing(names, [migration.name for migration in missing], names[len(wanted) :])
+
+
 def migrate(dsn: str, migrations: Traversable) -> list[str]:
     """Bring the database at `dsn` to the newest of `migrations` (a folder); the names that were applied.
 
@@ -117,15 +149,24 @@ def migrate(dsn: str, migrations: Traversable) -> list[str]:
 
 def _missing(connection: psycopg.Connection[TupleRow], wanted: list[Migration]) -> list[Migration]:
     """Those of `wanted` that the database does not have yet, after a check of those that it has."""
-    rows = connection.execute("select number, name, sha256 from migration.applied order by number").fetchall()
+    rows = _applied(connection)
+    missing = _unapplied(wanted, rows)
+    ahead = [name for _, name, _ in rows[len(wanted) :]]
+    if ahead:
+        _log.warning("database_is_ahead", migrations=ahead)
+    return missing
+
+
+def _applied(connection: psycopg.Connection[TupleRow]) -> list[TupleRow]:
+    return connection.execute("select number, name, sha256 from migration.applied order by number").fetchall()
+
+
+def _unapplied(wanted: list[Migration], rows: list[TupleRow]) -> list[Migration]:
     for migration, (number, name, sha256) in zip(wanted, rows, strict=False):
         if (migration.number, migration.name) != (number, name):
             raise MigrationRefused(f"the database has {name} where {migration.name} is expected")
         if migration.sha256 != sha256:
             raise MigrationRefused(f"{name} was changed after it was applied")
-    ahead = [name for _, name, _ in rows[len(wanted) :]]
-    if ahead:
-        _log.warning("database_is_ahead", migrations=ahead)
     return wanted[len(rows) :]
 
 

@@ -2,7 +2,7 @@
 
 from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused, Overtaken
 from caudal.idempotency.rules import HEADER, decide, fingerprint, is_final, parse_key, plan
-from caudal.idempotency.service import lookup, purge, run_once, save
+from caudal.idempotency.service import PURGE_LIMIT, lookup, purge, run_once, save
 from caudal.idempotency.store import (
     INSERT,
     LOOKUP,
@@ -31,6 +31,7 @@ __all__ = [
     "HEADER",
     "INSERT",
     "LOOKUP",
+    "PURGE_LIMIT",
     "RETENTION",
     "Answer",
     "Claim",

@@ -1,0 +1,126 @@
+"""The command tree, and what its errors look like."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from caudal.cli.exits import EXPLAINED, Exit
+
+_RUN, _LEDGER, _OPERATE = "Run", "Ledger", "Operate"
+
+COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
+    "up": (_RUN, "caudal.cli.up", "Run everything on this machine: PostgreSQL, the API and the worker."),
+    "api": (_RUN, "caudal.cli.api", "Run the HTTP API alone, as in production."),
+    "worker": (_RUN, "caudal.cli.worker", "Run the background work alone, as in production."),
+    "accounts": (_LEDGER, "caudal.cli.accounts", "Open, show, freeze and close accounts; their balances."),
+    "transfers": (_LEDGER, "caudal.cli.transfers", "Move money: create, post, void, reverse; look it up."),
+    "ledger": (_LEDGER, "caudal.cli.ledger", "Books, checks, periods, the journal, imports."),
+    "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
+    "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
+    "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
+    "db": (_OPERATE, "caudal.cli.db", "The database: its schema, its version, its state."),
+    "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
+    "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),
+    "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
+    "version": (_OPERATE, "caudal.cli.version", "Show the version."),
+}
+"""Each command with its panel in `--help`, its module and what it does."""
+
+
+class _LazyGroup(TyperGroup):
+    """Lists its commands from `COMMANDS`, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name in COMMANDS:
+            loaded = typer.main.get_command(importlib.import_module(COMMANDS[name][1]).app)
+            loaded.name = name
+            self.commands[name] = loaded
+        return super().resolve_command(ctx, args)
+
+
+def _application() -> typer.Typer:
+    root = typer.Typer(
+        name="caudal",
+        cls=_LazyGroup,
+        help="The fintech core: accounts and balances on an exact ledger, on PostgreSQL.",
+        epilog=EXPLAINED,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, (panel, _, summary) in COMMANDS.items():
+        root.command(name, help=summary, rich_help_panel=panel)(_not_loaded)
+    return root
+
+
+def _not_loaded() -> NoReturn:
+    raise AssertionError("a command was run without its module")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Errors go to standard error as text.
+
+    With `--json` they go to standard output instead, as the one object `{"error": {…}}` with the members of
+    RFC 9457: `code`, `title`, `detail`, `status` and, where one is at fault, `field`.
+    """
+    as_json = "--json" in arguments
+    command = typer.main.get_command(_application())
+    try:
+        code = command.main(list(arguments), prog_name="caudal", standalone_mode=False)
+    except typer.TyperException as error:
+        return _wrong_usage(error, as_json=as_json)
+    except typer.Abort:
+        return _failed(as_json, Exit.REFUSED, _problem("aborted", "Nothing was done", "not confirmed"))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`caudal … | head`). Python would complain once more as it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.REFUSED
+    except Exception as error:
+        from caudal.cli.errors import explain
+
+        code, problem = explain(error)
+        return _failed(as_json, code, problem)
+    return code if isinstance(code, int) else Exit.DONE
+
+
+def _wrong_usage(error: typer.TyperException, *, as_json: bool) -> int:
+    context = getattr(error, "ctx", None)
+    # Without arguments a group shows its help; that "error" has no message of its own.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        if context is not None:
+            context.get_help()
+        return Exit.USAGE
+    path = "caudal" if context is None else context.command_path
+    problem = _problem("usage", "The command line is not valid", error.format_message())
+    return _failed(as_json, Exit.USAGE, problem, hint=f"`{path} --help` shows how.")
+
+
+def _problem(code: str, title: str, detail: str) -> dict[str, Any]:
+    return {"code": code, "title": title, "detail": detail, "status": None}
+
+
+def _failed(as_json: bool, code: int, problem: dict[str, Any], *, hint: str | None = None) -> int:
+    if as_json:
+        import json
+
+        print(json.dumps({"error": problem}, ensure_ascii=False))
+        return code
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    lines = Text.assemble(("Error: ", "bold red"), str(problem["detail"]).strip())
+    if problem.get("field"):
+        lines.append(f" ({problem['field']})")
+    if hint is not None:
+        lines.append(f"\n{hint}", style="dim")
+    console.print(lines)
+    return code

@@ -1,0 +1,161 @@
+"""`caudal up`: everything on one machine, supervised."""
+
+import contextlib
+import functools
+import http.client
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from caudal import server, supervisor
+from caudal.cli.frame import Call, command, single
+from caudal.cli.locks import others_run, wait_for_earlier
+from caudal.cli.setup import FIRST_BOOK, first_key, prepare
+from caudal_base.embedded import DirectoryInUse, EmbeddedPostgres
+from caudal_base.logs import configure
+from caudal_base.secret import Secret
+
+app = single()
+
+_LEAVING_S: Final = 60.0
+"""How long another command may need to leave the data directory."""
+
+_PYTHON_OPTIONS: Final = ("-P", "-m", "caudal")
+"""How the children are called: without the working directory on their path, where a caudal.py may lie."""
+
+
+@command(app)
+def up(
+    call: Call,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, help="The API's port. [default: 8000 or the next free one]"),
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+) -> None:
+    """Run everything on this machine: PostgreSQL, the API and the worker, until Ctrl-C.
+
+    The data directory is made if need be. With CAUDAL_DATABASE_URL that PostgreSQL is used and none is
+    started. A process that dies is started again; after a crash the next `caudal up` recovers by itself.
+    """
+    settings = call.settings
+    with contextlib.ExitStack() as stack:
+        postgres, dsn, held = stack.enter_context(_database(call))
+        listening = stack.enter_context(server.listen(host or settings.host, port or settings.port))
+        prepare(dsn)
+        key = first_key(dsn)
+        configure(level=settings.log_level, format=settings.log_format)
+        environment = _environment(call, dsn)
+        url = server.url_of(listening)
+        programs = [
+            supervisor.Program(
+                name="api",
+                arguments=_command("api", "--listen-fd", str(listening.fileno())),
+                environment=environment,
+                descriptors=(listening.fileno(), *held),
+                is_ready=functools.partial(_answers, listening),
+            ),
+            supervisor.Program(
+                name="worker", arguments=_command("worker"), environment=environment, descriptors=held
+            ),
+        ]
+        watch = supervisor.Supervisor(postgres, programs)
+
+        def greet() -> None:
+            database = "CAUDAL_DATABASE_URL" if postgres is None else str(postgres.directory)
+            _greet(call, url, database, key, watch.pids)
+
+        watch.run(greet)
+    if not call.terminal.as_json:
+        call.terminal.note("Stopped.")
+
+
+@contextlib.contextmanager
+def _database(call: Call) -> Iterator[tuple[EmbeddedPostgres | None, str, tuple[int, ...]]]:
+    """The server to look after, if it is ours; the connection string; what children must hold open."""
+    if call.settings.database_url is not None:
+        yield None, call.settings.database_url.reveal(), ()
+        return
+    postgres = EmbeddedPostgres(call.settings.data_dir)
+    try:
+        postgres.start()
+    except DirectoryInUse:
+        if others_run(postgres.directory):
+            raise
+        postgres.start(wait_seconds=_LEAVING_S)  # for another command, which will be done soon
+    try:
+        with wait_for_earlier(postgres.directory) as descriptor:
+            yield postgres, postgres.dsn(), (descriptor,)
+    finally:
+        postgres.stop()
+
+
+def _environment(call: Call, dsn: str) -> dict[str, str]:
+    found = {**os.environ, "CAUDAL_DATABASE_URL": dsn}
+    if call.config is not None:
+        found["CAUDAL_CONFIG"] = str(call.config.absolute())
+    return found
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, *_PYTHON_OPTIONS, *arguments]
+
+
+def _answers(listening: socket.socket) -> bool:
+    """Whether the API says that it is ready."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _greet(call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int]) -> None:
+    data: dict[str, Any] = {
+        "url": url,
+        "docs": f"{url}/docs",
+        "database": database,
+        "api_key": None if key is None else key.reveal(),
+        "pids": {"supervisor": os.getpid(), **pids},
+    }
+    call.terminal.answer(data, functools.partial(_welcome, url=url, database=database, key=key, call=call))
+
+
+def _welcome(out: Console, *, url: str, database: str, key: Secret | None, call: Call) -> None:
+    out.print(Text.assemble(("Caudal is up.", "bold green"), " Ctrl-C stops it.\n"))
+    rows = [("API", url), ("Docs", f"{url}/docs"), ("Data", database)]
+    for name, value in rows:
+        out.print(Text.assemble((f"  {name:<5}", "dim"), value), soft_wrap=True)
+    if key is not None:
+        out.print(Text.assemble(("  Key  ", "dim"), (key.reveal(), "bold")), soft_wrap=True)
+        out.print(
+            Text(
+                f"\nThe key has all rights in the book `{FIRST_BOOK}`, and is shown this once. "
+                "`caudal keys create` makes others.",
+                "dim",
+            ),
+            soft_wrap=True,
+        )
+    shown = "$KEY" if key is None else key.reveal()
+    here = "" if call.settings.data_dir == Path(".caudal") else f" --data {call.settings.data_dir}"
+    out.print("\nTry this in another terminal:\n", style="bold")
+    for line in (
+        f'curl -H "Authorization: Bearer {shown}" {url}/v1/accounts',
+        f"caudal ledger import berka --sample{here}    # some accounts of a real bank",
+        f"caudal ledger compare berka --sample{here}   # its stated balances against ours",
+        f"caudal accounts list{here}",
+    ):
+        out.print(Text(f"  {line}"), soft_wrap=True)
+    out.print()

@@ -1,0 +1,146 @@
+"""The worker process: wires the rooms' background work together and runs it until it is told to stop.
+
+- `ledger.expire`: every few seconds and in each book, expires the holds that are due and that no batch has
+  come across.
+- `idempotency.purge`: hourly and in each book, deletes answers whose retention is over.
+
+The jobs' own table is looked after by the worker itself.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from caudal import audit, idempotency, jobs
+from caudal.ledger import LOT, Ledger
+from caudal.ledger.books import BookInfo, list_books, require_book_number
+from caudal_base import ids
+from caudal_base.clock import Clock, SystemClock
+from caudal_base.database import Connection, Database, Timeouts
+from caudal_base.errors import InvariantError
+from caudal_base.ids import IdSource
+from caudal_base.settings import Settings
+
+EXPIRE: Final = "ledger.expire"
+PURGE_ANSWERS: Final = "idempotency.purge"
+
+EXPIRE_EVERY: Final = timedelta(seconds=5)
+"""How late an expiry may enter the journal. Balances do not wait for it: reads leave due holds out."""
+
+PURGE_EVERY: Final = timedelta(hours=1)
+
+_PRINCIPAL: Final = "expiry"
+
+_log = structlog.get_logger("caudal.worker")
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """The payload of a job that its kind and book say all about."""
+
+
+def handlers(ledger: Ledger, clock: Clock) -> list[jobs.AnyHandler]:
+    """What each kind of job does."""
+    sweep = _Sweep(ledger, clock)
+
+    async def purge(work: jobs.Work[Nothing]) -> None:
+        async def step(connection: Connection) -> bool:
+            deleted = await idempotency.purge(connection, work.book_id, at=work.clock.now())
+            return deleted < idempotency.PURGE_LIMIT
+
+        await _repeatedly(work, step)
+
+    return [
+        jobs.Handler(EXPIRE, Nothing, sweep.run, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(PURGE_ANSWERS, Nothing, purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
+    ]
+
+
+PERIODICS: Final = (
+    jobs.Periodic(name=EXPIRE, kind=EXPIRE, every=EXPIRE_EVERY, payload=Nothing()),
+    jobs.Periodic(name=PURGE_ANSWERS, kind=PURGE_ANSWERS, every=PURGE_EVERY, payload=Nothing()),
+)
+
+
+class _Sweep:
+    """Expires what is due, a lot to a transaction, so that the book's other writers get in between."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def run(self, work: jobs.Work[Nothing]) -> None:
+        job_id = ids.encode(ids.JOB, work.jobs[0].id)
+
+        async def step(connection: Connection) -> bool:
+            expired = await self._ledger.expire_due(connection, work.book_id)
+            if expired:
+                book = await require_book_number(connection, work.book_id)
+                await audit.append(connection, [self._record(book, job_id, expired)])
+            return expired < LOT
+
+        await _repeatedly(work, step)
+
+    def _record(self, book: BookInfo, job_id: str, expired: int) -> audit.Record:
+        return audit.Record(
+            book_id=book.book_id,
+            at=self._clock.now(),
+            principal=_PRINCIPAL,
+            action="holds.expire",
+            object_id=book.id,
+            request_id=job_id,
+            result="expired",
+            details={"holds": expired},
+        )
+
+
+async def _repeatedly(work: jobs.Work[Nothing], step: Callable[[Connection], Awaitable[bool]]) -> None:
+    """Take `step`, a transaction each, until it says that it was the last; the job ends with that one."""
+    last = False
+    while not last:
+        async with work.database.transaction() as connection:
+            last = await step(connection)
+            if last:
+                await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
+
+
+def build(database: Database, clock: Clock, *, options: jobs.Options | None = None) -> jobs.Worker:
+    """A worker of all background work, for all books of `database`."""
+
+    async def books() -> Sequence[int]:
+        async with database.connection() as connection:
+            return [book.book_id for book in await list_books(connection)]
+
+    return jobs.Worker(
+        database,
+        handlers(Ledger(clock), clock),
+        books=books,
+        clock=clock,
+        ids=IdSource(clock),
+        periodics=PERIODICS,
+        options=options,
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is in work. Raises `Unavailable` without a database."""
+    if settings.database_url is None:
+        raise InvariantError("a worker needs a database_url")
+    timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
+    database = await Database.open(
+        settings.database_url.reveal(), max_size=settings.pool_size, timeouts=timeouts
+    )
+    try:
+        worker = build(database, SystemClock())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        _log.info("worker_started")
+        await worker.run()
+        _log.info("worker_stopped")
+    finally:
+        await database.close()
