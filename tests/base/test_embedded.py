@@ -162,7 +162,9 @@ def test_nothing_is_left_running_and_nothing_lies_about(data_directory: Path) ->
         server.dsn()
 
 
-def test_an_ordinary_user_runs_a_server(open_place: Path, start_owner: StartOwner, ordinary_uid: int | None) -> None:
+def test_an_ordinary_user_runs_a_server(
+    open_place: Path, start_owner: StartOwner, ordinary_uid: int | None
+) -> None:
     owner = start_owner(open_place / "data", uid=ordinary_uid).wait_until_ready()
 
     assert query(owner.dsn, "select current_user") == [("caudal",)]
@@ -191,7 +193,9 @@ def test_root_runs_the_server_as_another_user_below_a_closed_directory(tmp_path:
 
 
 @needs_root
-def test_root_runs_a_users_directory_as_that_user_who_keeps_access(open_place: Path, start_owner: StartOwner) -> None:
+def test_root_runs_a_users_directory_as_that_user_who_keeps_access(
+    open_place: Path, start_owner: StartOwner
+) -> None:
     directory = open_place / "data"
     start_owner(directory, uid=ORDINARY_UID).wait_until_ready().finished()
 

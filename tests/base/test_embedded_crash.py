@@ -61,7 +61,9 @@ def test_a_killed_owner_takes_its_server_along_by_a_clean_shutdown(
     assert restarted.finished() == 0
 
 
-def test_a_start_waits_for_the_server_of_a_killed_owner(data_directory: Path, start_owner: StartOwner) -> None:
+def test_a_start_waits_for_the_server_of_a_killed_owner(
+    data_directory: Path, start_owner: StartOwner
+) -> None:
     owner = start_owner(data_directory).wait_until_ready()
     commit_row(owner.dsn, 1)
     # Stopped processes stay: the postmaster cannot act upon its owner's death yet.
@@ -79,7 +81,9 @@ def test_a_start_waits_for_the_server_of_a_killed_owner(data_directory: Path, st
     assert successor.finished() == 0
 
 
-def test_backends_left_by_a_killed_postmaster_are_waited_for(data_directory: Path, start_owner: StartOwner) -> None:
+def test_backends_left_by_a_killed_postmaster_are_waited_for(
+    data_directory: Path, start_owner: StartOwner
+) -> None:
     owner = start_owner(data_directory).wait_until_ready()
     with psycopg.connect(owner.dsn) as connection:
         backend = connection.info.backend_pid

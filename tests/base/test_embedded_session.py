@@ -37,7 +37,9 @@ def test_a_command_joins_the_running_server_and_leaves_it_running(
         assert connection.execute("select count(*) from made").fetchone() == (0,)
 
 
-def test_of_commands_that_begin_together_one_starts_and_all_work(data_directory: Path, start_owner: StartOwner) -> None:
+def test_of_commands_that_begin_together_one_starts_and_all_work(
+    data_directory: Path, start_owner: StartOwner
+) -> None:
     owners = [start_owner(data_directory, mode="attach_or_start") for _ in range(4)]
 
     with ThreadPoolExecutor() as pool:
@@ -69,7 +71,9 @@ def test_a_command_that_started_the_server_waits_for_those_that_joined(
     assert not alive(starter.postmaster)
 
 
-def test_a_newcomer_does_not_join_a_server_that_is_leaving(data_directory: Path, start_owner: StartOwner) -> None:
+def test_a_newcomer_does_not_join_a_server_that_is_leaving(
+    data_directory: Path, start_owner: StartOwner
+) -> None:
     starter = start_owner(data_directory, mode="attach_or_start").wait_until_ready()
     joined = start_owner(data_directory, mode="attach_or_start").wait_until_ready()
     starter.finish()
