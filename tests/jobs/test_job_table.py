@@ -190,14 +190,16 @@ async def test_a_claim_that_expired_gives_its_jobs_back_to_run_alone(desk: Any) 
 
 
 async def test_whose_claim_expired_and_was_taken_over_cannot_finish(desk: Any) -> None:
-    await desk.add(1)
+    (job_id,) = await desk.add(1)
     slow = await desk.claim(lease=SECOND)
     desk.clock.advance(SECOND)
     await released(desk)
     other = await desk.claim()
     with pytest.raises(ClaimLost):
         await desk.finish(slow)
-    assert await desk.rows() == 1
+    with pytest.raises(ClaimLost):
+        await desk.bury(slow)
+    assert await desk.state(job_id) is State.RUNNING
     await desk.finish(other)
     assert await desk.rows() == 0
     with pytest.raises(ClaimLost):
