@@ -1,0 +1,55 @@
+# Needs Python 3.11 or later and make; everything else is set up in .venv by the targets themselves.
+# PYTHON=python3.12 chooses another interpreter, ARGS="…" is handed on to the command of the target.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# One worker per processor; each starts a PostgreSQL of its own.
+WORKERS ?= logical
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED) ## Make .venv and install the pinned requirements into it
+
+up: setup ## Run Caudal on this machine: database, API, worker
+	@$(BIN)/caudal up $(ARGS)
+
+test: setup ## Run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: setup ## Check style, types, imports and licences
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pip-licenses --from=all --with-system --format=json | $(BIN)/python tools/check_licences.py
+	$(BIN)/python tools/check_style.py
+
+bench: setup ## Measure the ledger against the floor of this machine
+	@$(BIN)/caudal bench ledger $(ARGS)
+
+lock: setup ## Pin what pyproject.toml asks for, anew, in requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.txt $(ARGS)
+
+clean: ## Remove .venv and every cache; data directories stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed; $(PYTHON) is not. Say which: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
