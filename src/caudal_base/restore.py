@@ -231,5 +231,5 @@ def _check_pages(cluster: Path, identity: Identity) -> None:
     """Reads every page of the stopped cluster against its checksum, and makes sure all of it is on disk."""
     binaries = binaries_for(identity)
     where = "/proc/self/cwd" if identity.dropped else str(cluster)
-    process.run([binaries / "pg_checksums", "--check", "-D", where], cwd=cluster, identity=identity)
-    process.run([binaries / "initdb", "--sync-only", "-D", where], cwd=cluster, identity=identity)
+    process.run([binaries / "pg_checksums", "--check", "-D", where], cluster=cluster, identity=identity)
+    process.run([binaries / "initdb", "--sync-only", "-D", where], cluster=cluster, identity=identity)

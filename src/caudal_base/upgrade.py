@@ -161,7 +161,7 @@ def _upgrade(
         report = _move(old, new, old_major=old_major, kept=old_cluster, progress=progress)
     progress("writing to disk")
     where = "/proc/self/cwd" if identity.dropped else str(new_cluster)
-    process.run([programs / "initdb", "--sync-only", "-D", where], cwd=new_cluster, identity=identity)
+    process.run([programs / "initdb", "--sync-only", "-D", where], cluster=new_cluster, identity=identity)
     new_cluster.rename(layout.cluster(server_major()))
     layout.archive.unlink(missing_ok=True)
     sync_directory(layout.root)
@@ -185,16 +185,15 @@ def _serving(
 ) -> Iterator[_Side]:
     """Runs a cluster with the programs of its version for the length of the block."""
     socket_dir = make_socket_dir(layout, identity)
-    process.clear_the_way(cluster, socket_dir)
     log_start = layout.log.stat().st_size if layout.log.exists() else 0
-    place = f"../{socket_dir.name}" if socket_dir == layout.sockets else str(socket_dir)
-    settings = {
-        "listen_addresses": "",
-        "port": str(PORT),
-        **settings,
-        "unix_socket_directories": place,
-    }
-    server = process.launch(programs, cluster, identity=identity, settings=settings, log=layout.log)
+    server = process.launch(
+        programs,
+        cluster,
+        socket_dir=socket_dir,
+        identity=identity,
+        settings={"listen_addresses": "", "port": str(PORT), **settings},
+        log=layout.log,
+    )
     try:
         process.await_ready(server, cluster, log=layout.log, log_start=log_start)
         yield _Side(layout, socket_dir)

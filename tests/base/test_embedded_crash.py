@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from caudal_base.embedded import EmbeddedPostgres
-from caudal_base.embedded.process import processes_of
 
 from .conftest import QUICK, StartOwner, alive, eventually
 
@@ -90,9 +89,10 @@ def test_backends_left_by_a_killed_postmaster_are_waited_for(
         os.kill(backend, signal.SIGSTOP)
         os.kill(owner.postmaster, signal.SIGKILL)
         owner.kill()
-        eventually(lambda: processes_of(cluster(data_directory)) == [backend])
+        eventually(lambda: not alive(owner.postmaster))
         successor = start_owner(data_directory)
         eventually(lambda: (data_directory / "caudal.lock").read_text() == f"{successor.process.pid}\n")
+        assert alive(backend)
         os.kill(backend, signal.SIGCONT)
 
         assert successor.wait_until_ready().finished() == 0

@@ -67,8 +67,10 @@ def server_of(directory: Path, cluster: Path) -> subprocess.Popen[bytes]:
     sockets.mkdir(mode=0o700, exist_ok=True)
     IDENTITY.own(sockets)
     log = directory / "server.log"
-    settings = {"listen_addresses": "", "unix_socket_directories": "../socket", "port": str(PORT)}
-    server = process.launch(OLD_BIN, cluster, identity=IDENTITY, settings=settings, log=log)
+    settings = {"listen_addresses": "", "port": str(PORT)}
+    server = process.launch(
+        OLD_BIN, cluster, socket_dir=sockets, identity=IDENTITY, settings=settings, log=log
+    )
     process.await_ready(server, cluster, log=log, log_start=0)
     return server
 

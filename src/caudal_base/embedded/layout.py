@@ -123,6 +123,11 @@ def advice(error: OSError) -> str:
             return "that file system is mounted read-only. Choose a directory on a writable one."
         case errno.EACCES | errno.EPERM:
             return "permission denied. Use a directory that this user may write to, or run as its owner."
+        case errno.EINVAL:
+            return (
+                "the system does not let this user act for others. Where root is no real root (some containers), "
+                "run Caudal as an ordinary user."
+            )
         case errno.ENOTDIR | errno.EEXIST:
             return "a file stands in the way. Choose another directory."
         case errno.ENAMETOOLONG:

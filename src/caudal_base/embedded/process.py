@@ -1,6 +1,8 @@
 """Starting, watching and ending the processes of one cluster."""
 
+import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -8,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from caudal_base.embedded.errors import DirectoryUnusable, ServerFailed
@@ -54,58 +56,121 @@ def dying_with_parent() -> Callable[[], None]:
     return arrange
 
 
-def launch(
-    binaries: Path, cluster: Path, *, identity: Identity, settings: Mapping[str, str], log: Path
-) -> subprocess.Popen[bytes]:
-    """Starts the postmaster of the cluster; it is not ready yet. Raises OSError."""
-    descriptor = open_private(log, os.O_WRONLY | os.O_APPEND)
+@contextlib.contextmanager
+def _held(cluster: Path) -> Iterator[int]:
+    """A descriptor of the cluster's directory, with a lock on it that nothing else holds.
+
+    Programs that are started inherit the descriptor and with it the lock: it is free again when the last of
+    them, and of their children, has died, in whichever way. So whoever gets it knows that nothing of an
+    earlier, killed owner still works on the cluster. A postmaster whose owner was killed is shutting down
+    already; it is told once more, and waited for. Raises ServerFailed or OSError.
+    """
+    descriptor = os.open(cluster, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # By a descriptor that it inherits, another user's server needs no access to the directories above its
-        # own. (Its working directory would do, but before version 16 PostgreSQL insists on leaving that.)
-        home = os.open(cluster, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except BaseException:
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        told = False
+        while not _try_lock(descriptor):
+            if not told:
+                told = True
+                _tell_postmaster(cluster)
+            if time.monotonic() >= deadline:
+                raise ServerFailed(
+                    f"An earlier server of {cluster} does not stop. Its postmaster is, or was, process "
+                    f"{_first_line(cluster / 'postmaster.pid')}: look at what holds it up, then start again."
+                )
+            time.sleep(POLL_S)
+        yield descriptor
+    finally:
         os.close(descriptor)
-        raise
+
+
+def _try_lock(descriptor: int) -> bool:
     try:
-        arguments: list[str | Path] = [
-            binaries / "postgres",
-            "-D",
-            f"/proc/self/fd/{home}" if identity.dropped else cluster,
-        ]
-        for name, value in settings.items():
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tell_postmaster(cluster: Path) -> None:
+    pid = _first_line(cluster / "postmaster.pid")
+    with contextlib.suppress(OSError):
+        if pid is not None and Path(f"/proc/{pid}/comm").read_text().strip() == "postgres":
+            os.kill(pid, signal.SIGINT)
+
+
+def _first_line(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def launch(
+    binaries: Path,
+    cluster: Path,
+    *,
+    socket_dir: Path,
+    identity: Identity,
+    settings: Mapping[str, str],
+    log: Path,
+) -> subprocess.Popen[bytes]:
+    """Starts the postmaster of the cluster; it is not ready yet. Raises ServerFailed or OSError.
+
+    Call it with the directory's lock held; it waits for the end of what a killed owner left running.
+    """
+    # A sibling is reached relative to the server's working directory, which is its cluster.
+    near = socket_dir.parent == cluster.parent
+    place = f"../{socket_dir.name}" if near else str(socket_dir)
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(_held(cluster))
+        # With nobody behind them, their numbers may by now belong to strangers, and PostgreSQL would give up.
+        for path in (cluster / "postmaster.pid", *socket_dir.iterdir()):
+            path.unlink(missing_ok=True)
+        said = open_private(log, os.O_WRONLY | os.O_APPEND)
+        stack.callback(os.close, said)
+        # By the descriptor, another user's server needs no access to the directories above its own. (Its
+        # working directory would do, but before version 16 PostgreSQL insists on leaving that.)
+        where = f"/proc/self/fd/{home}" if identity.dropped else str(cluster)
+        arguments: list[str | Path] = [binaries / "postgres", "-D", where]
+        for name, value in {**settings, "unix_socket_directories": place}.items():
             arguments += ["-c", f"{name}={value}"]
         return subprocess.Popen(  # noqa: S603
             arguments,
             cwd="/",
             env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            pass_fds=(home,) if identity.dropped else (),
+            stdout=said,
+            stderr=said,
+            pass_fds=(home,),
             start_new_session=True,
             preexec_fn=dying_with_parent(),
             **identity.popen(),
         )
-    finally:
-        os.close(home)
-        os.close(descriptor)
 
 
-def run(command: Sequence[str | Path], *, cwd: Path, identity: Identity) -> None:
-    """Runs one of PostgreSQL's programs to its end. Raises ServerFailed or DirectoryUnusable, quoting it."""
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd=cwd,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=dying_with_parent(),
-        **identity.popen(),
-    )
+def run(command: Sequence[str | Path], *, cluster: Path, identity: Identity) -> None:
+    """Runs one of PostgreSQL's programs on a cluster that nothing serves, in that directory, to its end.
+
+    Raises ServerFailed or DirectoryUnusable, quoting what the program said.
+    """
+    with _held(cluster) as home:
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd=cluster,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            pass_fds=(home,),
+            preexec_fn=dying_with_parent(),
+            **identity.popen(),
+        )
     if done.returncode != 0:
-        raise failure(f"{Path(command[0]).name} failed in {cwd}", done.stderr.strip() or done.stdout.strip())
+        raise failure(
+            f"{Path(command[0]).name} failed in {cluster}", done.stderr.strip() or done.stdout.strip()
+        )
 
 
 def failure(what: str, said: str) -> ServerFailed | DirectoryUnusable:
@@ -157,51 +222,6 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     raise ServerFailed(f"PostgreSQL (process {server.pid}) does not stop, not even at once")
 
 
-def processes_of(cluster: Path) -> list[int]:
-    """The live processes that work in the cluster's directory: its postmaster and backends, wherever from.
-
-    Empty where the system has no /proc.
-    """
-    try:
-        wanted = cluster.stat()
-        entries = list(Path("/proc").iterdir())
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            here = (entry / "cwd").stat()
-        except OSError:  # it ended meanwhile, or is another user's
-            continue
-        if (here.st_dev, here.st_ino) == (wanted.st_dev, wanted.st_ino) and _is_postgres(entry):
-            found.append(int(entry.name))
-    return found
-
-
-def _is_postgres(entry: Path) -> bool:
-    """A shell that somebody left standing in the directory is none of ours."""
-    try:
-        return (entry / "exe").readlink().name.removesuffix(" (deleted)") == "postgres"
-    except OSError:
-        return False
-
-
-def clear_the_way(cluster: Path, socket_dir: Path) -> None:
-    """Makes sure that nothing of an earlier, killed owner still works on the cluster.
-
-    Call it with the directory's lock held. A postmaster whose owner was killed is shutting down already; it
-    is told once more, and waited for, as are backends whose postmaster was killed. Pid files that no process
-    stands behind are removed, since their number may by now belong to a stranger. Raises ServerFailed.
-    """
-    _await_end_of(cluster)
-    if Path("/proc/self").exists():
-        (cluster / "postmaster.pid").unlink(missing_ok=True)
-        for path in socket_dir.iterdir():
-            path.unlink()
-
-
 def remove_leftovers(folder: Path) -> None:
     """Removes a folder in which a killed process made a cluster, once nothing works in it any more.
 
@@ -210,33 +230,9 @@ def remove_leftovers(folder: Path) -> None:
     if folder.exists():
         for inside in folder.iterdir():
             if inside.is_dir():
-                _await_end_of(inside)
+                with _held(inside):
+                    pass
         shutil.rmtree(folder)
-
-
-def _await_end_of(cluster: Path) -> None:
-    pid_file = cluster / "postmaster.pid"
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    told = False
-    while left := processes_of(cluster):
-        if not told:
-            told = True
-            postmaster = _first_line(pid_file)
-            if postmaster in left:
-                os.kill(postmaster, signal.SIGINT)
-        if time.monotonic() >= deadline:
-            raise ServerFailed(
-                f"Processes {left} of an earlier server still work in {cluster}, and do not stop. "
-                "Look at what holds them up, then start again."
-            )
-        time.sleep(POLL_S)
-
-
-def _first_line(pid_file: Path) -> int | None:
-    try:
-        return int(pid_file.read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def bound_log(log: Path) -> None:

@@ -156,13 +156,14 @@ class EmbeddedPostgres:
             binaries = binaries_for(identity)
             if cluster is None:
                 cluster = create_cluster(layout, binaries, identity, durable=self._settings["fsync"] == "on")
-            process.clear_the_way(cluster, self._socket_dir)
             log_start = layout.log.stat().st_size if layout.log.exists() else 0
-            sockets = self._socket_dir
-            place = f"../{sockets.name}" if sockets == layout.sockets else str(sockets)
-            settings = {**self._settings, "unix_socket_directories": place}
             self._server = process.launch(
-                binaries, cluster, identity=identity, settings=settings, log=layout.log
+                binaries,
+                cluster,
+                socket_dir=self._socket_dir,
+                identity=identity,
+                settings=self._settings,
+                log=layout.log,
             )
         process.await_ready(self._server, cluster, log=layout.log, log_start=log_start)
         self._ensure_database()
@@ -271,7 +272,7 @@ def create_cluster(layout: Layout, binaries: Path, identity: Identity, *, durabl
                 *("--data-checksums", "--auth-local=scram-sha-256", "--auth-host=reject"),
                 *(() if durable else ("--no-sync",)),
             ],
-            cwd=cluster,
+            cluster=cluster,
             identity=identity,
         )
         (cluster / "pg_hba.conf").write_text(_HBA)
