@@ -124,8 +124,8 @@ def test_a_transfer(book: Book) -> None:
     assert_order(
         book,
         transfer(
-            tr(900), NOBODY, NOBODY, 0, currency="XXX", expires_at=NOW - dt.timedelta(days=1), effective_at=CLOSED_DAY,
-            min_available=-1, rate="x", if_version=Versions(debit=999, credit=999),
+            tr(900), NOBODY, NOBODY, 0, currency="XXX", expires_at=NOW - dt.timedelta(days=1),
+            effective_at=CLOSED_DAY, min_available=-1, rate="x", if_version=Versions(debit=999, credit=999),
         ),
         [
             ("amount_must_be_positive", {"amount": 2**53}),
@@ -250,7 +250,7 @@ def test_a_journal_entry(book: Book) -> None:
 @pytest.mark.parametrize(
     ("field", "change"),
     [
-        ("kind", {"pending": True}),
+        ("kind", {"pending": True, "effective_at": None}),
         ("debit_account", {"debit_account": EMPTY}),
         ("credit_account", {"credit_account": EMPTY}),
         ("amount", {"amount": 6}),
@@ -269,8 +269,8 @@ def test_another_content_under_an_id_names_the_first_field_that_differs(
     book: Book, field: str, change: dict[str, Any]
 ) -> None:
     original = transfer(
-        tr(7), B, A, 5, effective_at=CLOSED_DAY, may_post_closed=True, code="c", reference="r", metadata={"a": "b"},
-        up_to=True, beyond_limits=True,
+        tr(7), B, A, 5, effective_at=CLOSED_DAY, may_post_closed=True, code="c", reference="r",
+        metadata={"a": "b"}, up_to=True, beyond_limits=True,
     )  # fmt: skip
     (first,) = carry_out(book, original)
     assert first.status is OutcomeStatus.CREATED

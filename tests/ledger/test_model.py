@@ -5,11 +5,11 @@ import itertools
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from support.histories import START, Step, histories, opening
 
 from caudal.ledger import Book, HoldState, Ledger, Outcome, OutcomeStatus, rules
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
+from support.histories import START, Step, histories, opening
 
 _books = itertools.count(1)
 
@@ -65,8 +65,8 @@ async def assert_same_state(database: Database, book_id: int, model: Book) -> No
     async with database.connection() as connection:
         cursor = await connection.execute(
             """
-            select a.account_no, s.version, s.debits_posted, s.credits_posted, s.debits_pending, s.credits_pending,
-                   s.max_net_debit, s.max_net_credit
+            select a.account_no, s.version, s.debits_posted, s.credits_posted, s.debits_pending,
+                   s.credits_pending, s.max_net_debit, s.max_net_credit
               from ledger.account a
               join ledger.account_state s using (book_id, account_no)
              where book_id = %s
@@ -130,9 +130,8 @@ async def test_a_repeat_of_everything_changes_nothing(database: Database, histor
 
 @pytest.mark.parametrize("commands", [1, 299, 300, 700])
 async def test_small_and_large_batches_are_written_alike(database: Database, commands: int) -> None:
-    from support.histories import ACCOUNTS, transfer_id
-
     from caudal.ledger import CreateTransfer
+    from support.histories import ACCOUNTS, transfer_id
 
     book_id = await new_book(database)
     clock = ManualClock(START)

@@ -36,7 +36,7 @@ def transfer_id(number: int) -> TransferId:
 
 
 def opening() -> list[Command]:
-    """Six accounts: four in USD, of which one limited, one with an overdraft and one an asset, and two in EUR."""
+    """Six accounts: four in USD (one limited, one with an overdraft, one an asset) and two in EUR."""
     return [
         OpenAccount(id=ACCOUNTS[0], currency="USD", normal_side=Side.CREDIT),
         OpenAccount(

@@ -1,7 +1,8 @@
 """The ledger: accounts, transfers, balances. Double entry, exact, in one order per book."""
 
 from caudal.ledger import templates
-from caudal.ledger.balances import Balance, Counters, Page, ValueBalance, end_of, start_of
+from caudal.ledger.account_rules import limit_of
+from caudal.ledger.balances import Balance, Counters, Page, ValueBalance, balance_of, end_of, start_of
 from caudal.ledger.book import Book
 from caudal.ledger.books import (
     BookDirectory,
@@ -26,6 +27,7 @@ from caudal.ledger.errors import (
     TransactionNotFound,
     TransferNotFound,
 )
+from caudal.ledger.needs import AccountDirectory
 from caudal.ledger.periods import Period, close_period, list_periods
 from caudal.ledger.queries_accounts import (
     AccountFilter,
@@ -64,6 +66,7 @@ from caudal.ledger.queries_trial import (
     trial_balance,
     trial_balance_accounts,
 )
+from caudal.ledger.refusals import BY_CODE, REASONS, Reason
 from caudal.ledger.service import LOT, Decided, Ledger, lots, refuse_repeated_ids
 from caudal.ledger.statements import (
     Basis,
@@ -73,7 +76,7 @@ from caudal.ledger.statements import (
     open_statement,
     statement_lines,
 )
-from caudal.ledger.store import AccountDirectory, Load
+from caudal.ledger.store import Load
 from caudal.ledger.types import (
     Account,
     AccountAction,
@@ -112,7 +115,9 @@ from caudal.ledger.types import (
 )
 
 __all__ = [
+    "BY_CODE",
     "LOT",
+    "REASONS",
     "Account",
     "AccountAction",
     "AccountCommand",
@@ -166,6 +171,7 @@ __all__ = [
     "PeriodNotOver",
     "PostPending",
     "Posting",
+    "Reason",
     "RecordTransaction",
     "Refusal",
     "Remainder",
@@ -196,6 +202,7 @@ __all__ = [
     "balance_at_recorded",
     "balance_at_seq",
     "balance_now",
+    "balance_of",
     "balances_at_effective",
     "balances_at_seq",
     "changed_exponents",
@@ -208,6 +215,7 @@ __all__ = [
     "get_account_by_reference",
     "get_transaction",
     "get_transfer",
+    "limit_of",
     "list_accounts",
     "list_books",
     "list_entries",

@@ -2,15 +2,11 @@
 
 import msgspec
 
+from caudal.ledger.admission import CURRENCIES, credit_headroom, debit_headroom
 from caudal.ledger.book import SYSTEM_REFERENCE, Book
 from caudal.ledger.comparison import existing_account
 from caudal.ledger.refusals import refused
-from caudal.ledger.transfer_rules import (
-    CURRENCIES,
-    add_account,
-    credit_headroom,
-    debit_headroom,
-)
+from caudal.ledger.suspense import add_account
 from caudal.ledger.types import (
     Account,
     AccountAction,

@@ -96,7 +96,7 @@ class Book(msgspec.Struct, kw_only=True):
         metadata: dict[str, str] | None = None,
         terms: Terms | None = None,
     ) -> Transfer:
-        """Record a transfer: `released` leaves the pending counters, then `amount` enters those of its kind."""
+        """Record a transfer: `released` leaves the pending counters, `amount` enters those of its kind."""
         if self.undo is not None:
             self.remember(debit)
             self.remember(credit)
@@ -114,7 +114,8 @@ class Book(msgspec.Struct, kw_only=True):
         self.seq = seq = self.seq + 1
         debit.version = credit.version = seq
         transfer = Transfer(
-            seq, transfer_id, self.recorded_at, debit.no, credit.no, debit.id, credit.id, debit.currency, amount, kind,
+            seq, transfer_id, self.recorded_at, debit.no, credit.no, debit.id, credit.id, debit.currency,
+            amount, kind,
             (debit.debits_posted, debit.credits_posted, debit.debits_pending, debit.credits_pending),
             (credit.debits_posted, credit.credits_posted, credit.debits_pending, credit.credits_pending),
             None if related is None else related.seq,
@@ -160,7 +161,7 @@ class Book(msgspec.Struct, kw_only=True):
         check(reversed_.amount <= original.amount, "a transfer is never reversed for more than its amount")
 
     def note(self, account: Account, kind: AccountEventKind) -> AccountEvent:
-        """Record what became of an account, as its status and limits stand now (`remember` it before the change)."""
+        """Record what became of an account, as it stands now (`remember` it before the change)."""
         self.seq += 1
         account.version = self.seq
         event = AccountEvent(

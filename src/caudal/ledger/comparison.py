@@ -157,7 +157,7 @@ def existing_account(
     command: OpenAccount,
     bounds: tuple[int | None, int | None],
 ) -> Outcome:
-    """The answer to an opening whose id is taken by `before`, which was opened with other limits or the same."""
+    """The answer to an opening whose id is taken by `before`, which was `opened_with` these bounds."""
     difference = _first_difference(
         [
             ("currency", command.currency, before.currency),

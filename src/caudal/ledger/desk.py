@@ -81,7 +81,7 @@ class Desk:
             collected: list[Outcome] = []
             await self._submit(book_id, _lot(order, part, collected))
             done += collected
-        # The key is claimed with the last lot. Should the work stop before, a repeat finds the first lots' ids.
+        # The key is claimed with the last lot: should the work stop before, a repeat finds the first.
         last = msgspec.structs.replace(
             order, commands=parts[-1], render=lambda outcomes: order.render([*done, *outcomes])
         )

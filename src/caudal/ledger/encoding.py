@@ -37,8 +37,9 @@ def encode_transfers(book_id: int, transfers: Sequence[Transfer]) -> bytes:
         d, c = t.debit_after, t.credit_after
         rows.append(
             row(
-                23, 4, book_id, 8, t.seq, 16, unhex(t.id[-32:]), 8, recorded_at, 4, t.debit_no, 4, t.credit_no,
-                8, t.amount, 2, posted_code if t.kind is posted else KIND_CODE[t.kind],
+                23, 4, book_id, 8, t.seq, 16, unhex(t.id[-32:]), 8, recorded_at,
+                4, t.debit_no, 4, t.credit_no, 8, t.amount,
+                2, posted_code if t.kind is posted else KIND_CODE[t.kind],
                 8, d[0], 8, d[1], 8, d[2], 8, d[3], 8, c[0], 8, c[1], 8, c[2], 8, c[3],
             )
         )  # fmt: skip

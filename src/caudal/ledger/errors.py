@@ -5,7 +5,7 @@ CaudalError
 ├── NotFound       404  book_not_found, account_not_found, transfer_not_found, transaction_not_found,
 │                       template_not_found
 ├── Unprocessable  422  duplicate_id, period_not_over, statement_days_reversed, template_invalid
-└── Conflict       409  book_name_taken, template_exists_with_different_definition, period_already_closed
+└── Conflict       409  book_name_taken, period_already_closed
 """
 
 from caudal_base.errors import Conflict, InvalidRequest, NotFound, Unprocessable

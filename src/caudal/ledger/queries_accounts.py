@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from caudal.ledger.balances import ROWS_PER_PAGE_MAX, Balance, Page, balance_of
 from caudal.ledger.codes import STATUS_CODE, to_json
 from caudal.ledger.errors import AccountNotFound
-from caudal.ledger.store import ACCOUNT_COLUMNS, account_of
+from caudal.ledger.rows import ACCOUNT_COLUMNS, account_of
 from caudal.ledger.types import Account, AccountId, AccountStatus, Metadata
 from caudal_base import ids
 from caudal_base.check import check

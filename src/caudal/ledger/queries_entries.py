@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from caudal.ledger.balances import ROWS_PER_PAGE_MAX, Counters, Page, net
 from caudal.ledger.encoding import TRANSFER_COLUMNS as BARE_COLUMNS
-from caudal.ledger.store import TRANSFER_COLUMNS, TRANSFER_JOINS, transfer_of
+from caudal.ledger.rows import TRANSFER_COLUMNS, TRANSFER_JOINS, transfer_of
 from caudal.ledger.types import Account, Side, Transfer, TransferKind
 from caudal_base.check import check
 from caudal_base.database import Connection

@@ -9,7 +9,7 @@ from caudal.ledger.balances import ROWS_PER_PAGE_MAX
 from caudal.ledger.codes import EVENT_OF, STATUS_OF, account_id
 from caudal.ledger.encoding import TRANSFER_COLUMNS as BARE_COLUMNS
 from caudal.ledger.errors import BookNotFound
-from caudal.ledger.store import TRANSFER_COLUMNS, TRANSFER_JOINS, transfer_of
+from caudal.ledger.rows import TRANSFER_COLUMNS, TRANSFER_JOINS, transfer_of
 from caudal.ledger.types import AccountEvent, AccountId, Transfer
 from caudal_base.check import check
 from caudal_base.database import Connection

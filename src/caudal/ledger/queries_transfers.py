@@ -16,7 +16,7 @@ from caudal.ledger.encoding import TRANSFER_COLUMNS as BARE_COLUMNS
 from caudal.ledger.errors import TransactionNotFound, TransferNotFound
 from caudal.ledger.queries_accounts import SCAN_MAX, account_number
 from caudal.ledger.queries_balances import SEQ_AT
-from caudal.ledger.store import (
+from caudal.ledger.rows import (
     TRANSACTION_COLUMNS,
     TRANSFER_COLUMNS,
     TRANSFER_JOINS,

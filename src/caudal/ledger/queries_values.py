@@ -13,7 +13,7 @@ from typing import Any, Final
 from caudal.ledger.encoding import TRANSFER_COLUMNS as BARE_COLUMNS
 from caudal.ledger.queries_balances import SEQ_AT
 from caudal.ledger.queries_entries import Entry, entry_of
-from caudal.ledger.store import TRANSFER_COLUMNS, TRANSFER_JOINS
+from caudal.ledger.rows import TRANSFER_COLUMNS, TRANSFER_JOINS
 from caudal.ledger.types import Account
 from caudal_base.database import Connection
 

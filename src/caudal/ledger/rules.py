@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from caudal.ledger import account_rules, entry_rules, transfer_rules
+from caudal.ledger import account_rules, conversion_rules, entry_rules, hold_rules, transfer_rules
 from caudal.ledger.book import Book, Savepoint, derived_id
 from caudal.ledger.refusals import refused
 from caudal.ledger.types import (
@@ -33,9 +33,9 @@ from caudal.ledger.types import (
 
 _HANDLERS: dict[type, Callable[[Book, Any], Outcome]] = {
     CreateTransfer: transfer_rules.create,
-    PostPending: transfer_rules.post,
-    VoidPending: transfer_rules.void,
-    ReverseTransfer: transfer_rules.reverse,
+    PostPending: hold_rules.post,
+    VoidPending: hold_rules.void,
+    ReverseTransfer: hold_rules.reverse,
     RecordTransaction: entry_rules.record,
     OpenAccount: account_rules.open_account,
     ChangeStatus: account_rules.change_status,
@@ -171,7 +171,7 @@ def _open_chain(commands: Sequence[Command]) -> list[Outcome]:
 
 def _group(book: Book, commands: Sequence[Command]) -> list[Outcome]:
     """Carry out a linked group: all of it, or nothing."""
-    broken = transfer_rules.conversion_refusal(commands)
+    broken = conversion_rules.conversion_refusal(commands)
     if broken is not None:
         return _all_failed(len(commands), *broken)
     point = Savepoint(book)

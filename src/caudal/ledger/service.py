@@ -14,7 +14,8 @@ from typing import Final
 from caudal.ledger import rules, store, writing
 from caudal.ledger.book import Book
 from caudal.ledger.errors import DuplicateId
-from caudal.ledger.store import AccountDirectory, Load, Needs
+from caudal.ledger.needs import AccountDirectory, Needs
+from caudal.ledger.store import Load
 from caudal.ledger.types import (
     Command,
     CreateTransfer,

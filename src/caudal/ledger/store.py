@@ -5,39 +5,31 @@ so those behind the lock see everything that the last writer of the book committ
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from caudal.ledger.book import Book, Reversed
-from caudal.ledger.codes import HOLD_OF, KIND_OF, STATUS_OF, account_id, transaction_id, transfer_id
-from caudal.ledger.comparison import entry_transfer_id
+from caudal.ledger.codes import HOLD_OF, STATUS_OF, account_id, transaction_id, transfer_id
 from caudal.ledger.errors import BookNotFound
-from caudal.ledger.transfer_rules import remainder_id, suspense_reference
+from caudal.ledger.needs import AccountDirectory, Identity, Needs
+from caudal.ledger.rows import (
+    ACCOUNT_COLUMNS,
+    TRANSACTION_COLUMNS,
+    TRANSFER_COLUMNS,
+    TRANSFER_JOINS,
+    account_of,
+    transaction_of,
+    transfer_of,
+)
 from caudal.ledger.types import (
     Account,
     AccountId,
-    ChangeLimit,
-    ChangeStatus,
-    Command,
-    CreateTransfer,
     Hold,
-    OpenAccount,
-    Posting,
-    PostPending,
-    RecordTransaction,
-    ReverseTransfer,
-    Side,
-    Terms,
-    Transaction,
-    TransactionId,
     Transfer,
-    TransferId,
-    VoidPending,
 )
 from caudal_base import arrays
 from caudal_base.database import Connection
@@ -55,23 +47,6 @@ READ_BOOK: Final = """
 select seq, recorded_at, next_account_no, closed_through
   from ledger.book_head
  where book_id = %(book_id)s
-"""
-
-TRANSFER_COLUMNS: Final = """
-       t.seq, t.id, t.recorded_at, t.debit_account_no, t.credit_account_no, d.id, c.id, d.currency, t.amount, t.kind,
-       t.debit_debits_posted, t.debit_credits_posted, t.debit_debits_pending, t.debit_credits_pending,
-       t.credit_debits_posted, t.credit_credits_posted, t.credit_debits_pending, t.credit_credits_pending,
-       t.related_seq, r.id, t.group_seq, t.effective_at, t.code, t.reference, t.metadata, t.terms
-"""
-"""Of `transfer t`, its accounts `d` and `c`, and the transfer `r` that it relates to; read by `transfer_of`."""
-
-TRANSFER_JOINS: Final = """
-  join ledger.account d
-    on d.book_id = t.book_id and d.account_no = t.debit_account_no
-  join ledger.account c
-    on c.book_id = t.book_id and c.account_no = t.credit_account_no
-  left join ledger.transfer r
-    on r.book_id = t.book_id and r.seq = t.related_seq
 """
 
 _TRANSFERS_BY_ID: Final = f"""
@@ -100,23 +75,12 @@ select id, reason, is_transaction
    and id = any(%(ids)s)
 """
 
-TRANSACTION_COLUMNS: Final = """
-       id, first_seq, last_seq, recorded_at, postings, effective_at, code, reference, metadata, template, beyond_limits
-"""
-
 _TRANSACTIONS_BY_ID: Final = f"""
 select {TRANSACTION_COLUMNS}
   from ledger.transaction
  where book_id = %(book_id)s
    and id = any(%(ids)s)
 """
-
-ACCOUNT_COLUMNS: Final = """
-       a.account_no, a.id, a.currency, a.normal_side, s.status,
-       s.debits_posted, s.credits_posted, s.debits_pending, s.credits_pending,
-       s.max_net_debit, s.max_net_credit, s.version, s.next_expiry, a.code, a.reference, a.metadata, a.opened_at
-"""
-"""Of `account a` and its `account_state s`; read by `account_of`."""
 
 _ACCOUNTS_BY_ID: Final = f"""
 select {ACCOUNT_COLUMNS}
@@ -221,105 +185,6 @@ select n.account_no,
 """
 
 
-class Identity(NamedTuple):
-    """What never changes of an account."""
-
-    no: int
-    currency: str
-    normal_side: Side
-
-
-_NOBODY: Final[Mapping[AccountId, Identity]] = {}
-
-
-class AccountDirectory:
-    """Accounts' identities, remembered in this process; they never change, so nothing needs to be invalidated.
-
-    Saves the look-up by UUID, and the join, on the way of a transfer. Bounded per book: the oldest entries leave.
-    """
-
-    def __init__(self, capacity: int = 100_000) -> None:
-        """Keep at most `capacity` identities (about 250 bytes each)."""
-        self._capacity = capacity
-        self._known: dict[int, dict[AccountId, Identity]] = {}
-
-    def of_book(self, book_id: int) -> Mapping[AccountId, Identity]:
-        """The identities of a book's accounts that some committed transaction has shown."""
-        return self._known.get(book_id, _NOBODY)
-
-    def remember(self, book_id: int, accounts: Iterable[Account]) -> None:
-        """Keep identities. Only of committed accounts."""
-        known = self._known.setdefault(book_id, {})
-        for account in accounts:
-            known[account.id] = Identity(account.no, account.currency, account.normal_side)
-        while len(known) > self._capacity:
-            del known[next(iter(known))]
-
-
-class Needs:
-    """What a batch of commands needs to know of its book."""
-
-    def __init__(self, commands: Iterable[Command]) -> None:
-        """Collect the ids, references and accounts that the commands name."""
-        self.transfer_ids: list[str] = []
-        self.referenced_ids: list[str] = []
-        self.transaction_ids: list[str] = []
-        self.accounts: set[AccountId] = set()
-        self.references: set[str] = set()
-        self.opened: list[AccountId] = []
-        self.whole: set[AccountId] = set()
-        """Accounts of which more than the moving part is asked for."""
-        add_id, add_account = self.transfer_ids.append, self.accounts.add
-        for command in commands:
-            if isinstance(command, CreateTransfer):
-                add_id(command.id)
-                add_account(command.debit_account)
-                add_account(command.credit_account)
-                if command.beyond_limits:
-                    self.references.add(suspense_reference(command.currency))
-            else:
-                self._add(command)
-
-    def _add(self, command: Command) -> None:
-        match command:
-            case PostPending():
-                self.transfer_ids += (command.id, remainder_id(command.id))
-                self.referenced_ids.append(command.pending_id)
-            case VoidPending():
-                self.transfer_ids.append(command.id)
-                self.referenced_ids.append(command.pending_id)
-            case ReverseTransfer():
-                self.transfer_ids.append(command.id)
-                self.referenced_ids.append(command.original_id)
-            case RecordTransaction():
-                self._add_entry(command)
-            case OpenAccount():
-                self.whole.add(command.id)
-                self.opened.append(command.id)
-                if command.reference is not None:
-                    self.references.add(command.reference)
-            case ChangeStatus() | ChangeLimit():
-                self.whole.add(command.account)
-
-    def _add_entry(self, command: RecordTransaction) -> None:
-        self.transaction_ids.append(command.id)
-        self.transfer_ids += [entry_transfer_id(command.id, index) for index in range(len(command.postings))]
-        self.accounts.update(posting.account for posting in command.postings)
-        if command.beyond_limits:
-            self.references.update(suspense_reference(posting.currency) for posting in command.postings)
-
-    def add_suspense_of(self, book: Book, commands: Iterable[Command]) -> set[str]:
-        """The suspense accounts that reversals beyond limits may need, known once their originals are."""
-        currencies = {
-            book.transfers[command.original_id].currency
-            for command in commands
-            if isinstance(command, ReverseTransfer)
-            and command.beyond_limits
-            and command.original_id in book.transfers
-        }
-        return {suspense_reference(currency) for currency in currencies} - self.references
-
-
 class Load:
     """The queued statements of a load, whose answers `finish` collects."""
 
@@ -389,7 +254,8 @@ class Load:
             book.accounts[account_name] = Account(
                 no=row[0], id=account_name, currency=identity.currency, normal_side=identity.normal_side,
                 status=STATUS_OF[row[1]], debits_posted=row[2], credits_posted=row[3], debits_pending=row[4],
-                credits_pending=row[5], max_net_debit=row[6], max_net_credit=row[7], version=row[8], next_expiry=row[9],
+                credits_pending=row[5], max_net_debit=row[6], max_net_credit=row[7], version=row[8],
+                next_expiry=row[9],
             )  # fmt: skip
         shown = [
             add_account_row(book, row)
@@ -471,7 +337,8 @@ def add_transfer(book: Book, row: TupleRow) -> Transfer:
         if state is not None:
             book.holds[transfer.id] = Hold(
                 seq=transfer.seq, id=transfer.id, debit_no=transfer.debit_no, credit_no=transfer.credit_no,
-                amount=transfer.amount, expires_at=expires_at, state=HOLD_OF[state], resolved_seq=resolved_seq,
+                amount=transfer.amount, expires_at=expires_at, state=HOLD_OF[state],
+                resolved_seq=resolved_seq,
             )  # fmt: skip
         if reversed_amount is not None:
             book.reversals[transfer.id] = Reversed(original_seq=transfer.seq, amount=reversed_amount)
@@ -484,34 +351,3 @@ def add_account_row(book: Book, row: TupleRow) -> Account:
     if account.reference is not None:
         book.references[account.reference] = account.id
     return book.accounts.setdefault(account.id, account)
-
-
-def transfer_of(row: TupleRow) -> Transfer:
-    """The transfer of a row of `TRANSFER_COLUMNS`."""
-    return Transfer(
-        row[0], TransferId(transfer_id(row[1])), row[2], row[3], row[4],
-        AccountId(account_id(row[5])), AccountId(account_id(row[6])), row[7], row[8], KIND_OF[row[9]],
-        (row[10], row[11], row[12], row[13]), (row[14], row[15], row[16], row[17]),
-        row[18], None if row[19] is None else TransferId(transfer_id(row[19])), row[20],
-        row[21], row[22], row[23], row[24],
-        None if row[25] is None else msgspec.convert(row[25], Terms),
-    )  # fmt: skip
-
-
-def account_of(row: TupleRow) -> Account:
-    """The account of a row of `ACCOUNT_COLUMNS`."""
-    return Account(
-        no=row[0], id=AccountId(account_id(row[1])), currency=row[2], normal_side=Side(row[3]),
-        status=STATUS_OF[row[4]], debits_posted=row[5], credits_posted=row[6], debits_pending=row[7], credits_pending=row[8],
-        max_net_debit=row[9], max_net_credit=row[10], version=row[11], next_expiry=row[12],
-        code=row[13], reference=row[14], metadata=row[15], opened_at=row[16],
-    )  # fmt: skip
-
-
-def transaction_of(row: TupleRow) -> Transaction:
-    """The journal entry of a row of `TRANSACTION_COLUMNS`."""
-    return Transaction(
-        id=TransactionId(transaction_id(row[0])), first_seq=row[1], last_seq=row[2], recorded_at=row[3],
-        postings=msgspec.convert(row[4], tuple[Posting, ...]), effective_at=row[5], code=row[6],
-        reference=row[7], metadata=row[8], template=row[9], beyond_limits=row[10],
-    )  # fmt: skip

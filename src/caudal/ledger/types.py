@@ -116,7 +116,7 @@ class CreateTransfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     up_to: bool = False
     """Move what is available on the accounts that the transfer lowers, at most the amount."""
     rate: str | None = None
-    """Of the two legs of a currency conversion: units of the second leg's currency per unit of the first's."""
+    """Of the two legs of a conversion: units of the second leg's currency per unit of the first's."""
     beyond_limits: bool = False
     """What the outside world has already done: passes limits and freezes, and goes to suspense if closed."""
     linked: bool = False
@@ -371,13 +371,13 @@ class AccountEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """Why a command was refused: a code of the table in `rules.REFUSALS`, the field, and words for a person."""
+    """Why a command was refused: a code of the table `refusals.REASONS`, the field, and words for people."""
 
     code: str
     detail: str
     field: str | None = None
     passing: bool = False
-    """Depends on the state of the book, which may change: the id is burned, so that a late duplicate fails too."""
+    """Rests on the state of the book, which may change: the id is burned, so that a late duplicate fails."""
 
 
 class OutcomeStatus(enum.Enum):

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from caudal.ledger import writing_sql as sql
 from caudal.ledger.book import Book
 from caudal.ledger.codes import EVENT_CODE, HOLD_CODE, KIND_CODE, STATUS_CODE, to_json
-from caudal.ledger.encoding import TRANSFER_COLUMNS, encode_transfers
+from caudal.ledger.encoding import encode_transfers
 from caudal.ledger.types import Account, Hold, Transfer, TransferKind
 from caudal_base import arrays
 from caudal_base.database import Connection
@@ -21,178 +22,12 @@ from caudal_base.money import exponent
 COPY_FROM: Final = 300
 """Batches of at least so many transfers are copied."""
 
-_COPY_TRANSFERS: Final = f"copy ledger.transfer ({TRANSFER_COLUMNS}) from stdin (format binary)"
-
-_INSERT_TRANSFERS: Final = f"""
-insert into ledger.transfer ({TRANSFER_COLUMNS})
-select %(book_id)s, seq, id, %(recorded_at)s, debit, credit, amount, kind,
-       c1, c2, c3, c4, c5, c6, c7, c8,
-       related_seq, group_seq, effective_at, code, reference, metadata, terms
-  from unnest(%(seqs)s, %(ids)s, %(debits)s, %(credits)s,
-              %(amounts)s, %(kinds)s,
-              %(c1)s, %(c2)s, %(c3)s, %(c4)s,
-              %(c5)s, %(c6)s, %(c7)s, %(c8)s,
-              %(related)s, %(groups)s, %(effective)s,
-              %(codes)s, %(references)s, %(metadata)s, %(terms)s)
-       as u(seq, id, debit, credit, amount, kind, c1, c2, c3, c4, c5, c6, c7, c8,
-            related_seq, group_seq, effective_at, code, reference, metadata, terms)
-"""
-
-_UPDATE_STATES: Final = """
-update ledger.account_state s
-   set version = u.version,
-       debits_posted = u.debits_posted,
-       credits_posted = u.credits_posted,
-       debits_pending = u.debits_pending,
-       credits_pending = u.credits_pending
-  from unnest(%(numbers)s, %(versions)s, %(debits)s, %(credits)s,
-              %(debits_pending)s, %(credits_pending)s)
-       as u(account_no, version, debits_posted, credits_posted, debits_pending, credits_pending)
- where s.book_id = %(book_id)s
-   and s.account_no = u.account_no
-"""
-
-_UPDATE_EXPIRIES: Final = """
-update ledger.account_state s
-   set next_expiry = u.next_expiry
-  from unnest(%(numbers)s, %(expiries)s) as u(account_no, next_expiry)
- where s.book_id = %(book_id)s
-   and s.account_no = u.account_no
-   and s.next_expiry is distinct from u.next_expiry
-"""
-
-# The last event of each account says how it stands.
-_UPDATE_STANDING: Final = """
-update ledger.account_state s
-   set version = greatest(s.version, u.version),
-       status = u.status,
-       max_net_debit = u.max_net_debit,
-       max_net_credit = u.max_net_credit
-  from unnest(%(numbers)s, %(versions)s, %(statuses)s,
-              %(max_net_debits)s, %(max_net_credits)s)
-       as u(account_no, version, status, max_net_debit, max_net_credit)
- where s.book_id = %(book_id)s
-   and s.account_no = u.account_no
-"""
-
-_INSERT_EVENTS: Final = """
-insert into ledger.account_event
-       (book_id, seq, account_no, kind, status, max_net_debit, max_net_credit, recorded_at)
-select %(book_id)s, seq, account_no, kind, status, max_net_debit, max_net_credit, %(recorded_at)s
-  from unnest(%(seqs)s, %(numbers)s, %(kinds)s, %(statuses)s,
-              %(max_net_debits)s, %(max_net_credits)s)
-       as u(seq, account_no, kind, status, max_net_debit, max_net_credit)
-"""
-
-_INSERT_ACCOUNTS: Final = """
-insert into ledger.account
-       (book_id, account_no, id, currency, normal_side, code, reference, metadata, opened_at, opened_seq)
-select %(book_id)s, account_no, id, currency, normal_side, code, reference, metadata, %(recorded_at)s, opened_seq
-  from unnest(%(numbers)s, %(ids)s, %(currencies)s, %(sides)s,
-              %(codes)s, %(references)s, %(metadata)s, %(opened_seqs)s)
-       as u(account_no, id, currency, normal_side, code, reference, metadata, opened_seq)
-"""
-
-_INSERT_STATES: Final = """
-insert into ledger.account_state
-       (book_id, account_no, version, debits_posted, credits_posted, debits_pending, credits_pending,
-        max_net_debit, max_net_credit, status, next_expiry)
-select %(book_id)s, account_no, opened_seq, 0, 0, 0, 0, null, null, 1, null
-  from unnest(%(numbers)s, %(opened_seqs)s) as u(account_no, opened_seq)
-"""
-
-_INSERT_ACCOUNT_METADATA: Final = """
-insert into ledger.account_metadata (book_id, key, value, account_no)
-select %(book_id)s, key, value, number
-  from unnest(%(keys)s, %(values)s, %(numbers)s) as u(key, value, number)
-"""
-
-_INSERT_TRANSFER_METADATA: Final = """
-insert into ledger.transfer_metadata (book_id, key, value, seq)
-select %(book_id)s, key, value, number
-  from unnest(%(keys)s, %(values)s, %(numbers)s) as u(key, value, number)
-"""
-
-_INSERT_CURRENCIES: Final = """
-insert into ledger.currency (book_id, currency, exponent, first_used)
-select %(book_id)s, currency, exponent, %(recorded_at)s
-  from unnest(%(currencies)s, %(exponents)s) as u(currency, exponent)
-    on conflict (book_id, currency) do nothing
-"""
-
-_INSERT_HOLDS: Final = """
-insert into ledger.hold
-       (book_id, seq, debit_account_no, credit_account_no, amount, state, expires_at, resolved_seq)
-select %(book_id)s, seq, debit, credit, amount, state, expires_at, resolved_seq
-  from unnest(%(seqs)s, %(debits)s, %(credits)s, %(amounts)s,
-              %(states)s, %(expiries)s, %(resolved)s)
-       as u(seq, debit, credit, amount, state, expires_at, resolved_seq)
-"""
-
-_UPDATE_HOLDS: Final = """
-update ledger.hold h
-   set state = u.state,
-       resolved_seq = u.resolved_seq
-  from unnest(%(seqs)s, %(states)s, %(resolved)s) as u(seq, state, resolved_seq)
- where h.book_id = %(book_id)s
-   and h.seq = u.seq
-"""
-
-_UPSERT_REVERSALS: Final = """
-insert into ledger.reversal (book_id, original_seq, amount)
-select %(book_id)s, original_seq, amount
-  from unnest(%(originals)s, %(amounts)s) as u(original_seq, amount)
-    on conflict (book_id, original_seq) do update
-   set amount = excluded.amount
-"""
-
-_INSERT_REFUSALS: Final = """
-insert into ledger.refusal (book_id, id, is_transaction, reason, refused_at)
-select %(book_id)s, id, is_transaction, reason, %(recorded_at)s
-  from unnest(%(ids)s, %(kinds)s, %(reasons)s) as u(id, is_transaction, reason)
-    on conflict (book_id, id, is_transaction) do nothing
-"""
-
-_INSERT_TRANSACTIONS: Final = """
-insert into ledger.transaction
-       (book_id, first_seq, last_seq, id, recorded_at, postings, effective_at, code, reference, metadata,
-        template, beyond_limits)
-select %(book_id)s, first_seq, last_seq, id, %(recorded_at)s, postings, effective_at, code, reference, metadata,
-       template, beyond_limits
-  from unnest(%(firsts)s, %(lasts)s, %(ids)s, %(postings)s,
-              %(effective)s, %(codes)s, %(references)s, %(metadata)s,
-              %(templates)s, %(beyond)s)
-       as u(first_seq, last_seq, id, postings, effective_at, code, reference, metadata, template, beyond_limits)
-"""
-
-_ADD_EFFECTIVE_DAYS: Final = """
-insert into ledger.effective_day as e (book_id, account_no, day, debits, credits)
-select %(book_id)s, account_no, day, debits, credits
-  from unnest(%(numbers)s, %(days)s, %(debits)s, %(credits)s)
-       as u(account_no, day, debits, credits)
-    on conflict (book_id, account_no, day) do update
-   set debits = e.debits + excluded.debits,
-       credits = e.credits + excluded.credits
-"""
-
-_FINISH_BATCH: Final = """
-with batch as (
-    insert into ledger.batch (book_id, last_seq, recorded_at)
-    values (%(book_id)s, %(seq)s, %(recorded_at)s)
-)
-update ledger.book_head
-   set seq = %(seq)s,
-       recorded_at = %(recorded_at)s,
-       next_account_no = %(next_account_no)s
- where book_id = %(book_id)s
-"""
-
 Columns = dict[str, Any]
 
 
 async def copy_transfers(connection: Connection, book_id: int, transfers: Sequence[Transfer]) -> None:
     """Write a large batch's transfers. Not possible inside a pipeline."""
-    async with connection.cursor() as cursor, cursor.copy(_COPY_TRANSFERS) as copy:
+    async with connection.cursor() as cursor, cursor.copy(sql.COPY_TRANSFERS) as copy:
         await copy.write(encode_transfers(book_id, transfers))
 
 
@@ -204,7 +39,7 @@ async def write(connection: Connection, book_id: int, book: Book) -> None:
     common: Columns = {"book_id": book_id, "recorded_at": book.recorded_at}
     transfers, statements = book.new_transfers, list[tuple[str, Columns]]()
     if transfers and len(transfers) < COPY_FROM:
-        statements.append((_INSERT_TRANSFERS, _transfer_columns(transfers)))
+        statements.append((sql.INSERT_TRANSFERS, _transfer_columns(transfers)))
     if book.new_accounts:
         statements += _of_accounts(book)
     first_seq = min(
@@ -212,7 +47,7 @@ async def write(connection: Connection, book_id: int, book: Book) -> None:
     )
     touched = [account for account in book.accounts.values() if account.version >= first_seq]
     if transfers:
-        statements.append((_UPDATE_STATES, _state_columns(touched)))
+        statements.append((sql.UPDATE_STATES, _state_columns(touched)))
         statements += _of_transfers(transfers)
     if book.new_events:
         statements += _of_events(book)
@@ -224,13 +59,13 @@ async def write(connection: Connection, book_id: int, book: Book) -> None:
             "originals": arrays.bigints([r.original_seq for r in reversals]),
             "amounts": arrays.bigints([r.amount for r in reversals]),
         }
-        statements.append((_UPSERT_REVERSALS, columns))
+        statements.append((sql.UPSERT_REVERSALS, columns))
     if book.new_transactions:
-        statements.append((_INSERT_TRANSACTIONS, _transaction_columns(book)))
+        statements.append((sql.INSERT_TRANSACTIONS, _transaction_columns(book)))
     if book.new_refusals:
-        statements.append((_INSERT_REFUSALS, _refusal_columns(book)))
+        statements.append((sql.INSERT_REFUSALS, _refusal_columns(book)))
     if book.seq >= first_seq:
-        statements.append((_FINISH_BATCH, {"seq": book.seq, "next_account_no": book.next_account_no}))
+        statements.append((sql.FINISH_BATCH, {"seq": book.seq, "next_account_no": book.next_account_no}))
     for statement, columns in statements:
         await connection.execute(statement, {**common, **columns})
 
@@ -288,12 +123,12 @@ def _of_accounts(book: Book) -> list[tuple[str, Columns]]:
     exponents = [exponent(currency) for currency in currencies]
     return [
         (
-            _INSERT_CURRENCIES,
+            sql.INSERT_CURRENCIES,
             {"currencies": arrays.texts(currencies), "exponents": arrays.smallints(exponents)},
         ),
-        (_INSERT_ACCOUNTS, columns),
-        (_INSERT_STATES, shared),
-        *_metadata(_INSERT_ACCOUNT_METADATA, ((a.no, a.metadata) for a in opened)),
+        (sql.INSERT_ACCOUNTS, columns),
+        (sql.INSERT_STATES, shared),
+        *_metadata(sql.INSERT_ACCOUNT_METADATA, ((a.no, a.metadata) for a in opened)),
     ]
 
 
@@ -321,19 +156,21 @@ def _of_events(book: Book) -> list[tuple[str, Columns]]:
     last = list({event.account_no: event for event in events}.values())
     return [
         (
-            _INSERT_EVENTS,
+            sql.INSERT_EVENTS,
             {
                 **columns(events),
                 "seqs": arrays.bigints([e.seq for e in events]),
                 "kinds": arrays.smallints([EVENT_CODE[e.kind] for e in events]),
             },
         ),
-        (_UPDATE_STANDING, {**columns(last), "versions": arrays.bigints([e.seq for e in last])}),
+        (sql.UPDATE_STANDING, {**columns(last), "versions": arrays.bigints([e.seq for e in last])}),
     ]
 
 
 def _of_transfers(transfers: Sequence[Transfer]) -> list[tuple[str, Columns]]:
-    statements = _metadata(_INSERT_TRANSFER_METADATA, ((t.seq, t.metadata) for t in transfers if t.metadata))
+    statements = _metadata(
+        sql.INSERT_TRANSFER_METADATA, ((t.seq, t.metadata) for t in transfers if t.metadata)
+    )
     shifts = effective_shifts(transfers)
     if shifts:
         rows = [(no, day, debits, credits) for (no, day), (debits, credits) in sorted(shifts.items())]
@@ -344,7 +181,7 @@ def _of_transfers(transfers: Sequence[Transfer]) -> list[tuple[str, Columns]]:
             "debits": arrays.bigints(debits),
             "credits": arrays.bigints(credits),
         }
-        statements.append((_ADD_EFFECTIVE_DAYS, columns))
+        statements.append((sql.ADD_EFFECTIVE_DAYS, columns))
     return statements
 
 
@@ -370,7 +207,7 @@ def effective_shifts(transfers: Iterable[Transfer]) -> dict[tuple[int, dt.date],
 def _of_holds(book: Book, first_seq: int, touched: Sequence[Account]) -> list[tuple[str, Columns]]:
     statements: list[tuple[str, Columns]] = []
     if book.new_holds:
-        statements.append((_INSERT_HOLDS, _hold_columns(book.new_holds)))
+        statements.append((sql.INSERT_HOLDS, _hold_columns(book.new_holds)))
     resolved = [
         hold
         for hold in book.holds.values()
@@ -378,7 +215,7 @@ def _of_holds(book: Book, first_seq: int, touched: Sequence[Account]) -> list[tu
     ]
     if resolved:
         columns = _hold_columns(resolved)
-        statements.append((_UPDATE_HOLDS, {key: columns[key] for key in ("seqs", "states", "resolved")}))
+        statements.append((sql.UPDATE_HOLDS, {key: columns[key] for key in ("seqs", "states", "resolved")}))
     expiring = {account.no: account for account in book.rechecked}
     if any(hold.expires_at is not None for hold in book.new_holds):
         expiring.update((account.no, account) for account in touched if account.next_expiry is not None)
@@ -387,7 +224,7 @@ def _of_holds(book: Book, first_seq: int, touched: Sequence[Account]) -> list[tu
             "numbers": list(expiring),
             "expiries": arrays.timestamps([account.next_expiry for account in expiring.values()]),
         }
-        statements.append((_UPDATE_EXPIRIES, columns))
+        statements.append((sql.UPDATE_EXPIRIES, columns))
     return statements
 
 
