@@ -16,7 +16,9 @@ from caudal.ledger import (
     balance_now,
     balances_at_effective,
     balances_at_seq,
+    end_of,
     get_account,
+    start_of,
 )
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
@@ -34,6 +36,13 @@ from support.ledgers import (
     two_accounts,
     value_at,
 )
+
+
+@pytest.fixture
+def database(shared_database: Database) -> Database:
+    """Each test makes a book of its own."""
+    return shared_database
+
 
 on_histories = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -60,9 +69,7 @@ async def test_a_balance_by_value_is_the_sum_of_all_with_value_by_then(
 
 @on_histories
 @given(history=spread_histories())
-async def test_a_balance_at_a_seq_is_the_sum_of_all_up_to_it(
-    database: Database, history: list[Step]
-) -> None:
+async def test_a_balance_at_a_seq_is_the_sum_of_all_up_to_it(database: Database, history: list[Step]) -> None:
     book = await new_book(database)
     model, _ = await live_through(database, book.book_id, history)
     wanted = [(id_, seq) for id_ in model.accounts for seq in range(model.seq + 2)]
@@ -78,7 +85,9 @@ async def test_a_balance_at_a_seq_is_the_sum_of_all_up_to_it(
         if own:
             after = (own[-1].debit_after if own[-1].debit_account == id_ else own[-1].credit_after)[2:]
         assert (balance.debits_pending, balance.credits_pending) == after
-        touched = [t.seq for t in own] + [e.seq for e in model.new_events if e.account == id_ and e.seq <= seq]
+        touched = [t.seq for t in own] + [
+            e.seq for e in model.new_events if e.account == id_ and e.seq <= seq
+        ]
         assert balance.version == max(touched, default=0)
         assert balance.seq == min(seq, model.seq)
 
@@ -110,7 +119,9 @@ async def test_a_balance_now_leaves_out_holds_whose_time_has_passed(
             now = clock.now() + dt.timedelta(seconds=seconds)
             for id_ in model.accounts:
                 balance = await balance_now(connection, book.book_id, id_, now=now)
-                assert (balance.debits_posted, balance.credits_posted) == posted_sums(model.new_transfers, id_)
+                assert (balance.debits_posted, balance.credits_posted) == posted_sums(
+                    model.new_transfers, id_
+                )
                 assert (balance.debits_pending, balance.credits_pending) == pending_sums(model, id_, at=now)
                 assert (balance.version, balance.seq) == (model.accounts[id_].version, model.seq)
 
@@ -177,8 +188,6 @@ async def test_a_balance_at_the_ends_of_time_is_answered(database: Database) -> 
     async with database.transaction() as connection:
         await Ledger(ManualClock(START)).apply(connection, book.book_id, two_accounts())
     async with database.connection() as connection:
-        for moment in (dt.datetime.min, dt.datetime.max):
-            balance = await balance_at_effective(
-                connection, book.book_id, account(1), moment.replace(tzinfo=dt.UTC)
-            )
+        for moment in (start_of(dt.date.min), end_of(dt.date.max)):
+            balance = await balance_at_effective(connection, book.book_id, account(1), moment)
             assert balance.posted == 0
