@@ -211,6 +211,7 @@ async def test_revoking_again_changes_nothing_and_says_so_in_the_audit_log(datab
     again, once_more = await revoke(database, issued.key.id, issued.key.id, at=NOW + timedelta(days=1))
 
     assert first == again == once_more
+    assert await listed(database) == [first]
     assert [record["result"] for record in await audited(database)][1:] == ["revoked"] + [
         "already_revoked"
     ] * 2

@@ -114,6 +114,20 @@ async def test_an_answer_that_is_not_final_is_never_stored(database: Database, s
             await idempotency.save(connection, 1, [(claim(), answer(status))], at=AT)
 
 
+async def test_a_claim_that_was_committed_without_an_answer_is_a_bug(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            insert into idempotency.answer
+                (book_id, principal, key, fingerprint, status, headers, body, created_at)
+            values (1, %s, 'k', %s, 102, '[]', '', now())
+            """,
+            (ALICE, b"f" * 32),
+        )
+        with pytest.raises(InvariantError):
+            await idempotency.lookup(connection, 1, [claim()])
+
+
 async def test_a_body_of_megabytes_comes_back(database: Database) -> None:
     large = answer(200, b'{"id": "tr_0193"}' * 100_000)
     async with database.transaction() as connection:
