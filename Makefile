@@ -10,6 +10,9 @@ INSTALLED := $(VENV)/.installed
 # One worker per processor; each starts a PostgreSQL of its own.
 WORKERS ?= logical
 
+# Of another interpreter than before nothing can be kept.
+WHICH := import sys; print(sys.base_prefix, sys.version_info)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up test check bench lock clean
 
@@ -49,7 +52,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	@test "$$($(PYTHON) -c '$(WHICH)')" = "$$($(BIN)/python -c '$(WHICH)' 2>/dev/null)" || \
+		$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
