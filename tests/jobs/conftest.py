@@ -1,23 +1,52 @@
 """A table of jobs and a clock that stands still, with short words for what the tests do to them."""
 
+import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
+import structlog
 
-from caudal.jobs import NewJob, State, enqueue, operators, service
-from caudal.jobs.types import Claim, Claimed, Listed, Settlement
-from caudal_base.clock import ManualClock
+from caudal.jobs import (
+    DONE,
+    AnyHandler,
+    Handler,
+    Job,
+    Listed,
+    NewJob,
+    Options,
+    Outcome,
+    Periodic,
+    State,
+    Worker,
+    enqueue,
+    in_transaction,
+    operators,
+    service,
+)
+from caudal.jobs.types import Claim, Claimed, Settlement
+from caudal_base.clock import Clock, ManualClock, SystemClock
 from caudal_base.database import Connection, Database
 from caudal_base.ids import IdSource
 
 BOOKS = itertools.count(1)
 """A book to each test: so they can share one database, as books in production do."""
+
+
+EFFECTS = """
+create table effect (
+    place   integer not null generated always as identity primary key,
+    book_id integer not null,
+    job_id  uuid    not null,
+    text    text    not null
+)
+"""
+"""What handlers did. Nothing here stops one from doing it twice."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -144,11 +173,133 @@ class Desk:
         return count
 
 
+class Crew:
+    """Workers on the jobs of a desk, by the machine's clock, quick to look and slow to give up."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.clock: Clock = SystemClock()
+        self.workers: list[Worker] = []
+        self.runs: list[asyncio.Task[None]] = []
+
+    def add(
+        self, *handlers: AnyHandler, periodics: Sequence[Periodic] = (), books: Any = None, **options: Any
+    ) -> Worker:
+        async def own() -> Sequence[int]:
+            return [self.desk.book]
+
+        quick = {"poll_min_s": 0.001, "poll_max_s": 0.01, "upkeep_s": 0.01, "trouble_max_s": 0.05}
+        worker = Worker(
+            self.desk.database,
+            handlers,
+            books=books or own,
+            clock=self.clock,
+            ids=IdSource(self.clock),
+            periodics=periodics,
+            options=Options(**{**quick, **options}),
+        )
+        self.workers.append(worker)
+        return worker
+
+    def start(self, *handlers: AnyHandler, **rest: Any) -> Worker:
+        worker = self.add(*handlers, **rest)
+        self.runs.append(asyncio.ensure_future(worker.run()))
+        return worker
+
+    async def stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        await asyncio.gather(*self.runs)
+
+    async def enqueue(self, *texts: str, key: str | None = None, **fields: Any) -> list[UUID]:
+        """Jobs of kind `note`, due now."""
+        self.desk.clock.set(self.clock.now())
+        jobs = [self.desk.new(key=key, **{"payload": Note(text), **fields}) for text in texts]
+        return await self.desk.enqueue(*jobs)
+
+    async def until(self, condition: Callable[[], Awaitable[bool] | bool]) -> None:
+        """Wait for a condition, as long as it takes within reason."""
+        async with asyncio.timeout(30):
+            while True:
+                held = condition()
+                if held if isinstance(held, bool) else await held:
+                    return
+                await asyncio.sleep(0.002)
+
+    async def until_gone(self, *ids: UUID) -> None:
+        """Wait until these jobs, or all of the book, have succeeded."""
+
+        async def gone() -> bool:
+            if ids:
+                return set(await self.desk.states(ids)) == {None}
+            return await self.desk.rows() == 0
+
+        await self.until(gone)
+
+    async def until_state(self, job_id: UUID, state: State) -> Listed:
+        """Wait until the job is in `state`; the job."""
+
+        async def there() -> bool:
+            return await self.desk.state(job_id) is state
+
+        await self.until(there)
+        return await self.job(job_id)
+
+    async def job(self, job_id: UUID) -> Listed:
+        async with self.desk.database.connection() as connection:
+            (found,) = await operators.get(connection, book_id=self.desk.book, ids=[job_id])
+        assert isinstance(found, Listed)
+        return found
+
+    async def effects(self) -> list[str]:
+        async with self.desk.database.connection() as connection:
+            cursor = await connection.execute(
+                "select text from effect where book_id = %s order by place", (self.desk.book,)
+            )
+            return [row[0] for row in await cursor.fetchall()]
+
+
+async def write_down(connection: Connection, jobs: Sequence[Job[Note]]) -> Sequence[Outcome]:
+    """A handler whose effect is one row a job."""
+    await connection.execute(
+        "insert into effect (book_id, job_id, text) select %s, unnest(%s::uuid[]), unnest(%s::text[])",
+        (jobs[0].book_id, [job.id for job in jobs], [job.payload.text for job in jobs]),
+    )
+    return [DONE for _ in jobs]
+
+
+@pytest.fixture(autouse=True)
+def events() -> Iterator[list[Any]]:
+    """What is logged during the test, as structlog's event dictionaries."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+@pytest.fixture
+async def crew(desk: Desk) -> AsyncIterator[Crew]:
+    crew = Crew(desk)
+    yield crew
+    await crew.stop()
+
+
+@pytest.fixture
+def note() -> Callable[..., AnyHandler]:
+    """Makes a handler of the kind `note`, by default one that writes down what it did."""
+
+    def make(run: Any = write_down, *, free: bool = False, **fields: Any) -> AnyHandler:
+        return Handler("note", Note, run if free else in_transaction(run), **fields)
+
+    make.write_down = write_down  # type: ignore[attr-defined]
+    return make
+
+
 @pytest.fixture(scope="session")
 async def shared_database(server: Any, migrated_template: str) -> AsyncIterator[Database]:
     """One database for all tests that keep to their own books."""
     name = server.create_database(template=migrated_template)
-    opened = await Database.open(server.dsn(name))
+    opened = await Database.open(server.dsn(name), max_size=20)
+    async with opened.connection() as connection:
+        await connection.execute(EFFECTS)
     yield opened
     await opened.close()
     server.drop_database(name)
