@@ -37,7 +37,7 @@ def insert_parameters(records: Sequence[Record], entropy: Entropy = os.urandom) 
     record_ids = rules.new_ids(records, entropy)
     return (
         book_id,
-        arrays.uuids(record_ids),
+        arrays.hex_uuids(record_ids),
         arrays.timestamps([record.at for record in records]),
         arrays.texts([record.principal for record in records]),
         arrays.texts([record.action for record in records]),
