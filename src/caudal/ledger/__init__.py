@@ -15,6 +15,9 @@ from caudal.ledger.books import (
     require_book,
     require_book_number,
 )
+from caudal.ledger.checking import INVARIANTS, Finding, check
+from caudal.ledger.encoding import encode_transfers
+from caudal.ledger.writing_sql import COPY_TRANSFERS
 from caudal.ledger.desk import Actor, Desk, Order, Render, Reply
 from caudal.ledger.errors import (
     AccountNotFound,
@@ -24,6 +27,8 @@ from caudal.ledger.errors import (
     PeriodAlreadyClosed,
     PeriodNotOver,
     StatementDaysReversed,
+    TemplateInvalid,
+    TemplateNotFound,
     TransactionNotFound,
     TransferNotFound,
 )
@@ -66,6 +71,7 @@ from caudal.ledger.queries_trial import (
     trial_balance,
     trial_balance_accounts,
 )
+from caudal.ledger.references import AccountIdentity, accounts_by_reference
 from caudal.ledger.refusals import BY_CODE, REASONS, Reason
 from caudal.ledger.service import LOT, Decided, Ledger, lots, refuse_repeated_ids
 from caudal.ledger.statements import (
@@ -115,7 +121,10 @@ from caudal.ledger.types import (
 )
 
 __all__ = [
+    "COPY_TRANSFERS",
+    "encode_transfers",
     "BY_CODE",
+    "INVARIANTS",
     "LOT",
     "REASONS",
     "Account",
@@ -126,6 +135,7 @@ __all__ = [
     "AccountEventKind",
     "AccountFilter",
     "AccountId",
+    "AccountIdentity",
     "AccountNotFound",
     "AccountStatus",
     "AccountTotals",
@@ -151,6 +161,7 @@ __all__ = [
     "Decided",
     "Desk",
     "Entry",
+    "Finding",
     "Hold",
     "HoldState",
     "Journal",
@@ -182,6 +193,8 @@ __all__ = [
     "Statement",
     "StatementDaysReversed",
     "StatementLine",
+    "TemplateInvalid",
+    "TemplateNotFound",
     "Terms",
     "Transaction",
     "TransactionId",
@@ -198,6 +211,7 @@ __all__ = [
     "Versions",
     "VoidPending",
     "account_number",
+    "accounts_by_reference",
     "balance_at_effective",
     "balance_at_recorded",
     "balance_at_seq",
@@ -206,6 +220,7 @@ __all__ = [
     "balances_at_effective",
     "balances_at_seq",
     "changed_exponents",
+    "check",
     "close_period",
     "create_book",
     "csv_rows",
