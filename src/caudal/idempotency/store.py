@@ -17,12 +17,20 @@ from caudal_base.database import Connection
 LOOKUP: Final[LiteralString] = """
 select claim.place, answer.fingerprint, answer.status, answer.headers, answer.body
   from unnest(%s, %s) with ordinality as claim (principal, key, place)
-  join idempotency.answer
-    on answer.book_id = %s
-   and answer.principal = claim.principal
-   and answer.key = claim.key
+ cross join lateral (
+        select stored.fingerprint, stored.status, stored.headers, stored.body
+          from idempotency.answer as stored
+         where stored.book_id = %s
+           and stored.principal = claim.principal
+           and stored.key = claim.key
+         limit 1
+       ) as answer
 """
-"""One row for each claim that has an answer; `place` counts from 1."""
+"""One row for each claim that has an answer; `place` counts from 1.
+
+The limit holds the planner to one index seek a claim. Without it, and without statistics (a new table), it
+hashes the book's whole table for 500 claims: 105 ms instead of 1 at 44,000 rows.
+"""
 
 INSERT: Final[LiteralString] = """
 insert into idempotency.answer (book_id, principal, key, fingerprint, status, headers, body, created_at)
