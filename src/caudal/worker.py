@@ -17,8 +17,7 @@ import msgspec
 import structlog
 
 from caudal import audit, idempotency, jobs
-from caudal.ledger import LOT, Ledger
-from caudal.ledger.books import BookInfo, list_books, require_book_number
+from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal_base import ids
 from caudal_base.clock import Clock, SystemClock
 from caudal_base.database import Connection, Database, Timeouts

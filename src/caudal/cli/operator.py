@@ -11,8 +11,7 @@ from caudal.cli.exits import Exit
 from caudal.cli.frame import Call, command
 from caudal.cli.terminal import Terminal
 from caudal.idempotency import Answer
-from caudal.ledger import Actor, Command, Desk, Ledger, Order, Outcome
-from caudal.ledger.books import BookInfo, require_book
+from caudal.ledger import Actor, BookInfo, Command, Desk, Ledger, Order, Outcome, require_book
 from caudal_base import ids
 from caudal_base.clock import SystemClock
 from caudal_base.database import Database, Timeouts

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from caudal import access, audit
-from caudal.ledger.books import BookInfo, BookMode, create_book, list_books
+from caudal.ledger import BookInfo, BookMode, create_book, list_books
 from caudal.migrations import MIGRATIONS
 from caudal_base import ids
 from caudal_base.clock import SystemClock

@@ -1,0 +1,121 @@
+"""`caudal accounts`: open and change them."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from caudal.cli import shapes
+from caudal.cli.account_reads import register
+from caudal.cli.finding import find_account
+from caudal.cli.frame import group
+from caudal.cli.operator import Operator, on_database
+from caudal.cli.options import AccountArgument, BookOption, MetadataOption, amount_of, metadata_of
+from caudal.cli.setup import FIRST_BOOK
+from caudal.cli.terminal import cell, facts, money
+from caudal.ledger import Account, AccountAction, AccountId, ChangeStatus, LimitRule, OpenAccount, Side
+from caudal_base import ids
+from caudal_base.check import check
+
+app = group("Open, show, freeze and close accounts; their balances.")
+
+
+@on_database(app, "open")
+async def open_account(
+    operator: Operator,
+    currency: Annotated[str, typer.Option(help="ISO 4217: USD, EUR, JPY.")],
+    side: Annotated[
+        Side,
+        typer.Option(help="Where its balance grows: `credit` for what you owe, as a customer's money."),
+    ] = Side.CREDIT,
+    reference: Annotated[str | None, typer.Option(help="Your own name for it, unique in the book.")] = None,
+    code: Annotated[str | None, typer.Option(help="The chart of accounts' code.")] = None,
+    limit: Annotated[LimitRule, typer.Option(help="What bounds it.")] = LimitRule.NONE,
+    overdraft: Annotated[
+        str | None, typer.Option(metavar="UNITS", help="By how much the limit may be passed: 500.00.")
+    ] = None,
+    metadata: MetadataOption = None,
+    account_id: Annotated[str | None, typer.Option("--id", help="Its id; one is made up by default.")] = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Open an account."""
+    found = await operator.book(book)
+    if account_id is not None:
+        ids.decode(ids.ACCOUNT, account_id)
+    wanted = OpenAccount(
+        id=AccountId(account_id or operator.new_id(ids.ACCOUNT)),
+        currency=currency,
+        normal_side=side,
+        reference=reference,
+        code=code,
+        metadata=metadata_of(metadata),
+        limit=limit,
+        overdraft=amount_of(overdraft, None, currency, field="overdraft") or 0,
+    )
+    (outcome,) = await operator.carry_out(found, [wanted], "account.open")
+    _answer(operator, shapes.accepted(outcome).account)
+
+
+@on_database(app, "freeze")
+async def freeze(operator: Operator, account: AccountArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Stop an account: no new transfers; open holds may be voided and expire. `unfreeze` takes it back."""
+    await _change(operator, book, account, AccountAction.FREEZE)
+
+
+@on_database(app, "unfreeze")
+async def unfreeze(operator: Operator, account: AccountArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Let a frozen account go on."""
+    await _change(operator, book, account, AccountAction.UNFREEZE)
+
+
+@on_database(app, "close")
+async def close(operator: Operator, account: AccountArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Close an account that is at zero and has no open holds. `reopen` takes it back."""
+    await _change(operator, book, account, AccountAction.CLOSE)
+
+
+@on_database(app, "reopen")
+async def reopen(operator: Operator, account: AccountArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Open a closed account again."""
+    await _change(operator, book, account, AccountAction.REOPEN)
+
+
+async def _change(operator: Operator, book: str, named: str, action: AccountAction) -> None:
+    found = await operator.book(book)
+    account = await find_account(operator, found, named)
+    command = ChangeStatus(account=account.id, action=action)
+    (outcome,) = await operator.carry_out(found, [command], f"account.{action.value}")
+    _answer(operator, shapes.accepted(outcome).account)
+
+
+def _answer(operator: Operator, account: Account | None) -> None:
+    check(account is not None, "an accepted command on an account has an account")
+    if account is not None:
+        operator.terminal.answer(shapes.account(account), lambda out: show(out, account))
+
+
+def show(out: Console, account: Account) -> None:
+    """An account for people."""
+    currency = account.currency
+    limits = {"debit": account.max_net_debit, "credit": account.max_net_credit}
+    bounds = [
+        f"net {side} at most {money(bound, currency)}" for side, bound in limits.items() if bound is not None
+    ]
+    pending = {"debits": account.debits_pending, "credits": account.credits_pending}
+    held = [f"{side} {money(amount, currency)}" for side, amount in pending.items() if amount]
+    rows = [
+        ("account", account.id),
+        ("reference", account.reference),
+        ("code", account.code),
+        ("normal side", account.normal_side.value),
+        ("status", account.status.value),
+        ("balance", money(shapes.posted(account), currency)),
+        ("pending", ", ".join(held)),
+        ("limit", ", ".join(bounds)),
+        ("metadata", cell(account.metadata) if account.metadata else None),
+        ("opened", account.opened_at),
+    ]
+    out.print(facts(rows))
+
+
+register(app, show)

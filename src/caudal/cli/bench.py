@@ -1,0 +1,54 @@
+"""`caudal bench`: measures on a temporary database, never on yours."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from caudal.bench import Report, ledger
+from caudal.cli.frame import Call, command, group
+from caudal.cli.terminal import table
+
+app = group("Measure how fast this machine runs it, on a temporary database.")
+
+
+@app.callback()
+def _bench() -> None:
+    """Measure how fast this machine runs it, on a temporary database."""
+
+
+@command(app, "ledger")
+def bench_ledger(
+    call: Call,
+    quick: Annotated[bool, typer.Option("--quick", help="Under a minute, and coarser.")] = False,
+) -> None:
+    """Uploads, holds, single transfers over HTTP, balances of the past and statements.
+
+    Ratios are to the floor of the same run: of uploads to a plain COPY of the same rows, of HTTP to a path
+    that does nothing, of reads to those of a history of a hundredth of the length (a tenth with --quick).
+    """
+    with call.terminal.progress() as progress:
+        report = asyncio.run(ledger.run(ledger.QUICK if quick else ledger.FULL, progress))
+    call.terminal.answer(report, lambda out: _show(report, out))
+
+
+def _show(report: Report, out: Console) -> None:
+    out.print(report.machine)
+    for name, figure in report.floor.items():
+        out.print(f"floor: {name.replace('_', ' ')} {figure:,.0f}")
+    columns = ("per second", "p50 ms", "p99 ms", "ratio to floor")
+    figures = table("case", *columns, right=columns)
+    for each in report.cases:
+        figures.add_row(
+            each.case,
+            _figure(each.per_second, 0),
+            _figure(each.p50_ms, 2),
+            _figure(each.p99_ms, 2),
+            _figure(each.ratio_to_floor, 2),
+        )
+    out.print(figures)
+
+
+def _figure(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:,.{places}f}"
