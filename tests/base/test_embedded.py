@@ -141,8 +141,11 @@ def test_a_path_too_long_for_a_socket_works(data_directory: Path, tmp_path: Path
     assert not sockets.exists()
 
 
-def test_a_path_with_spaces_quotes_and_commas_works(data_directory: Path, tmp_path: Path) -> None:
-    odd = data_directory.rename(tmp_path / 'it\'s, "mine" 100% $HOME')
+@pytest.mark.parametrize("name", ["it's 100% $HOME", 'mine, "all" mine'])
+def test_a_path_with_spaces_quotes_and_commas_works(
+    data_directory: Path, open_place: Path, name: str
+) -> None:
+    odd = data_directory.rename(open_place / name)
 
     with EmbeddedPostgres(odd, settings=QUICK) as server:
         assert query(server.dsn(), "select 1") == [(1,)]

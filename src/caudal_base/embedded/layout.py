@@ -125,8 +125,8 @@ def advice(error: OSError) -> str:
             return "permission denied. Use a directory that this user may write to, or run as its owner."
         case errno.EINVAL:
             return (
-                "the system does not let this user act for others. Where root is no real root (some containers), "
-                "run Caudal as an ordinary user."
+                "the system does not let this user act for others. Where root is no real root (as in some "
+                "containers), run Caudal as an ordinary user."
             )
         case errno.ENOTDIR | errno.EEXIST:
             return "a file stands in the way. Choose another directory."

@@ -285,24 +285,25 @@ def create_cluster(layout: Layout, binaries: Path, identity: Identity, *, durabl
 
 
 def make_socket_dir(layout: Layout, identity: Identity) -> Path:
-    """The directory of the unix socket, for the server's user alone; elsewhere where the path is too long."""
-    path = layout.sockets
-    if len(os.fsencode(path / f".s.PGSQL.{PORT}")) > _SOCKET_PATH_LIMIT_BYTES:
-        name = f"caudal-{identity.uid}-{sha256(os.fsencode(layout.root)).hexdigest()[:16]}"
-        path = Path(tempfile.gettempdir()) / name
-        if len(os.fsencode(path / f".s.PGSQL.{PORT}")) > _SOCKET_PATH_LIMIT_BYTES:
-            path = Path("/tmp") / name  # noqa: S108
-    try:
-        path.mkdir(mode=0o700)
-        identity.own(path)
-    except FileExistsError:
-        status = path.lstat()
-        if path.is_symlink() or not path.is_dir() or status.st_uid != identity.uid:
-            raise DirectoryUnusable(
-                f"{path} is where the server's socket belongs, and another user's. Remove it and start again."
-            ) from None
-        path.chmod(0o700)
+    """The directory of the unix socket, for the server's user alone; elsewhere if the path does not suit."""
+    name = f"caudal-{identity.uid}-{sha256(os.fsencode(layout.root)).hexdigest()[:16]}"
+    fallback = Path("/tmp") / name  # noqa: S108
+    candidates = (layout.sockets, Path(tempfile.gettempdir()) / name)
+    path = next((candidate for candidate in candidates if _suits_a_socket(candidate)), fallback)
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink() or path.lstat().st_uid not in (identity.uid, os.geteuid()):
+        raise DirectoryUnusable(
+            f"{path} is where the server's socket belongs, and another user's. Remove it and start again."
+        )
+    path.chmod(0o700)
+    identity.own(path)
     return path
+
+
+def _suits_a_socket(directory: Path) -> bool:
+    """Short enough for the kernel, and without what separates hosts in a connection string."""
+    path = os.fsencode(directory / f".s.PGSQL.{PORT}")
+    return len(path) <= _SOCKET_PATH_LIMIT_BYTES and not set(path) & set(b',"')
 
 
 def passwords(layout: Layout) -> dict[str, str]:
