@@ -1,0 +1,114 @@
+"""Single transfers over HTTP, a request each, against the real server in a process of its own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
+from caudal.bench import http_load
+from caudal.bench.ledger_batches import Pairs
+from caudal.bench.report import Measured
+from caudal.bench.world import CURRENCY, World
+from caudal.ledger import AccountId
+from caudal_base import ids
+from caudal_base.check import check
+from caudal_base.clock import SystemClock
+
+_START_WITHIN_S: Final = 20.0
+
+
+@contextlib.contextmanager
+def serving(dsn: str) -> Iterator[int]:
+    """Run `caudal api` on the database; the port it listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    command = [sys.executable, "-m", "caudal", "api", "--port", str(port)]
+    environment = {**os.environ, "CAUDAL_DATABASE_URL": dsn, "CAUDAL_LOG_LEVEL": "error"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603  # our own program
+    with process:
+        try:
+            _wait_until_served(port, process)
+            yield port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _wait_until_served(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_WITHIN_S
+    while time.monotonic() < deadline:
+        check(process.poll() is None, "the API runs")
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
+                probe.sendall(http_load.request("GET", "/health/ready", {"Connection": "close"}, b""))
+                if b" 200 " in probe.recv(64):
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    check(condition=False, message="the API was ready in time")
+
+
+async def issue_key(world: World) -> str:
+    """The text of a key that may write to the world's book."""
+    at = SystemClock().now()
+    command = CreateKey(
+        name="bench",
+        scopes=frozenset({Scope.LEDGER_READ, Scope.LEDGER_WRITE}),
+        books=frozenset({world.book_id}),
+        environment=Environment.TEST,
+    )
+    caller = Caller(principal=OPERATOR, request_id=ids.encode(ids.REQUEST, world.ids.new()))
+    async with world.database.transaction() as connection:
+        (issued,) = await create_keys(connection, [command], caller=caller, at=at, new_ids=world.ids)
+    check(isinstance(issued, IssuedKey), "the key was made")
+    return issued.text.reveal() if isinstance(issued, IssuedKey) else ""
+
+
+def single_transfers(
+    world: World, key: str, accounts: Sequence[AccountId], pairs: Pairs
+) -> Callable[[], bytes]:
+    """Makes the next request: a transfer of its own, with an idempotency key."""
+    chosen: list[tuple[AccountId, AccountId]] = []
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def make() -> bytes:
+        if not chosen:
+            chosen.extend(pairs(accounts, 5_000))
+        debit, credit = chosen.pop()
+        transfer = world.transfer_id()
+        body = msgspec.json.encode(
+            {
+                "id": transfer,
+                "debit_account": debit,
+                "credit_account": credit,
+                "amount": 1_050,
+                "currency": CURRENCY,
+            }
+        )
+        return http_load.request("POST", "/v1/transfers", {**headers, "Idempotency-Key": transfer}, body)
+
+    return make
+
+
+async def measure(name: str, port: int, clients: int, seconds: float, make: Callable[[], bytes]) -> Measured:
+    """One case, after a short warm-up."""
+    await http_load.run(port, clients, min(1.0, seconds / 4), make, 201)
+    load = await http_load.run(port, clients, seconds, make, 201)
+    return Measured(name, len(load.seconds), load.seconds, load.elapsed)
+
+
+async def floor(port: int, seconds: float) -> float:
+    """Requests per second of the same server for a path that does nothing, 64 clients."""
+    load = await http_load.run(
+        port, 64, seconds, lambda: http_load.request("GET", "/health/live", {}, b""), 200
+    )
+    return len(load.seconds) / load.elapsed
