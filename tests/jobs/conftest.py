@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 import structlog
 
@@ -188,7 +189,13 @@ class Crew:
         async def own() -> Sequence[int]:
             return [self.desk.book]
 
-        quick = {"poll_min_s": 0.001, "poll_max_s": 0.01, "upkeep_s": 0.01, "trouble_max_s": 0.05}
+        quick = {
+            "poll_min_s": 0.001,
+            "poll_max_s": 0.01,
+            "upkeep_s": 0.01,
+            "release_s": 0.01,
+            "trouble_max_s": 0.05,
+        }
         worker = Worker(
             self.desk.database,
             handlers,
@@ -294,15 +301,27 @@ def note() -> Callable[..., AnyHandler]:
 
 
 @pytest.fixture(scope="session")
-async def shared_database(server: Any, migrated_template: str) -> AsyncIterator[Database]:
+def effects_table() -> str:
+    """The statement that creates the table that handlers write to."""
+    return EFFECTS
+
+
+@pytest.fixture(scope="session")
+def shared_dsn(server: Any, migrated_template: str) -> Iterator[str]:
     """One database for all tests that keep to their own books."""
     name = server.create_database(template=migrated_template)
-    opened = await Database.open(server.dsn(name), max_size=20)
-    async with opened.connection() as connection:
-        await connection.execute(EFFECTS)
+    with psycopg.connect(server.dsn(name)) as connection:
+        connection.execute(EFFECTS)
+    yield server.dsn(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+async def shared_database(shared_dsn: str) -> AsyncIterator[Database]:
+    """An open pool on it."""
+    opened = await Database.open(shared_dsn, max_size=20)
     yield opened
     await opened.close()
-    server.drop_database(name)
 
 
 @pytest.fixture

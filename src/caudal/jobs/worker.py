@@ -50,7 +50,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     poll_max_s: float = 0.25
     """The longest pause between searches, and so the latest that an idle worker notices a job."""
     upkeep_s: float = 1.0
-    """The pause between looks at the list of books, periodic jobs and expired claims."""
+    """The pause between looks at the list of books and at periodic jobs."""
+    release_s: float = 5.0
+    """The pause between searches for claims that have expired."""
     trouble_max_s: float = 5.0
     """The longest pause after a failure of the worker's own, such as a lost connection."""
     grace_s: float = 20.0
@@ -107,7 +109,7 @@ class Worker:
             periodics,
             clock=clock,
             ids=ids,
-            release_every_s=self._options.lease_s / 6,
+            release_every_s=self._options.release_s,
             keep_ended=self._options.keep_ended,
             counts=self.counts,
         )
