@@ -1,7 +1,6 @@
 """Each invariant is broken by hand, and the check names it, and only it, with the rows at fault."""
 
 import datetime as dt
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -122,7 +121,7 @@ def life() -> list[tuple[dt.timedelta, list[Command]]]:
 
 
 @pytest.fixture(scope="module")
-async def book(shared_database: Database) -> AsyncIterator[BookInfo]:
+async def book(shared_database: Database) -> BookInfo:
     made = await new_book(shared_database)
     clock = ManualClock(START)
     for step, commands in life():
@@ -135,7 +134,7 @@ async def book(shared_database: Database) -> AsyncIterator[BookInfo]:
         async with shared_database.transaction() as connection:
             through = (START - day * DAY).date()
             await close_period(connection, made.book_id, through, closed_by="key_1", clock=clock)
-    yield made
+    return made
 
 
 async def findings(database: Database, book: BookInfo, *damage: str) -> list[Finding]:
