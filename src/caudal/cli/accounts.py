@@ -13,7 +13,17 @@ from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import AccountArgument, BookOption, MetadataOption, amount_of, metadata_of
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, money
-from caudal.ledger import Account, AccountAction, AccountId, ChangeStatus, LimitRule, OpenAccount, Side
+from caudal.ledger import (
+    Account,
+    AccountAction,
+    AccountId,
+    ChangeStatus,
+    LimitRule,
+    OpenAccount,
+    Side,
+    balance_of,
+    limit_of,
+)
 from caudal_base import ids
 from caudal_base.check import check
 
@@ -97,10 +107,11 @@ def _answer(operator: Operator, account: Account | None) -> None:
 def show(out: Console, account: Account) -> None:
     """An account for people."""
     currency = account.currency
-    limits = {"debit": account.max_net_debit, "credit": account.max_net_credit}
-    bounds = [
-        f"net {side} at most {money(bound, currency)}" for side, bound in limits.items() if bound is not None
-    ]
+    stand = balance_of(account, account.version)
+    limit, overdraft = limit_of(account)
+    bound = None if limit is LimitRule.NONE else limit.value.replace("_", " ")
+    if overdraft:
+        bound = f"{bound} by more than {money(overdraft, currency)}"
     pending = {"debits": account.debits_pending, "credits": account.credits_pending}
     held = [f"{side} {money(amount, currency)}" for side, amount in pending.items() if amount]
     rows = [
@@ -109,9 +120,10 @@ def show(out: Console, account: Account) -> None:
         ("code", account.code),
         ("normal side", account.normal_side.value),
         ("status", account.status.value),
-        ("balance", money(shapes.posted(account), currency)),
+        ("balance", money(stand.posted, currency)),
+        ("available", money(stand.available, currency)),
         ("pending", ", ".join(held)),
-        ("limit", ", ".join(bounds)),
+        ("limit", bound),
         ("metadata", cell(account.metadata) if account.metadata else None),
         ("opened", account.opened_at),
     ]

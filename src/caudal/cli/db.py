@@ -1,12 +1,20 @@
 """`caudal db`: the schema, and the database it stands in."""
 
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
 import psycopg
+import typer
 
 from caudal.cli.frame import Call, command, group
+from caudal.cli.options import YesOption
 from caudal.cli.setup import prepare
 from caudal.cli.terminal import facts
 from caudal.migrations import MIGRATIONS
+from caudal_base import upgrade as upgrading
 from caudal_base.embedded import EmbeddedPostgres, attach_or_start
+from caudal_base.errors import InvalidRequest
 from caudal_base.migrate import Standing, inspect
 
 app = group("The database: its schema, its version, its state.")
@@ -35,6 +43,41 @@ def status(call: Call) -> None:
     with attach_or_start(call.settings.data_dir) as joined:
         running = not isinstance(joined, EmbeddedPostgres)
         _show(call, joined.dsn(), where=str(joined.directory), running=running)
+
+
+@command(app, "upgrade")
+def upgrade(
+    call: Call,
+    old_bin: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The programs of the old PostgreSQL: Debian has them in /usr/lib/postgresql/NN/bin.",
+        ),
+    ] = None,
+    yes: YesOption = False,
+) -> None:
+    """Move a data directory to the major version of PostgreSQL that this Caudal brings.
+
+    The data is copied and compared; the old cluster stays beside the new one.
+    """
+    directory = call.settings.data_dir
+    if call.settings.database_url is not None:
+        raise InvalidRequest("This is for the embedded PostgreSQL: unset CAUDAL_DATABASE_URL.")
+    call.terminal.confirm(f"Move the data in {directory} to a new major version of PostgreSQL?", yes=yes)
+    with call.terminal.progress() as report:
+        done = upgrading.upgrade(directory, old_bin=old_bin, progress=lambda what: report(what, 0, 0))
+    if done is None:
+        call.terminal.answer({"upgraded": False}, lambda out: out.print("Nothing to do: it is up to date."))
+        return
+    rows = [
+        ("PostgreSQL", f"{done.from_major} -> {done.to_major}"),
+        ("tables", f"{done.tables:,}"),
+        ("rows", f"{done.rows:,}"),
+        ("sorted anew", ", ".join(done.resorted)),
+        ("old data kept in", done.kept),
+    ]
+    call.terminal.answer({"upgraded": True, **msgspec.to_builtins(done)}, lambda out: out.print(facts(rows)))
 
 
 def _show(call: Call, dsn: str, *, where: str, running: bool) -> None:

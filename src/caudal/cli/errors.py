@@ -15,6 +15,7 @@ from caudal_base.embedded import EmbeddedError
 from caudal_base.errors import CaudalError
 from caudal_base.migrate import MigrationRefused
 from caudal_base.settings import InvalidSettings
+from caudal_base.upgrade import UpgradeError
 
 _DEBUG: Final = "CAUDAL_LOG_LEVEL"
 
@@ -30,6 +31,8 @@ def explain(error: Exception) -> tuple[Exit, dict[str, Any]]:
             return _code_of(error), error.problem()
         case BackupError():
             return Exit.REFUSED, _problem("backup_refused", "The backup cannot do this", str(error))
+        case UpgradeError():
+            return Exit.REFUSED, _problem("upgrade_refused", "The data cannot be moved", str(error))
         case EmbeddedError():
             return Exit.UNAVAILABLE, _problem(
                 "embedded_unavailable", "The embedded PostgreSQL cannot be used", str(error)

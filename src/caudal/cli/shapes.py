@@ -13,11 +13,12 @@ from caudal.ledger import (
     Outcome,
     OutcomeStatus,
     Refusal,
-    Side,
     Transfer,
     TransferDetail,
     TransferKind,
     ValueBalance,
+    balance_of,
+    limit_of,
 )
 from caudal_base.errors import CaudalError
 
@@ -46,6 +47,8 @@ def accepted(outcome: Outcome) -> Outcome:
 
 def account(found: Account) -> Shape:
     """An account with its counters, in minor units."""
+    stand = balance_of(found, found.version)
+    limit, overdraft = limit_of(found)
     return _set(
         {
             "id": found.id,
@@ -55,13 +58,14 @@ def account(found: Account) -> Shape:
             "code": found.code,
             "reference": found.reference,
             "metadata": found.metadata or None,
+            "balance": stand.posted,
+            "available": stand.available,
             "debits_posted": found.debits_posted,
             "credits_posted": found.credits_posted,
             "debits_pending": found.debits_pending,
             "credits_pending": found.credits_pending,
-            "balance": posted(found),
-            "max_net_debit": found.max_net_debit,
-            "max_net_credit": found.max_net_credit,
+            "limit": limit.value,
+            "overdraft": overdraft,
             "version": found.version,
             "opened_at": found.opened_at,
         }
@@ -70,8 +74,7 @@ def account(found: Account) -> Shape:
 
 def posted(found: Account) -> int:
     """The posted balance: positive on the account's normal side."""
-    net = found.debits_posted - found.credits_posted
-    return net if found.normal_side is Side.DEBIT else -net
+    return balance_of(found, found.version).posted
 
 
 def balance(found: Balance) -> Shape:
@@ -174,9 +177,12 @@ def recorded(outcome: Outcome) -> Shape:
 def entry(found: Entry) -> Shape:
     """A transfer as its account sees it, with the posted balance after it."""
     return {
+        "seq": found.seq,
         "side": found.side.value,
+        "amount": found.amount,
         "balance": found.balance,
-        "after": counters(found.after),
+        **counters(found.after),
+        "value_at": found.value_at,
         "transfer": transfer(found.transfer),
     }
 
