@@ -16,9 +16,8 @@ from caudal.ledger.books import (
     require_book_number,
 )
 from caudal.ledger.checking import INVARIANTS, Finding, check
-from caudal.ledger.encoding import encode_transfers
-from caudal.ledger.writing_sql import COPY_TRANSFERS
 from caudal.ledger.desk import Actor, Desk, Order, Render, Reply
+from caudal.ledger.encoding import encode_transfers
 from caudal.ledger.errors import (
     AccountNotFound,
     BookNameInvalid,
@@ -32,6 +31,7 @@ from caudal.ledger.errors import (
     TransactionNotFound,
     TransferNotFound,
 )
+from caudal.ledger.maintenance import refresh_statistics
 from caudal.ledger.needs import AccountDirectory
 from caudal.ledger.periods import Period, close_period, list_periods
 from caudal.ledger.queries_accounts import (
@@ -119,11 +119,11 @@ from caudal.ledger.types import (
     Versions,
     VoidPending,
 )
+from caudal.ledger.writing_sql import COPY_TRANSFERS
 
 __all__ = [
-    "COPY_TRANSFERS",
-    "encode_transfers",
     "BY_CODE",
+    "COPY_TRANSFERS",
     "INVARIANTS",
     "LOT",
     "REASONS",
@@ -225,6 +225,7 @@ __all__ = [
     "create_book",
     "csv_rows",
     "currency_exponents",
+    "encode_transfers",
     "end_of",
     "get_account",
     "get_account_by_reference",
@@ -239,6 +240,7 @@ __all__ = [
     "lots",
     "open_statement",
     "read_journal",
+    "refresh_statistics",
     "refuse_repeated_ids",
     "require_book",
     "require_book_number",

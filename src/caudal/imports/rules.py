@@ -1,0 +1,68 @@
+"""What all imports share: ids that follow from where a row comes from, and exact reading of dates."""
+
+import datetime as dt
+import hashlib
+import json
+from typing import Final
+
+from caudal.imports.reader import Unreadable
+from caudal.ledger import AccountId, TransferId
+from caudal_base import ids
+from caudal_base.money import InvalidAmount, parse_decimal
+
+MAX_REFERENCE: Final = 255
+"""Characters of an account's or transfer's reference, and of a code."""
+
+MAX_METADATA_VALUE: Final = 500
+
+_VERSION_8: Final = 0x8 << 76
+_VARIANT: Final = 0b10 << 62
+_OUTSIDE: Final = ~(0xF << 76 | 0b11 << 62)
+
+
+def derived_id(prefix: str, *source: str) -> str:
+    """The id of what comes from `source`: the same on every run, in every process.
+
+    A UUIDv8 made of a SHA-256 (RFC 9562, section 5.8 and appendix B.2): it has no time in it, because what a
+    row says of time may be corrected, and the row's identity may not change with it.
+    """
+    digest = hashlib.sha256(json.dumps(source).encode()).digest()
+    value = int.from_bytes(digest[:16], "big") & _OUTSIDE | _VERSION_8 | _VARIANT
+    return f"{prefix}_{value:032x}"
+
+
+def transfer_id_of(*source: str) -> TransferId:
+    """The id of the transfer that a row becomes; `source` identifies the row."""
+    return TransferId(derived_id(ids.TRANSFER, "row", *source))
+
+
+def account_id_of(reference: str) -> AccountId:
+    """The id under which an import opens the account of this reference."""
+    return AccountId(derived_id(ids.ACCOUNT, "account", reference))
+
+
+def read_amount(text: str, currency: str, column: str) -> int:
+    """The minor units that `text` says, exactly. Raises `Unreadable`."""
+    try:
+        return parse_decimal(text, currency)
+    except InvalidAmount as error:
+        raise Unreadable("invalid_amount", f"{shown(text)}: {error.detail}", column) from None
+
+
+def read_text(text: str, most: int, column: str) -> str:
+    """`text` without white space around it. Raises `Unreadable` where it is too long."""
+    text = text.strip()
+    if len(text) > most:
+        raise Unreadable("text_too_long", f"more than {most} characters", column)
+    return text
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """The first moment of a day in UTC, from which on a transfer of that day counts."""
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+
+
+def shown(text: str) -> str:
+    """`text` fit for an error: short and printable."""
+    text = text if len(text) <= 40 else f"{text[:40]}…"
+    return repr(text)
