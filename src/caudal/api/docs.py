@@ -1,0 +1,104 @@
+"""`/docs` and `/openapi.json`: the API, described."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Final
+
+import msgspec
+
+from caudal.api import docs_pages, openapi, table_accounts, table_books, table_transfers
+from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
+from caudal.api.health import ENDPOINTS as HEALTH
+from caudal.api.request import Request
+from caudal.api.schemas import Json
+from caudal.idempotency import Answer
+
+POLICY: Final = (
+    "Content-Security-Policy",
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
+_CACHED: Final = ("Cache-Control", "public, max-age=300")
+
+DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
+    *table_books.ENDPOINTS,
+    *table_accounts.ENDPOINTS,
+    *table_transfers.ENDPOINTS,
+    *HEALTH,
+)
+"""The endpoints that the document describes."""
+
+
+@functools.cache
+def document() -> Json:
+    """The OpenAPI document. It is made once, from the declarations of the endpoints."""
+    return openapi.document(DESCRIBED)
+
+
+def document_text() -> bytes:
+    """The document as it is kept beside the code: indented, so that a change of contract shows in a diff."""
+    return msgspec.json.format(msgspec.json.encode(document()), indent=2) + b"\n"
+
+
+def _answer(content_type: str, body: bytes) -> Answer:
+    return Answer(200, (("Content-Type", content_type), POLICY, _CACHED), body)
+
+
+def _html(page: str) -> Answer:
+    return _answer("text/html; charset=utf-8", page.encode())
+
+
+@functools.cache
+def _operations() -> Answer:
+    return _html(docs_pages.operations_page(document()))
+
+
+@functools.cache
+def _schemas() -> Answer:
+    return _html(docs_pages.schemas_page(document()))
+
+
+@functools.cache
+def _errors() -> Answer:
+    return _html(docs_pages.errors_page())
+
+
+@functools.cache
+def _stylesheet() -> Answer:
+    return _answer("text/css; charset=utf-8", files("caudal.api").joinpath("docs.css").read_bytes())
+
+
+@functools.cache
+def _openapi() -> Answer:
+    return _answer("application/json", msgspec.json.encode(document()))
+
+
+def _page(path: str, name: str, make: Callable[[], Answer]) -> Endpoint[Any, Any]:
+    """An endpoint that answers the same to everybody."""
+
+    async def handle(_: Request[NoQuery, NoBody]) -> Answer:
+        return make()
+
+    serve: Callable[[Request[NoQuery, NoBody]], Awaitable[Answer]] = handle
+    return Endpoint(
+        method="GET",
+        path=path,
+        name=name,
+        tag="Documentation",
+        summary=name,
+        handle=serve,
+        query=NoQuery,
+        body=NoBody,
+        access=Access.PUBLIC,
+        answers={200: (Shape(description="The page.", media_type="text/html"),)},
+        documented=False,
+    )
+
+
+ENDPOINTS: Final = (
+    _page("/docs", "docs", _operations),
+    _page("/docs/schemas", "docs_schemas", _schemas),
+    _page("/docs/errors", "docs_errors", _errors),
+    _page("/docs/style.css", "docs_style", _stylesheet),
+    _page("/openapi.json", "openapi", _openapi),
+)

@@ -1,0 +1,118 @@
+"""Measurements of this process, as Prometheus reads them."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from caudal_base.coalesce import BATCH_SIZE_BOUNDS, Stats
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_LATENCY_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+_COUNTERS = {
+    "batches": "Batches that came to an end.",
+    "commands": "Requests in them.",
+    "reruns": "Runs repeated because the connection was lost or the failure was passing.",
+    "split_batches": "Batches that the database refused and that were run again one by one.",
+    "failed_batches": "Batches whose requests all got an error.",
+    "refused": "Requests turned away because the queue was full or closing.",
+    "dropped": "Requests whose callers left before they started.",
+    "busy_s": "Seconds spent in batches.",
+}
+_GAUGES = {
+    "queued": "Requests that wait for a batch.",
+    "queued_weight": "Transfers in them.",
+    "in_flight": "Requests in the batch that runs.",
+}
+
+
+class Metrics:
+    """The process's own registry, so that several applications in one process do not mix."""
+
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "caudal_http_requests",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._latency = Histogram(
+            "caudal_http_request_duration_seconds",
+            "From a request's arrival to the end of its answer.",
+            ["method", "route"],
+            buckets=_LATENCY_BOUNDS_S,
+            registry=self._registry,
+        )
+
+    def route(self, method: str, path: str) -> Callable[[int, float], None]:
+        """A function that counts a request of this route: its status, and how many seconds it took."""
+        latency = self._latency.labels(method, path)
+        counters: dict[int, Counter] = {}
+
+        def observe(status: int, seconds: float) -> None:
+            counter = counters.get(status)
+            if counter is None:
+                counter = counters[status] = self._requests.labels(method, path, str(status))
+            counter.inc()
+            latency.observe(seconds)
+
+        return observe
+
+    def watch(self, desk: Callable[[], Mapping[int, Stats]], pool: Callable[[], Mapping[str, int]]) -> None:
+        """Add the figures of the ledger's queues, by book, and of the database pool."""
+        self._registry.register(_Queues(desk))
+        self._registry.register(_Pool(pool))
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Queues(Collector):
+    def __init__(self, stats: Callable[[], Mapping[int, Stats]]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        stats = self._stats()
+        for name, help_ in _COUNTERS.items():
+            unit = "busy_seconds" if name == "busy_s" else name
+            counter = CounterMetricFamily(f"caudal_ledger_queue_{unit}", help_, labels=["book"])
+            for book, counted in stats.items():
+                counter.add_metric([str(book)], getattr(counted, name))
+            yield counter
+        for name, help_ in _GAUGES.items():
+            gauge = GaugeMetricFamily(f"caudal_ledger_queue_{name}", help_, labels=["book"])
+            for book, counted in stats.items():
+                gauge.add_metric([str(book)], getattr(counted, name))
+            yield gauge
+        sizes = HistogramMetricFamily("caudal_ledger_batch_requests", "Requests in a batch.", labels=["book"])
+        for book, counted in stats.items():
+            sizes.add_metric([str(book)], _cumulated(counted), counted.commands)
+        yield sizes
+
+
+def _cumulated(stats: Stats) -> list[tuple[str, float]]:
+    total, buckets = 0, []
+    for bound, count in zip((*BATCH_SIZE_BOUNDS, "+Inf"), stats.batch_sizes, strict=True):
+        total += count
+        buckets.append((str(bound), float(total)))
+    return buckets
+
+
+class _Pool(Collector):
+    def __init__(self, statistics: Callable[[], Mapping[str, int]]) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        figures = self._statistics()
+        for name in ("pool_size", "pool_available", "requests_waiting"):
+            yield GaugeMetricFamily(
+                f"caudal_database_{name}",
+                f"psycopg's pool: {name}.",
+                value=figures.get(name, 0),
+            )

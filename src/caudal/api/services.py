@@ -1,0 +1,24 @@
+"""What the endpoints work with; `caudal.app` makes and wires it."""
+
+import msgspec
+
+from caudal.access import Authenticator
+from caudal.api.metrics import Metrics
+from caudal.ledger import BookDirectory, Desk, Ledger
+from caudal_base.clock import Clock
+from caudal_base.database import Database
+from caudal_base.ids import IdSource
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """One process's objects. They live as long as the application serves."""
+
+    database: Database
+    ledger: Ledger
+    desk: Desk
+    authenticator: Authenticator
+    books: BookDirectory
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    max_body_bytes: int

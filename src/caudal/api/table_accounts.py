@@ -1,0 +1,187 @@
+"""The endpoints of accounts and their history."""
+
+from typing import Any, Final
+
+from caudal.access import Scope
+from caudal.api import accounts, examples, history
+from caudal.api.account_views import AccountView, BalanceView, EntryView
+from caudal.api.bodies import NewAccount, NewLimit, Write
+from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
+from caudal.api.queries import AccountsQuery, BalanceQuery, EntriesQuery, StatementQuery
+from caudal.api.statement_views import StatementView
+from caudal.api.views import PageView
+
+_TAG: Final = "Accounts"
+_PATH: Final = {"id": examples.CUSTOMER}
+
+
+def _change(action: str, summary: str, description: str, handle: Any, example: Any) -> Endpoint[Any, Any]:
+    """An endpoint that changes an account's status."""
+    return Endpoint(
+        method="POST",
+        path=f"/v1/accounts/{{id}}/{action}",
+        name=f"{action}_account",
+        tag=_TAG,
+        summary=summary,
+        description=description,
+        handle=handle,
+        query=Write,
+        body=NoBody,
+        scope=Scope.ACCOUNTS_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={200: (Shape(description="The account after it.", type=AccountView, example=example),)},
+        refuses=True,
+        path_ids=_PATH,
+    )
+
+
+ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
+    Endpoint(
+        method="POST",
+        path="/v1/accounts",
+        name="open_account",
+        tag=_TAG,
+        summary="Open an account",
+        handle=accounts.open_account,
+        query=Write,
+        body=NewAccount,
+        scope=Scope.ACCOUNTS_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={
+            201: (Shape(description="Opened.", type=AccountView, example=examples.ACCOUNT_VIEW),),
+            200: (
+                Shape(
+                    description="The same was opened before under this id.",
+                    type=AccountView,
+                    example=examples.ACCOUNT_VIEW,
+                ),
+            ),
+        },
+        refuses=True,
+        example=examples.NEW_ACCOUNT,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/accounts",
+        name="list_accounts",
+        tag=_TAG,
+        summary="Find accounts",
+        description="In the order of their opening. A page may be shorter than asked, and even empty, and "
+        "still have a `next_cursor`.",
+        handle=accounts.find_accounts,
+        query=AccountsQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (Shape(description="A page.", type=PageView[AccountView], example=examples.ACCOUNT_LIST),)
+        },
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/accounts/{id}",
+        name="get_account",
+        tag=_TAG,
+        summary="Read an account",
+        handle=accounts.read_account,
+        query=NoQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={200: (Shape(description="As it stands.", type=AccountView, example=examples.ACCOUNT_VIEW),)},
+        errors=(404,),
+        path_ids=_PATH,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/accounts/{id}/limit",
+        name="limit_account",
+        tag=_TAG,
+        summary="Give an account another limit",
+        description="Refused where the account stands beyond it already.",
+        handle=accounts.change_limit,
+        query=Write,
+        body=NewLimit,
+        scope=Scope.ACCOUNTS_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={
+            200: (
+                Shape(
+                    description="The account after it.",
+                    type=AccountView,
+                    example={**examples.ACCOUNT_VIEW, "overdraft": 5000},
+                ),
+            )
+        },
+        refuses=True,
+        example=examples.NEW_LIMIT,
+        path_ids=_PATH,
+    ),
+    _change(
+        "freeze",
+        "Freeze an account",
+        "No new transfers; open holds may be voided, and expire.",
+        accounts.freeze,
+        examples.FROZEN_ACCOUNT,
+    ),
+    _change("unfreeze", "Unfreeze an account", "", accounts.unfreeze, examples.ACCOUNT_VIEW),
+    _change(
+        "close",
+        "Close an account",
+        "Only at zero and without open holds.",
+        accounts.close,
+        examples.CLOSED_ACCOUNT,
+    ),
+    _change("reopen", "Reopen a closed account", "", accounts.reopen, examples.ACCOUNT_VIEW),
+    Endpoint(
+        method="GET",
+        path="/v1/accounts/{id}/balance",
+        name="get_balance",
+        tag=_TAG,
+        summary="Read a balance, now or of the past",
+        description="By what was recorded (`at_seq`, `at_recorded`), which never changes, or by value "
+        "(`at_effective`), where a later transfer may still count earlier.",
+        handle=history.read_balance,
+        query=BalanceQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={200: (Shape(description="The balance.", type=BalanceView, example=examples.BALANCE_VIEW),)},
+        errors=(404,),
+        path_ids=_PATH,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/accounts/{id}/entries",
+        name="list_entries",
+        tag=_TAG,
+        summary="List what has touched an account",
+        description="Holds, voids and expiries included, each with the account's counters after it.",
+        handle=history.read_entries,
+        query=EntriesQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={200: (Shape(description="A page.", type=PageView[EntryView], example=examples.ENTRY_LIST),)},
+        errors=(404,),
+        path_ids=_PATH,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/accounts/{id}/statement",
+        name="get_statement",
+        tag=_TAG,
+        summary="A statement of an account",
+        description="Of all days from `from` through `through`, as JSON or, by `format=csv` or "
+        "`Accept: text/csv`, as CSV. It is streamed: an answer that breaks off is incomplete. In the CSV "
+        "a text that a spreadsheet would take for a formula is preceded by an apostrophe.",
+        handle=history.read_statement,
+        query=StatementQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(description="The statement.", type=StatementView, example=examples.STATEMENT),
+                Shape(description="The statement.", media_type="text/csv"),
+            )
+        },
+        errors=(404, 422),
+        path_ids=_PATH,
+    ),
+)

@@ -1,0 +1,212 @@
+"""The endpoints of books, templates and reports."""
+
+from typing import Any, Final
+
+from caudal.access import Scope
+from caudal.api import books, examples, reports, template_pages
+from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, NoQuery, Shape
+from caudal.api.queries import (
+    JournalQuery,
+    PageQuery,
+    TemplateQuery,
+    TemplatesQuery,
+    TrialBalanceQuery,
+)
+from caudal.api.views import PageView
+from caudal.ledger import templates
+
+_BOOKS: Final = "Books"
+_TEMPLATES: Final = "Templates"
+_REPORTS: Final = "Reports"
+
+ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
+    Endpoint(
+        method="POST",
+        path="/v1/books",
+        name="create_book",
+        tag=_BOOKS,
+        summary="Make a book",
+        description="Needs a key that reaches all books.",
+        handle=books.make_book,
+        query=NoQuery,
+        body=books.NewBook,
+        access=Access.KEY,
+        scope=Scope.BOOKS_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={201: (Shape(description="Made.", type=books.BookView, example=examples.BOOK_VIEW),)},
+        errors=(409, 422),
+        example=examples.NEW_BOOK,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/books",
+        name="list_books",
+        tag=_BOOKS,
+        summary="List the books that the key reaches",
+        handle=books.find_books,
+        query=PageQuery,
+        body=NoBody,
+        access=Access.KEY,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (Shape(description="A page.", type=PageView[books.BookView], example=examples.BOOK_LIST),)
+        },
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/books/{id}",
+        name="get_book",
+        tag=_BOOKS,
+        summary="Read a book",
+        handle=books.read_book,
+        query=NoQuery,
+        body=NoBody,
+        access=Access.KEY,
+        scope=Scope.LEDGER_READ,
+        answers={200: (Shape(description="The book.", type=books.BookView, example=examples.BOOK_VIEW),)},
+        errors=(404,),
+        path_ids={"id": examples.BOOK},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/templates",
+        name="create_template",
+        tag=_TEMPLATES,
+        summary="Keep a template",
+        description="Another definition under a name becomes its next version; a version never changes.",
+        handle=template_pages.create_template,
+        query=NoQuery,
+        body=templates.NewTemplate,
+        scope=Scope.LEDGER_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={
+            201: (
+                Shape(description="Kept.", type=template_pages.TemplateView, example=examples.TEMPLATE_VIEW),
+            ),
+            200: (
+                Shape(
+                    description="Some version has this definition already.",
+                    type=template_pages.TemplateView,
+                    example=examples.TEMPLATE_VIEW,
+                ),
+            ),
+        },
+        errors=(422,),
+        example=examples.NEW_TEMPLATE,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/templates",
+        name="list_templates",
+        tag=_TEMPLATES,
+        summary="List templates, every version",
+        handle=template_pages.find_templates,
+        query=TemplatesQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(
+                    description="A page.",
+                    type=PageView[template_pages.TemplateView],
+                    example=examples.TEMPLATE_LIST,
+                ),
+            )
+        },
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/templates/{name}",
+        name="get_template",
+        tag=_TEMPLATES,
+        summary="Read a template",
+        handle=template_pages.read_template,
+        query=TemplateQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(
+                    description="The version asked for, or the newest.",
+                    type=template_pages.TemplateView,
+                    example=examples.TEMPLATE_VIEW,
+                ),
+            )
+        },
+        errors=(404,),
+        path_ids={"name": "sale"},
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/trial-balance",
+        name="get_trial_balance",
+        tag=_REPORTS,
+        summary="The trial balance, now or of the past",
+        handle=reports.read_trial_balance,
+        query=TrialBalanceQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(
+                    description="By chart code and currency.",
+                    type=reports.TrialBalanceView,
+                    example=examples.TRIAL_BALANCE,
+                ),
+            )
+        },
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/periods",
+        name="close_period",
+        tag=_REPORTS,
+        summary="Close a period",
+        description="Nothing can then be recorded with an effective date inside, but with the scope "
+        "`ledger:post_closed_period`.",
+        handle=reports.make_period,
+        query=NoQuery,
+        body=reports.NewPeriod,
+        scope=Scope.LEDGER_CLOSE_PERIOD,
+        key=KeyUse.ACCEPTED,
+        answers={201: (Shape(description="Closed.", type=reports.PeriodView, example=examples.PERIOD_VIEW),)},
+        errors=(404, 409, 422),
+        example=examples.NEW_PERIOD,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/periods",
+        name="list_periods",
+        tag=_REPORTS,
+        summary="List closes, the latest first",
+        handle=reports.find_periods,
+        query=PageQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(description="A page.", type=PageView[reports.PeriodView], example=examples.PERIOD_LIST),
+            )
+        },
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/journal",
+        name="follow_journal",
+        tag=_REPORTS,
+        summary="Everything that happened in the book, in order",
+        description="A page as JSON, or by `format=ndjson` or `Accept: application/x-ndjson` everything "
+        "up to now as a stream of lines. A stream that breaks off is continued with the last `seq` seen.",
+        handle=reports.follow_journal,
+        query=JournalQuery,
+        body=NoBody,
+        scope=Scope.LEDGER_READ,
+        answers={
+            200: (
+                Shape(description="A page.", type=reports.JournalView, example=examples.JOURNAL),
+                Shape(description="One row a line.", media_type=reports.NDJSON),
+            )
+        },
+        errors=(404,),
+    ),
+)
