@@ -62,7 +62,7 @@ async def find(connection: Connection, query: Query, *, before: UUID | None, lim
 
 def search(query: Query, *, before: UUID | None, limit: int) -> tuple[LiteralString, tuple[Any, ...]]:
     """The statement of `find`, with its parameters."""
-    conditions: list[LiteralString] = ["book_id = %s"]
+    conditions: list[LiteralString] = []
     parameters: list[Any] = [query.book_id]
     for condition, wanted in (
         ("object_id = %s", query.object_id),
@@ -71,20 +71,19 @@ def search(query: Query, *, before: UUID | None, limit: int) -> tuple[LiteralStr
         ("id < %s", before),
     ):
         if wanted is not None:
-            conditions.append(condition)
+            conditions.append(f"\n   and {condition}")
             parameters.append(wanted)
     # An id starts with its record's time, so every index of this table also serves a range of time.
     if query.since is not None:
-        conditions.append("id >= %s")
+        conditions.append("\n   and id >= %s")
         parameters.append(rules.first_id_at(query.since))
     if query.until is not None:
-        conditions.append("id < %s")
+        conditions.append("\n   and id < %s")
         parameters.append(rules.first_id_at(query.until))
-    where = "\n   and ".join(conditions)
     statement: LiteralString = f"""
 select {_COLUMNS}
   from audit.record
- where {where}
+ where book_id = %s{"".join(conditions)}
  order by id desc
  limit %s
 """
