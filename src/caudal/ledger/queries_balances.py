@@ -60,12 +60,12 @@ SEQ_AT: Final = """
 
 _SEQ_AT: Final = SEQ_AT.format(comparison="<=", moment="%(moment)s")
 
-BALANCES_AT_SEQ: Final = f"""
+_AT_SEQ: Final = f"""
 select a.id, a.currency, a.normal_side,
        coalesce(c.debits_posted, 0), coalesce(c.credits_posted, 0),
        coalesce(c.debits_pending, 0), coalesce(c.credits_pending, 0),
        greatest(c.seq, e.seq, 0), least(w.seq, b.seq)
-  from unnest(%(ids)s, %(seqs)s) with ordinality as w(id, seq, place)
+  from {{wanted}} w(id, seq, place)
   join ledger.book_head b
     on b.book_id = %(book_id)s
   join ledger.account a
@@ -83,6 +83,10 @@ select a.id, a.currency, a.normal_side,
     on true
  order by w.place
 """
+
+# A single one has a statement of its own, whose plan the server keeps; with arrays it plans every time anew.
+BALANCE_AT_SEQ: Final = _AT_SEQ.format(wanted="(values (%(id)s::uuid, %(seq)s::bigint, 1))")
+BALANCES_AT_SEQ: Final = _AT_SEQ.format(wanted="unnest(%(ids)s, %(seqs)s) with ordinality as")
 
 _DAY: Final = "(w.moment at time zone 'UTC')::date"
 _DATED_KINDS: Final = "(1, 3, 6)"
@@ -112,12 +116,12 @@ def _dated(range_: str) -> str:
 # from_end: whether fewer seqs lie between the moment and the end of its day than since the day's start.
 # Each day's shifts sum to nothing over all days, so the sum up to a day is minus the sum behind it: the
 # shorter side is taken. An account's shifts are at most one row per day.
-BALANCES_BY_VALUE: Final = f"""
+_BY_VALUE: Final = f"""
 with wanted as materialized (
     select w.place, w.id, w.moment, {_DAY} as day,
            {_DAY}::timestamp at time zone 'UTC' as day_start,
            ({_DAY} + 1)::timestamp at time zone 'UTC' as day_end
-      from unnest(%(ids)s, %(moments)s) with ordinality as w(id, moment, place)
+      from {{wanted}} w(id, moment, place)
 ), cut as materialized (
     select w.*, coalesce(first.last_seq, 0) as first_seq, coalesce(at.last_seq, 0) as seq,
            coalesce(last.last_seq, 0) as last_seq,
@@ -181,6 +185,9 @@ select a.id, a.currency, a.normal_side,
  order by r.place
 """
 
+BALANCE_BY_VALUE: Final = _BY_VALUE.format(wanted="(values (%(id)s::uuid, %(moment)s::timestamptz, 1))")
+BALANCES_BY_VALUE: Final = _BY_VALUE.format(wanted="unnest(%(ids)s, %(moments)s) with ordinality as")
+
 
 async def seq_at(connection: Connection, book_id: int, moment: dt.datetime) -> int:
     """The last seq that had been recorded at `moment`, what was recorded at this microsecond included."""
@@ -195,7 +202,11 @@ async def balance_at_seq(connection: Connection, book_id: int, account: AccountI
     All zeros where the account was opened later; a seq beyond the book's last one means the last one. A
     hold counts until the row of its expiry. Raises `InvalidId`, `AccountNotFound`.
     """
-    return (await balances_at_seq(connection, book_id, [(account, seq)]))[0]
+    uuid = ids.decode(ids.ACCOUNT, account, field="account")
+    values = {"book_id": book_id, "id": uuid, "seq": seq}
+    rows = await (await connection.execute(BALANCE_AT_SEQ, values)).fetchall()
+    _refuse_unknown(1, rows)
+    return _balance(rows[0])
 
 
 async def balances_at_seq(
@@ -210,15 +221,8 @@ async def balances_at_seq(
         "seqs": arrays.bigints([seq for _, seq in wanted]),
     }
     rows = await (await connection.execute(BALANCES_AT_SEQ, values)).fetchall()
-    _refuse_unknown(wanted, rows)
-    return [
-        Balance(
-            account=AccountId(account_id(row[0])), currency=row[1], normal_side=Side(row[2]),
-            debits_posted=row[3], credits_posted=row[4], debits_pending=row[5], credits_pending=row[6],
-            version=row[7], seq=row[8],
-        )
-        for row in rows
-    ]  # fmt: skip
+    _refuse_unknown(len(wanted), rows)
+    return [_balance(row) for row in rows]
 
 
 async def balance_at_recorded(
@@ -242,7 +246,11 @@ async def balance_at_effective(
     balance, at the cost of seeks; inside a day some of that day's entries are added up.
     Raises `InvalidId`, `AccountNotFound`.
     """
-    return (await balances_at_effective(connection, book_id, [(account, moment)]))[0]
+    uuid = ids.decode(ids.ACCOUNT, account, field="account")
+    values = {"book_id": book_id, "id": uuid, "moment": moment}
+    rows = await (await connection.execute(BALANCE_BY_VALUE, values)).fetchall()
+    _refuse_unknown(1, rows)
+    return _value_balance(rows[0])
 
 
 async def balances_at_effective(
@@ -257,16 +265,25 @@ async def balances_at_effective(
         "moments": arrays.timestamps([moment for _, moment in wanted]),
     }
     rows = await (await connection.execute(BALANCES_BY_VALUE, values)).fetchall()
-    _refuse_unknown(wanted, rows)
-    return [
-        ValueBalance(
-            account=AccountId(account_id(row[0])), currency=row[1], normal_side=Side(row[2]),
-            debits_posted=row[3], credits_posted=row[4], effective_at=row[5], seq=row[6],
-        )
-        for row in rows
-    ]  # fmt: skip
+    _refuse_unknown(len(wanted), rows)
+    return [_value_balance(row) for row in rows]
 
 
-def _refuse_unknown(wanted: Sequence[object], rows: Sequence[TupleRow]) -> None:
-    if len(rows) != len(wanted):
+def _balance(row: TupleRow) -> Balance:
+    return Balance(
+        account=AccountId(account_id(row[0])), currency=row[1], normal_side=Side(row[2]),
+        debits_posted=row[3], credits_posted=row[4], debits_pending=row[5], credits_pending=row[6],
+        version=row[7], seq=row[8],
+    )  # fmt: skip
+
+
+def _value_balance(row: TupleRow) -> ValueBalance:
+    return ValueBalance(
+        account=AccountId(account_id(row[0])), currency=row[1], normal_side=Side(row[2]),
+        debits_posted=row[3], credits_posted=row[4], effective_at=row[5], seq=row[6],
+    )  # fmt: skip
+
+
+def _refuse_unknown(wanted: int, rows: Sequence[TupleRow]) -> None:
+    if len(rows) != wanted:
         raise AccountNotFound("no account of this book has this id", field="account")

@@ -43,11 +43,12 @@ select a.account_no, c.debits_posted, c.credits_posted,
  where a.book_id = %(book_id)s
    {{page}}
  union all
-select a.account_no, a.debits, a.credits, 0, 0
+select a.account_no, sum(a.debits)::bigint, sum(a.credits)::bigint, 0, 0
   from ledger.effective_day a
  where a.book_id = %(book_id)s
    and a.day <= %(day)s
    {{page}}
+ group by a.account_no
 """
 
 _SUMS: Final = """
