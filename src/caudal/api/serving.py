@@ -113,7 +113,7 @@ class Route:
         if endpoint.key is not KeyUse.NONE:
             self._claim(request, scope, query, raw)
         if endpoint.body is not NoBody or raw:
-            request.body = self._body.decode(raw or b"{}")
+            request.body = self._body.decode(raw or (b"{}" if self._body_is_optional else b""))
         return await endpoint.handle(request)
 
     async def _authorize(self, request: Request[Any, Any]) -> None:
