@@ -1,4 +1,4 @@
-"""From rows to transfers, in lots: at most `LOT` commands each, each in a transaction of its own.
+"""From rows to transfers, in lots: so many commands at most, each lot in a transaction of its own.
 
 A lot is posted whole or not at all. Where the ledger refuses some of its rows, the transaction is rolled back
 and the lot posted again without them (or without what stands behind the first of them): so a refused row
@@ -40,6 +40,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     """Told how many rows have been dealt with, and of how many."""
     after_lot: AfterLot | None = None
+    lot: int = LOT
+    """Commands in one transaction, at most `LOT`: openings of accounts and transfers."""
 
 
 class _Refused(Exception):
@@ -61,6 +63,7 @@ class Upload:
         """`total` is how many rows there are, as far as is known."""
         self._target = target
         self._file = file.name
+        self._lot = min(target.lot, LOT)
         self._total = total
         self._done = 0
         self._report = ImportReport()
@@ -91,7 +94,7 @@ class Upload:
         return self._report
 
     def _read_on(self, rows: Iterator[Row | RowError]) -> bool:
-        self._waiting.extend(islice(rows, LOT - len(self._waiting)))
+        self._waiting.extend(islice(rows, self._lot - len(self._waiting)))
         return bool(self._waiting)
 
     def _cut(self) -> tuple[list[Row], RowError | None]:
@@ -102,7 +105,7 @@ class Upload:
             item = self._waiting[0]
             if isinstance(item, Row):
                 new.update(party.reference for party in parties(item) if party.reference not in self._known)
-                if lot and len(lot) + 1 + len(new) > LOT:
+                if lot and len(lot) + 1 + len(new) > self._lot:
                     break
                 lot.append(item)
             elif self._target.on_error is OnError.STOP:
