@@ -35,8 +35,6 @@ select coalesce(h.seq, t.seq) as seq, h.amount, h.state, h.resolved_seq, r.kind 
                                 and r.amount + n.amount <> h.amount
                                 and n.debit_account_no = h.debit_account_no
                                 and n.credit_account_no = h.credit_account_no))
- order by 1
- limit %(limit)s
 """
 
 _HELD_RESOLVED_ONCE: Final = """
@@ -48,8 +46,6 @@ select t.related_seq as seq, count(*) as resolutions, min(t.seq) as first_seq, m
    and t.kind in (3, 4, 5)
  group by t.related_seq
 having count(*) <> 1 or count(h.seq) <> 1
- order by 1
- limit %(limit)s
 """
 
 _PENDING_EQUALS_HOLDS: Final = """
@@ -69,8 +65,6 @@ select account_no, sum(debits) as debits_pending_less_held, sum(credits) as cred
            and state = 1) sides
  group by account_no
 having sum(debits) <> 0 or sum(credits) <> 0
- order by account_no
- limit %(limit)s
 """
 
 _NEXT_EXPIRY_BOUNDS: Final = """
@@ -90,8 +84,6 @@ select h.account_no, s.next_expiry, h.expires_at as earliest_expiry
   left join ledger.account_state s
     on s.book_id = %(book_id)s and s.account_no = h.account_no
  where s.next_expiry is null or s.next_expiry > h.expires_at
- order by h.account_no
- limit %(limit)s
 """
 
 _REVERSALS_ADD_UP: Final = """
@@ -112,8 +104,6 @@ select coalesce(v.original_seq, r.related_seq) as seq, v.amount as noted, r.amou
     or o.seq is null
     or o.kind not in (1, 3)
     or r.amount > o.amount
- order by 1
- limit %(limit)s
 """
 
 _EFFECTIVE_DAYS_ADD_UP: Final = """
@@ -140,8 +130,6 @@ select account_no, day, sum(debits) as debits_amiss, sum(credits) as credits_ami
         select credit_account_no, recorded_day, 0, amount from dated where effective_day <> recorded_day) days
  group by account_no, day
 having sum(debits) <> 0 or sum(credits) <> 0
- order by account_no, day
- limit %(limit)s
 """
 
 _TRANSFER_METADATA_EQUALS: Final = """
@@ -156,8 +144,6 @@ select coalesce(m.seq, p.seq) as seq, coalesce(m.key, p.key) as key, m.value as 
                 and t.metadata is not null) p
     on p.seq = m.seq and p.key = m.key and p.value = m.value
  where m.seq is null or p.seq is null
- order by 1, 2
- limit %(limit)s
 """
 
 _ACCOUNT_METADATA_EQUALS: Final = """
@@ -173,8 +159,6 @@ select coalesce(m.account_no, p.account_no) as account_no, coalesce(m.key, p.key
                 and a.metadata is not null) p
     on p.account_no = m.account_no and p.key = m.key and p.value = m.value
  where m.account_no is null or p.account_no is null
- order by 1, 2
- limit %(limit)s
 """
 
 # A closed account's side went to suspense; the posting still names the account that the caller meant.
@@ -211,8 +195,6 @@ select first_seq, null, null, currency, sum(case side when 'debit' then amount e
   from postings
  group by first_seq, currency
 having sum(case side when 'debit' then amount else -amount end) <> 0
- order by 1
- limit %(limit)s
 """
 
 DERIVED: Final = {

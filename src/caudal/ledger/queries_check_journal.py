@@ -1,4 +1,5 @@
-"""What must hold of the journal itself: its order, its arithmetic, its limits. Statements give offenders.
+"""What must hold of the journal itself: its order, its arithmetic, its limits. Statements give offenders,
+first of all their place in the book.
 
 Kinds of transfers: 1 posted, 2 pending, 3 post, 4 void, 5 expiry, 6 reversal (`codes.KIND_CODE`).
 """
@@ -32,7 +33,7 @@ _SIDES: Final = """
 """
 
 _COUNTERS_FOLLOW: Final = f"""
-select account_no, seq, debits_posted, credits_posted, debits_pending, credits_pending
+select seq, account_no, debits_posted, credits_posted, debits_pending, credits_pending
   from (select s.*,
                lag(debits_posted, 1, 0::bigint) over account as before_debits_posted,
                lag(credits_posted, 1, 0::bigint) over account as before_credits_posted,
@@ -45,8 +46,6 @@ select account_no, seq, debits_posted, credits_posted, debits_pending, credits_p
     or debits_pending <> before_debits_pending + plus_debits_pending
     or credits_pending <> before_credits_pending + plus_credits_pending
     or least(debits_posted, credits_posted, debits_pending, credits_pending) < 0
- order by seq
- limit %(limit)s
 """
 
 # Per account the last row of its history, by two seeks.
@@ -91,8 +90,6 @@ select s.account_no, s.version, s.debits_posted, s.credits_posted, s.debits_pend
        (greatest(l.seq, e.seq), coalesce(l.debits_posted, 0), coalesce(l.credits_posted, 0),
         coalesce(l.debits_pending, 0), coalesce(l.credits_pending, 0),
         e.status, e.max_net_debit, e.max_net_credit)
- order by s.account_no
- limit %(limit)s
 """
 
 _DEBITS_EQUAL_CREDITS: Final = """
@@ -105,8 +102,6 @@ select a.currency, sum(s.debits_posted) as debits_posted, sum(s.credits_posted) 
  group by a.currency
 having sum(s.debits_posted) <> sum(s.credits_posted)
     or sum(s.debits_pending) <> sum(s.credits_pending)
- order by a.currency
- limit %(limit)s
 """
 
 _ALL_ROWS: Final = """
@@ -127,8 +122,6 @@ select before as seq, seq as following_seq
                  union all
                 select seq + 1 from ledger.book_head where book_id = %(book_id)s) numbers) pairs
  where seq <> before + 1
- order by seq
- limit %(limit)s
 """
 
 _RECORDED_IN_ORDER: Final = f"""
@@ -140,8 +133,6 @@ select seq, recorded_at, before as recorded_before
                   from ledger.book_head
                  where book_id = %(book_id)s) handed_out) pairs
  where recorded_at < before
- order by seq
- limit %(limit)s
 """
 
 # Every moment's last row ends a batch of that moment, and every batch ends at a row of its moment: with times
@@ -163,8 +154,6 @@ select b.last_seq, b.recorded_at, r.recorded_at
     on r.seq = b.last_seq
  where b.book_id = %(book_id)s
    and b.recorded_at is distinct from r.recorded_at
- order by 1
- limit %(limit)s
 """
 
 # Limits in force from one event of the account to the next. A side is raised by kinds 1, 2 and 6 alone. The
@@ -206,8 +195,6 @@ select b.seq, b.account_no, b.net, b.allowed
    and p.debit_account_no = b.debit_account_no and p.credit_account_no = b.credit_account_no
  where (b.terms ->> 'beyond_limits')::boolean is not true
    and p.seq is null
- order by b.seq
- limit %(limit)s
 """
 
 _GROUPS_TOGETHER: Final = """
@@ -219,8 +206,6 @@ select seq, group_seq, before_seq, before_group_seq
  where group_seq is not null
    and (group_seq > seq or group_seq < 1
         or (before_group_seq is distinct from group_seq and before_seq >= group_seq))
- order by seq
- limit %(limit)s
 """
 
 JOURNAL: Final = {

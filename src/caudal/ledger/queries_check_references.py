@@ -28,8 +28,6 @@ select t.seq, t.debit_account_no, t.credit_account_no, d.currency as debit_curre
         or d.opened_seq > t.seq
         or c.opened_seq > t.seq
         or t.amount not between 1 and 9007199254740991)
- order by t.seq
- limit %(limit)s
 """
 
 _RELATED_RESOLVE: Final = """
@@ -46,8 +44,6 @@ select t.seq, t.kind, t.related_seq, r.kind as related_kind
                                and t.credit_account_no <> r.debit_account_no)
                            or (t.terms ->> 'debit_redirected' is null
                                and t.debit_account_no <> r.credit_account_no)))
- order by t.seq
- limit %(limit)s
 """
 
 # Events are of kinds 1 opened, 2 frozen, 3 unfrozen, 4 closed, 5 reopened, 6 limit changed; of statuses
@@ -73,8 +69,6 @@ select coalesce(a.account_no, s.account_no) as account_no, a.opened_seq, e.kind 
     or e.recorded_at <> a.opened_at
     or h.next_account_no is null
     or a.account_no not between 1 and h.next_account_no - 1
- order by 1
- limit %(limit)s
 """
 
 _EVENTS_FOLLOW: Final = """
@@ -95,8 +89,6 @@ select seq, account_no, kind, status
     or status <> (case kind when 2 then 2 when 4 then 3 when 6 then status_before else 1 end)
     or kind not in (1, 6) and (max_net_debit is distinct from max_net_debit_before
                                or max_net_credit is distinct from max_net_credit_before)
- order by seq
- limit %(limit)s
 """
 
 _CURRENCIES_KNOWN: Final = """
@@ -106,8 +98,6 @@ select a.account_no, a.currency
     on c.book_id = %(book_id)s and c.currency = a.currency
  where a.book_id = %(book_id)s
    and c.currency is null
- order by a.account_no
- limit %(limit)s
 """
 
 # What was sent to suspense went beyond limits, and stands on the suspense account of its currency.
@@ -124,8 +114,6 @@ select t.seq, t.terms, d.reference as debit_reference, c.reference as credit_ref
    and ((t.terms ->> 'beyond_limits')::boolean is not true
         or t.terms ? 'debit_redirected' and d.reference is distinct from 'system:suspense:' || d.currency
         or t.terms ? 'credit_redirected' and c.reference is distinct from 'system:suspense:' || c.currency)
- order by t.seq
- limit %(limit)s
 """
 
 _SUSPENSE_ACCOUNTS: Final = """
@@ -134,12 +122,10 @@ select account_no, reference, currency, code
  where book_id = %(book_id)s
    and reference >= 'system:' collate "C" and reference < 'system;' collate "C"
    and (reference <> 'system:suspense:' || currency or code is distinct from 'suspense')
- order by account_no
- limit %(limit)s
 """
 
 _REFUSED_STAY_REFUSED: Final = """
-select r.id, r.is_transaction, r.reason, coalesce(t.seq, e.first_seq) as seq
+select coalesce(t.seq, e.first_seq) as seq, r.id, r.is_transaction, r.reason
   from ledger.refusal r
   left join ledger.transfer t
     on t.book_id = %(book_id)s and t.id = r.id and not r.is_transaction
@@ -147,8 +133,6 @@ select r.id, r.is_transaction, r.reason, coalesce(t.seq, e.first_seq) as seq
     on e.book_id = %(book_id)s and e.id = r.id and r.is_transaction
  where r.book_id = %(book_id)s
    and (t.seq is not null or e.first_seq is not null)
- order by 4
- limit %(limit)s
 """
 
 _PERIODS_FORWARD: Final = """
@@ -170,8 +154,6 @@ select closed_through, closed_at, at_seq, before as closed_through_before, head 
     or at_seq < seq_before
     or closed_through >= (closed_at at time zone 'UTC')::date
     or following is null and closed_through is distinct from head
- order by closed_at
- limit %(limit)s
 """
 
 REFERENCES: Final = {
