@@ -1,7 +1,7 @@
 import json
 import string
 from datetime import datetime
-from time import perf_counter
+from time import process_time
 from typing import Annotated, Any
 
 import msgspec
@@ -294,15 +294,15 @@ def test_any_bytes_are_decoded_as_the_standard_library_does_or_refused(body: byt
 
 
 def test_a_batch_of_8000_transfers_is_decoded_in_well_under_100_ms() -> None:
-    """On two shared cores about 40 ms; the bound leaves room for a machine that is busy."""
+    """About 40 ms of one processor; its time is taken, since others may be using the machine too."""
     account = "acct_0193a1b2c3d47e8f9a0b1c2d3e4f5a6b"
     fields = {"amount": 1050, "metadata": {"debit": account, "credit": account, "at": "2026-05-04T12:00:00Z"}}
     body = json.dumps({"transfers": [fields] * 8_000}).encode()
     times = []
-    for _ in range(3):
-        started = perf_counter()
+    for _ in range(5):
+        started = process_time()
         assert len(BATCH.decode(body).transfers) == 8_000
-        times.append(perf_counter() - started)
+        times.append(process_time() - started)
     assert min(times) < 0.1
 
 
