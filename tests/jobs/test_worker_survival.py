@@ -264,20 +264,24 @@ async def own_server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 async def test_a_worker_waits_for_a_database_that_is_away_and_goes_on_when_it_is_back(
-    crew: Any, note: Any, own_server: EmbeddedPostgres, effects_table: str, events: list[Any]
+    crew: Any, note: Any, gate: Gate, own_server: EmbeddedPostgres, effects_table: str, events: list[Any]
 ) -> None:
+    """Also with what it had in work, and long before that claim expires."""
     with psycopg.connect(own_server.dsn()) as connection:
         connection.execute((MIGRATIONS / "0002_jobs.sql").read_text())
         connection.execute(effects_table)
     crew.desk.database = await Database.open(own_server.dsn())
-    worker = crew.start(note(retry=HASTY))
-    await crew.until(lambda: worker.counts.searches > 3)
+    await crew.enqueue("in work")
+    worker = crew.start(note(gate, retry=HASTY))
+    await crew.until(lambda: gate.entered == 1)
     await asyncio.to_thread(own_server.stop)
+    gate.open.set()
     await crew.until(lambda: worker.counts.troubles >= 3)
     own_server.start()
     await crew.enqueue("a", "b")
     await crew.until_gone()
-    assert sorted(await crew.effects()) == ["a", "b"]
+    assert sorted(await crew.effects()) == ["a", "b", "in work"]
+    assert worker.counts.released == 0
     await crew.until(lambda: any(event["event"] == "job_worker_recovered" for event in events))
     await crew.stop()
     await crew.desk.database.close()

@@ -37,6 +37,7 @@ select %s, new.id, new.queue, new.kind, new.key, 'ready', false, 0, new.run_at, 
 """Enqueues any number of jobs of one book; its parameters come from `enqueue_parameters`."""
 
 # The candidates are locked before they are judged: nobody else can claim, cancel or park them meanwhile.
+# No joins between the steps: of their sizes the planner knows nothing, and would loop over all pairs.
 CLAIM: Final[LiteralString] = f"""
 with candidate as materialized (
     select id, seq, key
@@ -76,21 +77,21 @@ with candidate as materialized (
        set state = 'running',
            claim = %(claim)s,
            claimed_until = %(until)s,
-           attempts = job.attempts + 1
-      from judged
-     where job.book_id = %(book_id)s
-       and job.id = judged.id
-       and judged.behind is null
-    returning job.id, job.seq, job.kind, job.key, job.attempts, job.alone, job.run_at, job.enqueued_at,
-              job.payload::text as payload
+           attempts = attempts + 1
+     where book_id = %(book_id)s
+       and id = any(array(select judged.id from judged where judged.behind is null))
+    returning id, seq, kind, key, attempts, alone, run_at, enqueued_at, payload::text as payload
 )
-select judged.id, judged.behind, claimed.seq, claimed.kind, claimed.key, claimed.attempts, claimed.alone,
-       claimed.run_at, claimed.enqueued_at, claimed.payload
+select id, null::uuid as behind, seq, kind, key, attempts, alone, run_at, enqueued_at, payload
+  from claimed
+ union all
+select id, behind, null, null, null, null, null, null, null, null
   from judged
-  left join claimed on claimed.id = judged.id
+ where behind is not null
 """
 
 # A head that somebody is just ending is locked, and is left alone: parking behind it could come too late.
+# The states of the blocked are compared after their rows are read, so that only the primary key is of use.
 PARK: Final[LiteralString] = f"""
 with head as materialized (
     select id
@@ -99,15 +100,27 @@ with head as materialized (
        and id = any(%(behind)s)
        and state in {UNFINISHED}
        for no key update skip locked
+), blocked as materialized (
+    select id, state
+      from jobs.job
+     where book_id = %(book_id)s
+       and id = any(%(ids)s)
+       for no key update skip locked
 )
 update jobs.job
    set state = 'parked'
-  from unnest(%(ids)s, %(behind)s) as pair (id, behind)
-  join head on head.id = pair.behind
- where job.book_id = %(book_id)s
-   and job.id = pair.id
-   and job.state = 'ready'
+ where book_id = %(book_id)s
+   and id = any(array(
+           select blocked.id
+             from unnest(%(ids)s, %(behind)s) as pair (id, behind)
+             join head on head.id = pair.behind
+             join blocked on blocked.id = pair.id
+            where blocked.state = 'ready'
+       ))
 """
+
+# Statements that update from arrays name the ids twice: as a condition of its own, the planner looks them up
+# by the primary key, whatever it believes about the table; in a join it may read the whole book.
 
 DELETE_DONE: Final[LiteralString] = """
 delete from jobs.job
@@ -131,26 +144,28 @@ update jobs.job
        ) as verdict (id, state, run_at, attempts, alone, error, ended_at)
  where job.book_id = %(book_id)s
    and job.id = verdict.id
+   and job.id = any(%(ids)s)
    and job.claim = %(claim)s
 """
 
 PROMOTE: Final[LiteralString] = f"""
 update jobs.job
    set state = 'ready'
-  from unnest(%(queues)s, %(keys)s) as lane (queue, key)
- cross join lateral (
-           select first.id
-             from jobs.job as first
-            where first.book_id = %(book_id)s
-              and first.queue = lane.queue
-              and first.key = lane.key
-              and first.state in {UNFINISHED}
-            order by first.seq
-            limit 1
-       ) as head
- where job.book_id = %(book_id)s
-   and job.id = head.id
-   and job.state = 'parked'
+ where book_id = %(book_id)s
+   and state = 'parked'
+   and id = any(array(
+           select (
+                      select first.id
+                        from jobs.job as first
+                       where first.book_id = %(book_id)s
+                         and first.queue = lane.queue
+                         and first.key = lane.key
+                         and first.state in {UNFINISHED}
+                       order by first.seq
+                       limit 1
+                  )
+             from unnest(%(queues)s, %(keys)s) as lane (queue, key)
+       ))
 """
 
 RELEASE_EXPIRED: Final[LiteralString] = """
@@ -169,10 +184,9 @@ update jobs.job
        last_error = 'the worker did not finish in time, or died',
        claim = null,
        claimed_until = null
-  from expired
- where job.book_id = %(book_id)s
-   and job.id = expired.id
-returning job.id, job.kind, job.attempts
+ where book_id = %(book_id)s
+   and id = any(array(select expired.id from expired))
+returning id, kind, attempts
 """
 
 BEGIN_PERIODS: Final[LiteralString] = """
@@ -207,9 +221,8 @@ with old as materialized (
        for update skip locked
 )
 delete from jobs.job
- using old
- where job.book_id = %(book_id)s
-   and job.id = old.id
+ where book_id = %(book_id)s
+   and id = any(array(select old.id from old))
 """
 
 
@@ -273,7 +286,7 @@ async def claim(
     ) in await cursor.fetchall():
         if behind is not None:
             blocked.append((job_id, behind))
-        elif seq is not None:
+        else:
             claimed.append(
                 Claimed(
                     book_id=book_id,

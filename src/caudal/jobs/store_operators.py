@@ -96,6 +96,7 @@ update jobs.job
   from unnest(%(ids)s, %(states)s) as change (id, state)
  where job.book_id = %(book_id)s
    and job.id = change.id
+   and job.id = any(%(ids)s)
 """
 
 # Written anew, so that it comes after all that its key has seen since.
