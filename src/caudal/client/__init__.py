@@ -1,0 +1,204 @@
+"""The Python client: async and typed, over the HTTP API alone.
+
+    import asyncio
+    import os
+
+    from caudal.client import Caudal, Side
+
+
+    async def main() -> None:
+        async with Caudal("http://127.0.0.1:8000", os.environ["CAUDAL_KEY"]) as caudal:
+            cash = await caudal.accounts.open(currency="EUR", normal_side=Side.DEBIT)
+            ana = await caudal.accounts.open(currency="EUR", normal_side=Side.CREDIT)
+            await caudal.transfers.create(
+                debit_account=cash.id, credit_account=ana.id, amount=10_50, currency="EUR"
+            )
+            print((await caudal.accounts.balance(ana.id)).balance)  # 1050
+
+
+    asyncio.run(main())
+
+Money is an int of minor units, nowhere a float. Writes are repeated under one idempotency key until there is
+an answer; when there is none in the end, the caller can go on:
+
+    try:
+        transfer = await caudal.transfers.create(**wanted)
+    except OutcomeUnknown as unknown:
+        transfer = await caudal.transfers.create(**wanted, idempotency_key=unknown.idempotency_key)
+
+Or make the id first, keep it, and let any process repeat the call with it: `id=new_transfer_id()`.
+
+It imports nothing of the rest of Caudal, so it works against any deployment.
+
+    CaudalError
+    ├── Refused                     a final no: it moved no money
+    │   ├── InvalidRequest     400, 405, 413, 415
+    │   ├── Unauthenticated    401
+    │   ├── Forbidden          403
+    │   ├── NotFound           404
+    │   ├── Conflict           409
+    │   ├── Unprocessable      422
+    │   └── TooManyRequests    429
+    ├── Unavailable                 a read without an answer: 5xx, time-outs, lost connections
+    │   └── OutcomeUnknown          a write without an answer: repeat it with its key
+    └── UnexpectedAnswer            an answer that no Caudal gives
+"""
+
+from caudal.client.accounts import Accounts
+from caudal.client.bodies import BatchItem, PostItem, ReversalItem, TransferItem, VoidItem
+from caudal.client.books import Books, Periods
+from caudal.client.caudal import Caudal
+from caudal.client.errors import (
+    CaudalError,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    Problem,
+    Refused,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    UnexpectedAnswer,
+    Unprocessable,
+)
+from caudal.client.ids import new_account_id, new_idempotency_key, new_transaction_id, new_transfer_id
+from caudal.client.listing import Rows
+from caudal.client.reports import (
+    AccountEvent,
+    CodeTotals,
+    CurrencyTotals,
+    Entry,
+    JournalRow,
+    Period,
+    Statement,
+    StatementLine,
+    TrialBalance,
+)
+from caudal.client.retry import Retry
+from caudal.client.template_types import (
+    Argument,
+    Definition,
+    Derived,
+    Fixed,
+    Leg,
+    Money,
+    Parameter,
+    ParameterType,
+    Percent,
+    Rest,
+    Share,
+    Sum,
+    Template,
+    Weight,
+    Whole,
+)
+from caudal.client.transactions import Templates, Transactions
+from caudal.client.transfers import Transfers
+from caudal.client.types import (
+    Account,
+    AccountEventKind,
+    AccountStatus,
+    Balance,
+    Basis,
+    BatchResult,
+    Book,
+    BookMode,
+    HoldState,
+    IfVersion,
+    ItemError,
+    ItemResult,
+    ItemStatus,
+    Limit,
+    Page,
+    Posting,
+    Remainder,
+    RowType,
+    Side,
+    Transaction,
+    Transfer,
+    TransferDetail,
+    TransferKind,
+)
+
+__all__ = [
+    "Account",
+    "AccountEvent",
+    "AccountEventKind",
+    "AccountStatus",
+    "Accounts",
+    "Argument",
+    "Balance",
+    "Basis",
+    "BatchItem",
+    "BatchResult",
+    "Book",
+    "BookMode",
+    "Books",
+    "Caudal",
+    "CaudalError",
+    "CodeTotals",
+    "Conflict",
+    "CurrencyTotals",
+    "Definition",
+    "Derived",
+    "Entry",
+    "Fixed",
+    "Forbidden",
+    "HoldState",
+    "IfVersion",
+    "InvalidRequest",
+    "ItemError",
+    "ItemResult",
+    "ItemStatus",
+    "JournalRow",
+    "Leg",
+    "Limit",
+    "Money",
+    "NotFound",
+    "OutcomeUnknown",
+    "Page",
+    "Parameter",
+    "ParameterType",
+    "Percent",
+    "Period",
+    "Periods",
+    "PostItem",
+    "Posting",
+    "Problem",
+    "Refused",
+    "Remainder",
+    "Rest",
+    "Retry",
+    "ReversalItem",
+    "RowType",
+    "Rows",
+    "Share",
+    "Side",
+    "Statement",
+    "StatementLine",
+    "Sum",
+    "Template",
+    "Templates",
+    "TooManyRequests",
+    "Transaction",
+    "Transactions",
+    "Transfer",
+    "TransferDetail",
+    "TransferItem",
+    "TransferKind",
+    "Transfers",
+    "TrialBalance",
+    "Unauthenticated",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unprocessable",
+    "VoidItem",
+    "Weight",
+    "Whole",
+    "new_account_id",
+    "new_idempotency_key",
+    "new_transaction_id",
+    "new_transfer_id",
+]
