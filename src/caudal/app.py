@@ -113,6 +113,7 @@ class Application:
             lifespan=[self._lifespan],
             exception_handlers={HTTPException: _refuse},
             openapi_config=None,
+            logging_config=None,  # ours stands: the framework would put its own format over it
             debug=False,
         )
 
