@@ -22,6 +22,9 @@ from caudal_base.money import format_decimal
 _PIPED_WIDTH: Final = 10_000
 """What is not read on a screen is never wrapped."""
 
+_IDS: Final = frozenset({"account", "transfer", "book", "key", "job", "object", "debit", "credit"})
+"""Columns that hold what people copy: never broken, on however narrow a screen."""
+
 _LINE_EVERY_S: Final = 2.0
 """How often progress is told where no bar can be drawn."""
 
@@ -100,10 +103,15 @@ def _console(*, stderr: bool) -> Console:
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """A table with these columns; the numbers in those of `right` line up on the right."""
+    """A table with these columns; the numbers in those of `right` line up on the right. Ids stay whole."""
     made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in right or column in _IDS,
+        )
     return made
 
 

@@ -1,0 +1,83 @@
+"""The API and the worker on their own, by DSN, and what the worker does unasked."""
+
+import asyncio
+import json
+import signal
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+
+from caudal import idempotency, jobs
+from caudal.idempotency import Answer, Claim
+from caudal.ledger import BookMode, create_book
+from caudal.worker import build
+from caudal_base.clock import SystemClock
+from caudal_base.database import Database
+from caudal_base.ids import IdSource
+
+from .conftest import CAUDAL, ENVIRONMENT, wait_for
+
+
+def start(dsn: str, log: Path, *arguments: str) -> "subprocess.Popen[str]":
+    with log.open("w") as errors:
+        return subprocess.Popen(
+            [*CAUDAL, *arguments],
+            env={**ENVIRONMENT, "CAUDAL_DATABASE_URL": dsn},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+
+def test_the_api_and_the_worker_run_by_themselves_and_stop_when_told(dsn: str, tmp_path: Path) -> None:
+    worker = start(dsn, tmp_path / "worker.log", "worker", "--json")
+    api = start(dsn, tmp_path / "api.log", "api", "--processes", "2", "--json")
+    assert api.stdout is not None
+    assert worker.stdout is not None
+    url = json.loads(api.stdout.readline())["url"]
+    wait_for(lambda: httpx.get(f"{url}/health/ready", timeout=20).status_code == 200)
+    wait_for(lambda: "worker_started" in (tmp_path / "worker.log").read_text())
+
+    for process in (api, worker):
+        process.send_signal(signal.SIGTERM)
+    codes = [process.wait(40) for process in (api, worker)]
+
+    assert codes == [0, 0]
+    assert json.loads(worker.stdout.read()) == {"stopped": True}
+    for process in (api, worker):
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+async def test_the_worker_forgets_answers_whose_time_is_over_and_keeps_the_others(database: Database) -> None:
+    clock = SystemClock()
+    now = clock.now()
+    old, young = (Claim(UUID(int=1), key, bytes(32)) for key in ("old", "young"))
+    answer = Answer(201, (), b"{}")
+    async with database.transaction() as connection:
+        book = await create_book(
+            connection, id=IdSource(clock).new(), name="main", mode=BookMode.TEST, now=now
+        )
+        number = book.book_id
+        over = now - idempotency.RETENTION - timedelta(minutes=1)
+        await idempotency.save(connection, number, [(old, answer)], at=over)
+        await idempotency.save(connection, number, [(young, answer)], at=now)
+
+    worker = build(database, clock, options=jobs.Options(upkeep_s=0.05))
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(30):
+        while (await _found(database, number, [old, young]))[0]:
+            await asyncio.sleep(0.02)
+    worker.stop()
+    await running
+
+    assert await _found(database, number, [old, young]) == [False, True]
+
+
+async def _found(database: Database, book_id: int, claims: list[Claim]) -> list[bool]:
+    async with database.connection() as connection:
+        return [one is not None for one in await idempotency.lookup(connection, book_id, claims)]
