@@ -306,8 +306,8 @@ def ambiguous(connection: psycopg.Connection[Any], names: Iterable[str]) -> list
 
 
 def test_every_constraint_that_has_a_typed_error_exists_and_is_the_only_one_of_its_name(dsn: str) -> None:
-    for module in modules():
-        importlib.import_module(module)
+    for name, _ in modules():
+        importlib.import_module(name)
     # Tests register constraints of their own.
     ours = [name for name, make in constraint_errors.items() if make.__module__.startswith("caudal.")]
     with psycopg.connect(dsn) as connection:

@@ -23,11 +23,12 @@ class Rules:
     volatile: frozenset[str]
 
 
-def modules() -> list[str]:
-    """Every module of the core, by name."""
-    paths = (path.relative_to(SOURCE).with_suffix("") for path in sorted(SOURCE.rglob("*.py")))
-    names = (".".join(["caudal", *path.parts]) for path in paths)
-    return [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the core: its name and its file."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        if parts[-1] != "__main__":
+            yield ".".join(["caudal", *parts]).removesuffix(".__init__"), path
 
 
 def literals(source: str, module: ModuleType) -> Iterator[tuple[int, str]]:
@@ -56,9 +57,8 @@ def _resolved(part: ast.expr, module: ModuleType) -> str:
 
 def statements() -> Iterator[tuple[str, int, str]]:
     """Every literal of the code that is SQL or a part of it: file, line, text."""
-    for name in modules():
+    for name, path in modules():
         module = importlib.import_module(name)
-        path = Path(str(module.__file__))
         for line, text in literals(path.read_text(encoding="utf-8"), module):
             if _SQL.search(text):
                 yield str(path.relative_to(SOURCE)), line, text
