@@ -14,7 +14,14 @@ from structlog.testing import capture_logs
 
 from caudal.migrations import MIGRATIONS
 from caudal_base.errors import Unavailable
-from caudal_base.migrate import ADVISORY_LOCK, MigrationRefused, migrate, read_migrations
+from caudal_base.migrate import (
+    ADVISORY_LOCK,
+    MigrationRefused,
+    Standing,
+    inspect,
+    migrate,
+    read_migrations,
+)
 
 FIRST = "create schema shop; create table shop.item (price integer not null default 7 % 4);"
 SECOND = "alter table shop.item add column name text;"
@@ -153,6 +160,24 @@ def test_older_code_leaves_a_newer_database_alone_and_says_so(empty: str, folder
     assert recorded(empty) == [(1, "0001_shop"), (2, "0002_name")]
 
 
+def test_how_far_a_database_is_can_be_asked_without_changing_it(empty: str, folder: Path) -> None:
+    assert inspect(empty, folder) == Standing(applied=[], missing=["0001_shop", "0002_name"], ahead=[])
+    assert recorded(empty) == []
+    migrate(empty, folder)
+    (folder / "0003_more.sql").write_text("alter table shop.item add column more text;")
+    assert inspect(empty, folder) == Standing(
+        applied=["0001_shop", "0002_name"], missing=["0003_more"], ahead=[]
+    )
+    (folder / "0002_name.sql").unlink()
+    (folder / "0003_more.sql").unlink()
+    assert inspect(empty, folder) == Standing(
+        applied=["0001_shop", "0002_name"], missing=[], ahead=["0002_name"]
+    )
+    (folder / "0001_shop.sql").write_text("edited")
+    with pytest.raises(MigrationRefused, match="0001_shop was changed"):
+        inspect(empty, folder)
+
+
 def test_a_migration_that_waits_for_a_lock_gives_way_and_can_be_run_again(
     empty: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,8 +201,9 @@ def test_every_file_has_time_outs_of_its_own(empty: str, folder: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(Unavailable):
-        migrate(f"host={tmp_path}", folder)
+    for ask in (migrate, inspect):
+        with pytest.raises(Unavailable):
+            ask(f"host={tmp_path}", folder)
 
 
 def test_a_role_that_may_not_create_is_refused_with_a_typed_error(empty: str, folder: Path) -> None:
