@@ -29,15 +29,8 @@ import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
-from caudal_base.embedded import EmbeddedError, EmbeddedPostgres, Session
-from caudal_base.embedded.archive import (
-    SLOT,
-    Archive,
-    connection_environment,
-    connection_options,
-    read_archive,
-    write_archive,
-)
+from caudal_base.embedded import EmbeddedError, EmbeddedPostgres, Session, tools
+from caudal_base.embedded.archive import SLOT, Archive, read_archive, write_archive
 from caudal_base.embedded.identity import installation
 from caudal_base.embedded.layout import (
     Layout,
@@ -286,20 +279,17 @@ def _copy(session: Session, home: Place, *, progress: Progress | None) -> Backup
 def _base_backup(session: Session, cluster: Path, *, progress: Progress | None) -> None:
     """`pg_basebackup` with the WAL that the copy needs, fsynced, and with a manifest."""
     dsn = session.dsn("postgres", role="postgres")
-    command = [
-        *(str(installation() / "bin" / "pg_basebackup"), *connection_options(dsn)),
-        *(f"--pgdata={cluster}", "--format=plain", "--wal-method=stream", "--checkpoint=fast"),
-        *("--manifest-checksums=SHA256", "--progress"),
-    ]
-    with subprocess.Popen(  # noqa: S603
-        command,
-        cwd="/",
-        env=connection_environment(dsn),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
+    command = tools.command(
+        "pg_basebackup",
+        dsn,
+        f"--pgdata={cluster}",
+        "--format=plain",
+        "--wal-method=stream",
+        "--checkpoint=fast",
+        "--manifest-checksums=SHA256",
+        "--progress",
+    )
+    with tools.running(command, dsn, stderr=subprocess.PIPE) as running:
         said = []
         for line in running.stderr or ():
             if (seen := _PROGRESS.search(line)) is None:

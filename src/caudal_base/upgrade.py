@@ -16,16 +16,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import psycopg
 from psycopg import sql
 
-from caudal_base.embedded import EmbeddedError, VersionMismatch, process
-from caudal_base.embedded.archive import connection_environment, connection_options
+from caudal_base.embedded import EmbeddedError, VersionMismatch, process, tools
 from caudal_base.embedded.fingerprint import Fingerprint, fingerprint
-from caudal_base.embedded.identity import Identity, binaries_for, identity_for, installation, server_major
+from caudal_base.embedded.identity import Identity, binaries_for, identity_for, server_major
 from caudal_base.embedded.layout import UPGRADING, Layout, explained, give_to_owner_of, sync_directory
 from caudal_base.embedded.locks import FileLock
 from caudal_base.embedded.server import (
@@ -46,9 +44,6 @@ _BINARIES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/usr/
 """Where Debian, Red Hat and builds from source put the programs of a major version."""
 
 _CODE_POINT_LOCALES = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
-
-
-Command = list[str | Path]
 
 
 class UpgradeError(EmbeddedError):
@@ -243,7 +238,7 @@ def _copy_roles(old: _Side, new: _Side) -> None:
     script = _output("pg_dumpall", old, "--globals-only", "--no-tablespaces")
     # The new cluster has its superuser already; what follows sets its attributes and password.
     lines = [line for line in script.splitlines() if line != "CREATE ROLE postgres;"]
-    _run_script(new, "postgres", "\n".join(lines))
+    _run_script(new, "\n".join(lines))
     known = passwords(new.layout)
     with psycopg.connect(new.dsn(), autocommit=True) as connection:
         for role in ("postgres", "caudal"):
@@ -262,23 +257,22 @@ def _create_database(old: _Side, new: _Side, name: str) -> None:
     [place] = [number for number, line in enumerate(lines) if line.startswith("CREATE DATABASE ")]
     create = sql.SQL("create database {} template template0;").format(sql.Identifier(name))
     lines[place] = create.as_string(None)
-    _run_script(new, "postgres", "\n".join(lines))
+    _run_script(new, "\n".join(lines))
 
 
 def _copy_content(old: _Side, new: _Side, name: str) -> None:
     """Streams one database's schema and rows from the old server to the new one."""
-    programs = installation() / "bin"
-    dump: Command = [programs / "pg_dump", *connection_options(old.dsn()), "--format=custom", "--compress=0"]
-    load: Command = [programs / "pg_restore", *connection_options(new.dsn()), "--exit-on-error"]
+    dump = tools.command("pg_dump", old.dsn(), "--format=custom", "--compress=0", f"--dbname={name}")
+    load = tools.command("pg_restore", new.dsn(), "--exit-on-error", f"--dbname={name}")
     with tempfile.TemporaryFile("w+") as dump_said, tempfile.TemporaryFile("w+") as load_said:
         with (
-            _tool([*dump, f"--dbname={name}"], old, stdout=subprocess.PIPE, stderr=dump_said) as source,
-            _tool([*load, f"--dbname={name}"], new, stdin=source.stdout, stderr=load_said) as target,
+            tools.running(dump, old.dsn(), stdout=subprocess.PIPE, stderr=dump_said) as source,
+            tools.running(load, new.dsn(), stdin=source.stdout, stderr=load_said) as target,
         ):
             if source.stdout is not None:
                 source.stdout.close()  # so that the dump notices when the load ends
-        for running, said in ((target, load_said), (source, dump_said)):
-            if running.returncode != 0:
+        for program, said in ((target, load_said), (source, dump_said)):
+            if program.returncode != 0:
                 said.seek(0)
                 raise UpgradeError(f"The database {name} could not be copied:\n{said.read().strip()}")
     with psycopg.connect(new.dsn(name), autocommit=True) as connection:
@@ -292,46 +286,15 @@ def _compare(old: _Side, new: _Side, name: str) -> Fingerprint:
     return after
 
 
-def _tool(
-    command: Command,
-    side: _Side,
-    *,
-    stdin: IO[bytes] | int | None = subprocess.DEVNULL,
-    stdout: int = subprocess.DEVNULL,
-    stderr: IO[str],
-) -> subprocess.Popen[bytes]:
-    environment = connection_environment(side.dsn())
-    return subprocess.Popen(  # noqa: S603
-        command, cwd="/", env=environment, stdin=stdin, stdout=stdout, stderr=stderr
-    )
-
-
 def _output(program: str, side: _Side, *arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603
-        [installation() / "bin" / program, *connection_options(side.dsn()), *arguments],
-        cwd="/",
-        env=connection_environment(side.dsn()),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise UpgradeError(f"{program} failed:\n{done.stderr.strip()}")
-    return done.stdout
+    code, written, complaint = tools.output(program, side.dsn(), *arguments)
+    if code != 0:
+        raise UpgradeError(f"{program} failed:\n{complaint}")
+    return written
 
 
-def _run_script(side: _Side, dbname: str, script: str) -> None:
-    command: Command = [installation() / "bin" / "psql", *connection_options(side.dsn())]
-    command += [f"--dbname={dbname}", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"]
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd="/",
-        env=connection_environment(side.dsn()),
-        input=script,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise UpgradeError(f"The roles and databases could not be made anew:\n{done.stderr.strip()}")
+def _run_script(side: _Side, script: str) -> None:
+    arguments = ("--dbname=postgres", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1")
+    code, _, complaint = tools.output("psql", side.dsn(), *arguments, script=script)
+    if code != 0:
+        raise UpgradeError(f"The roles and databases could not be made anew:\n{complaint}")

@@ -50,6 +50,12 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
         time.sleep(0.005)
 
 
+def copied(source: Path, target: Path) -> Path:
+    """Copies a directory with its files' owners and modes."""
+    subprocess.run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=True)
+    return target
+
+
 def alive(pid: int) -> bool:
     """Whether the process exists and is no zombie."""
     try:
@@ -150,8 +156,15 @@ def made_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data_directory(made_directory: Path, tmp_path: Path) -> Path:
     """A stopped data directory of this test alone."""
-    directory = tmp_path / "data"
-    subprocess.run(["cp", "-a", "--reflink=auto", str(made_directory), str(directory)], check=True)
+    return copied(made_directory, tmp_path / "data")
+
+
+@pytest.fixture
+def ordinary_directory(made_directory: Path, open_place: Path, ordinary_uid: int | None) -> Path:
+    """A stopped data directory of this test alone that belongs to an ordinary user, who can reach it."""
+    directory = copied(made_directory, open_place / "data")
+    if ordinary_uid is not None:
+        subprocess.run(["chown", "-R", f"{ordinary_uid}:{ordinary_uid}", str(directory)], check=True)
     return directory
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from caudal_base.embedded import (
 from caudal_base.embedded.layout import read_json, write_json
 from caudal_base.restore import restore
 
-from .conftest import QUICK, StartOwner, eventually
+from .conftest import QUICK, StartOwner, copied, eventually
 
 
 def write(dsn: str, number: int) -> datetime:
@@ -55,10 +54,6 @@ def received_all(server: Session) -> bool:
     """Whether the place has all WAL that there is."""
     status = delivery_status(server)
     return status is not None and status.delivering and status.behind_bytes == 0
-
-
-def copy_tree(source: Path, target: Path) -> None:
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)
 
 
 def files(directory: Path) -> dict[str, int]:
@@ -90,7 +85,7 @@ class Delivered:
 def delivered(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Delivered:
     """To be read only; tests that break something break a copy."""
     root = tmp_path_factory.mktemp("delivered")
-    copy_tree(made_directory, root / "data")
+    copied(made_directory, root / "data")
     with EmbeddedPostgres(root / "data", settings=QUICK) as server:
         write(server.dsn(), 1)
         report = back_up(server, root / "place")
@@ -106,8 +101,7 @@ def delivered(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def breakable(delivered: Delivered, place: Path) -> Path:
     """A copy of the delivered place."""
-    copy_tree(delivered.place, place)
-    return place
+    return copied(delivered.place, place)
 
 
 def test_the_drill(delivered: Delivered, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """An embedded PostgreSQL: who may do what, on whichever path, as whichever user."""
 
 import os
+import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -12,7 +14,7 @@ from caudal_base.database import Database
 from caudal_base.embedded import EmbeddedError, EmbeddedPostgres
 from caudal_base.embedded.identity import Identity, binaries_for, installation
 
-from .conftest import ORDINARY_UID, QUICK, StartOwner, alive, eventually
+from .conftest import ORDINARY_UID, QUICK, StartOwner, alive, copied, eventually
 
 
 def query(dsn: str, statement: str) -> list[tuple[object, ...]]:
@@ -28,9 +30,11 @@ async def test_the_tests_database_belongs_to_an_ordinary_role(dsn: str, database
         await connection.execute("select 1")
 
 
-@pytest.fixture
-def running(data_directory: Path) -> EmbeddedPostgres:
-    with EmbeddedPostgres(data_directory, settings=QUICK) as server:
+@pytest.fixture(scope="module")
+def running(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server that tests look at, and leave as it is but for tables of their own."""
+    directory = copied(made_directory, tmp_path_factory.mktemp("running") / "data")
+    with EmbeddedPostgres(directory, settings=QUICK) as server:
         yield server
 
 
@@ -115,7 +119,7 @@ def test_settings_of_the_caller_go_over_ours(data_directory: Path) -> None:
 
 
 def test_two_directories_run_side_by_side_and_know_nothing_of_each_other(
-    running: EmbeddedPostgres, made_directory: Path, tmp_path: Path
+    running: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     with EmbeddedPostgres(tmp_path / "other", settings=QUICK) as other:
         with psycopg.connect(running.dsn()) as connection:
@@ -197,10 +201,9 @@ def test_root_runs_the_server_as_another_user_below_a_closed_directory(tmp_path:
 
 @needs_root
 def test_root_runs_a_users_directory_as_that_user_who_keeps_access(
-    open_place: Path, start_owner: StartOwner
+    ordinary_directory: Path, start_owner: StartOwner
 ) -> None:
-    directory = open_place / "data"
-    start_owner(directory, uid=ORDINARY_UID).wait_until_ready().finished()
+    directory = ordinary_directory
 
     by_root = start_owner(directory).wait_until_ready()
     assert Path(f"/proc/{by_root.postmaster}").stat().st_uid == ORDINARY_UID
@@ -229,14 +232,15 @@ def test_binaries_out_of_reach_are_copied_once_for_the_servers_user(tmp_path: Pa
     assert binaries_for(nobody) == installation() / "bin"
 
 
-def test_a_server_that_died_is_started_again(running: EmbeddedPostgres) -> None:
-    assert not running.supervise()
-    before = running.pid
-    assert before is not None
-    os.kill(before, 9)
-    eventually(lambda: running.pid is None)
+def test_a_server_that_died_is_started_again(data_directory: Path) -> None:
+    with EmbeddedPostgres(data_directory, settings=QUICK) as server:
+        assert not server.supervise()
+        before = server.pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        eventually(lambda: server.pid is None)
 
-    assert running.supervise()
+        assert server.supervise()
 
-    assert running.pid not in (None, before)
-    assert query(running.dsn(), "select 1") == [(1,)]
+        assert server.pid not in (None, before)
+        assert query(server.dsn(), "select 1") == [(1,)]

@@ -42,9 +42,9 @@ def test_a_killed_postmaster_leaves_all_commits(data_directory: Path, start_owne
 
 @pytest.mark.parametrize("as_user", ["this", "ordinary"])
 def test_a_killed_owner_takes_its_server_along_by_a_clean_shutdown(
-    open_place: Path, start_owner: StartOwner, ordinary_uid: int | None, as_user: str
+    ordinary_directory: Path, start_owner: StartOwner, ordinary_uid: int | None, as_user: str
 ) -> None:
-    directory = open_place / "data"
+    directory = ordinary_directory
     uid = ordinary_uid if as_user == "ordinary" else None
     owner = start_owner(directory, uid=uid).wait_until_ready()
     commit_row(owner.dsn, 1)

@@ -12,7 +12,7 @@ import pytest
 from caudal_base.embedded import DirectoryUnusable, EmbeddedPostgres, ServerFailed, VersionMismatch
 from caudal_base.embedded.identity import server_major
 
-from .conftest import QUICK, StartOwner
+from .conftest import ORDINARY_UID, QUICK, StartOwner, copied
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can prepare this")
 
@@ -46,34 +46,40 @@ def test_a_file_in_the_way_is_explained(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path / "data").start()
 
 
+def directory_of_version(path: Path, major: int, *, folder: str | None = None) -> Path:
+    """As much of a data directory as is looked at before its version is known."""
+    cluster = path / (folder or f"postgres-{major}")
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text(f"{major}\n")
+    return path
+
+
 @pytest.mark.parametrize("difference", [-3, -1])
-def test_an_older_directory_says_how_to_upgrade_it(data_directory: Path, difference: int) -> None:
+def test_an_older_directory_says_how_to_upgrade_it(tmp_path: Path, difference: int) -> None:
     found = server_major() + difference
-    data_directory.joinpath(f"postgres-{server_major()}").rename(data_directory / f"postgres-{found}")
-    (data_directory / f"postgres-{found}" / "PG_VERSION").write_text(f"{found}\n")
-    before = files(data_directory)
+    directory = directory_of_version(tmp_path / "data", found)
+    before = files(directory)
 
     with pytest.raises(VersionMismatch, match=f"PostgreSQL {found}.*caudal db upgrade") as caught:
-        EmbeddedPostgres(data_directory).start()
+        EmbeddedPostgres(directory).start()
 
     assert (caught.value.found, caught.value.expected) == (found, server_major())
-    assert files(data_directory) == before
+    assert files(directory) - before <= {"caudal.lock"}
 
 
-def test_the_version_is_what_the_files_say_not_what_the_folder_is_called(data_directory: Path) -> None:
-    (data_directory / f"postgres-{server_major()}" / "PG_VERSION").write_text("16\n")
+def test_the_version_is_what_the_files_say_not_what_the_folder_is_called(tmp_path: Path) -> None:
+    directory = directory_of_version(tmp_path / "data", 16, folder=f"postgres-{server_major()}")
 
     with pytest.raises(VersionMismatch, match="PostgreSQL 16"):
-        EmbeddedPostgres(data_directory).start()
+        EmbeddedPostgres(directory).start()
 
 
-def test_a_newer_directory_is_refused_also_beside_one_of_ours(data_directory: Path) -> None:
-    newer = data_directory / f"postgres-{server_major() + 1}"
-    newer.mkdir()
-    (newer / "PG_VERSION").write_text(f"{server_major() + 1}\n")
+def test_a_newer_directory_is_refused_also_beside_one_of_ours(tmp_path: Path) -> None:
+    directory = directory_of_version(tmp_path / "data", server_major())
+    directory_of_version(directory, server_major() + 1)
 
     with pytest.raises(VersionMismatch, match="Use the newer Caudal"):
-        EmbeddedPostgres(data_directory).start()
+        EmbeddedPostgres(directory).start()
 
 
 @pytest.mark.parametrize(("leftover", "command"), [(".restoring", "restore"), (".upgrading", "db upgrade")])
@@ -109,9 +115,10 @@ def test_a_directory_that_this_user_may_not_write_to_is_explained(
 
 @needs_root
 def test_a_directory_of_another_user_is_explained(open_place: Path, start_owner: StartOwner) -> None:
-    start_owner(open_place / "data").wait_until_ready().finished()
+    (open_place / "data").mkdir(mode=0o711)
+    (open_place / "data" / "passwords.json").touch(mode=0o600)
 
-    owner = start_owner(open_place / "data", uid=65534)
+    owner = start_owner(open_place / "data", uid=ORDINARY_UID)
 
     said = owner.last_words()
     assert owner.process.returncode != 0
@@ -134,7 +141,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @needs_root
 def test_a_full_disk_is_explained_and_costs_nothing(data_directory: Path, small_disk: Path) -> None:
-    subprocess.run(["cp", "-a", str(data_directory), str(small_disk / "data")], check=True)
+    copied(data_directory, small_disk / "data")
     ballast = small_disk / "ballast"
     while (free := shutil.disk_usage(small_disk).free) > 0:
         with ballast.open("ab") as file:
@@ -161,7 +168,7 @@ def test_a_disk_too_small_for_a_new_directory_is_explained_and_left_clean(small_
 
 @needs_root
 def test_a_read_only_disk_is_explained(data_directory: Path, small_disk: Path) -> None:
-    subprocess.run(["cp", "-a", str(data_directory), str(small_disk / "data")], check=True)
+    copied(data_directory, small_disk / "data")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
 
     with pytest.raises(DirectoryUnusable, match="mounted read-only"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,7 +20,7 @@ from caudal_base.embedded.server import connection_string
 from caudal_base.embedded.tuning import PORT
 from caudal_base.upgrade import UpgradeError, upgrade
 
-from .conftest import ORDINARY_UID, QUICK, StartOwner, eventually
+from .conftest import ORDINARY_UID, QUICK, StartOwner, copied, eventually
 
 OLD_BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -121,9 +122,7 @@ def made_old_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def old_directory(made_old_directory: Path, tmp_path: Path) -> Path:
-    directory = tmp_path / "data"
-    subprocess.run(["cp", "-a", str(made_old_directory), str(directory)], check=True)
-    return directory
+    return copied(made_old_directory, tmp_path / "data")
 
 
 def content_of_old(directory: Path) -> object:
@@ -134,8 +133,19 @@ def content_of_old(directory: Path) -> object:
         process.stop(server)
 
 
+def old_place(directory: Path) -> dict[str, Any]:
+    """Makes it look as if the old cluster's WAL had been delivered to a place."""
+    place = directory.parent / "place"
+    place.mkdir()
+    write_json(place / "caudal-backup.json", {"key": "k", "system_identifier": "1"})
+    archive = {"place": str(place), "key": "k", "deliver": True}
+    write_json(directory / "archive.json", archive)
+    return archive
+
+
 def test_everything_moves_and_the_old_data_stays(old_directory: Path) -> None:
     before = content_of_old(old_directory)
+    archive = old_place(old_directory)
 
     report = upgrade(old_directory, old_bin=OLD_BIN)
 
@@ -165,26 +175,15 @@ def test_everything_moves_and_the_old_data_stays(old_directory: Path) -> None:
     assert content_of_old(old_directory) == before
     assert not (old_directory / ".upgrading").exists()
 
+    assert not (old_directory / "archive.json").exists()
+
     shutil.rmtree(old_directory / "postgres-15")
     with EmbeddedPostgres(old_directory, settings=QUICK) as server:
         assert fingerprint(server.dsn(role="postgres")).tables["ledger.transfer"][0] == 5001
-
-
-def test_backups_of_the_old_data_are_not_mixed_with_new_ones(old_directory: Path, tmp_path: Path) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
-    write_json(place / "caudal-backup.json", {"key": "k", "system_identifier": "1"})
-    archive = {"place": str(place), "key": "k", "deliver": True}
-    write_json(old_directory / "archive.json", archive)
-    upgrade(old_directory, old_bin=OLD_BIN)
-    assert not (old_directory / "archive.json").exists()
-
-    write_json(old_directory / "archive.json", archive)  # as if killed before it was removed
-    with (
-        EmbeddedPostgres(old_directory, settings=QUICK) as server,
-        pytest.raises(BackupError, match="another data directory"),
-    ):
-        back_up(server, place)
+        # Also an upgrade that was killed before it removed this mixes no new WAL among the old.
+        write_json(old_directory / "archive.json", archive)
+        with pytest.raises(BackupError, match="another data directory"):
+            back_up(server, Path(archive["place"]))
 
 
 def test_upgrading_again_changes_nothing(data_directory: Path) -> None:

@@ -12,10 +12,8 @@ import time
 from pathlib import Path
 
 import msgspec
-from psycopg.conninfo import conninfo_to_dict
 
-from caudal_base.embedded import process
-from caudal_base.embedded.identity import installation
+from caudal_base.embedded import tools
 from caudal_base.embedded.layout import Layout, open_private, read_json, write_json
 
 SLOT = "caudal_backup"
@@ -112,9 +110,16 @@ class WalReceiver:
             # It has no PDEATHSIG: when our process is killed, the server shuts down cleanly and sends its
             # last WAL, and with --no-loop the receiver ends when the server has gone.
             return subprocess.Popen(  # noqa: S603
-                [installation() / "bin" / "pg_receivewal", *connection_options(dsn), *_options(archive)],
+                tools.command(
+                    "pg_receivewal",
+                    dsn,
+                    f"--directory={archive.wal}",
+                    f"--slot={SLOT}",
+                    "--no-loop",
+                    "--status-interval=1",
+                ),
                 cwd="/",
-                env=connection_environment(dsn),
+                env=tools.environment(dsn),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -122,23 +127,3 @@ class WalReceiver:
             )
         finally:
             os.close(log)
-
-
-def _options(archive: Archive) -> list[str]:
-    return [f"--directory={archive.wal}", f"--slot={SLOT}", "--no-loop", "--status-interval=1"]
-
-
-def connection_options(dsn: str) -> list[str]:
-    """How PostgreSQL's programs are told where to connect; the password goes by the environment."""
-    parts = conninfo_to_dict(dsn)
-    return [
-        f"--host={parts['host']}",
-        f"--port={parts['port']}",
-        f"--username={parts['user']}",
-        "--no-password",
-    ]
-
-
-def connection_environment(dsn: str) -> dict[str, str]:
-    """The environment of PostgreSQL's programs: the password, which never is an argument, and little else."""
-    return {**process.ENVIRONMENT, "PGPASSWORD": str(conninfo_to_dict(dsn)["password"])}
