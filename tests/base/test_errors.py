@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_an_error_that_passes_says_when_to_come_back() -> None:
 @pytest.mark.parametrize("member", ["type", "status", "code", "title", "instance"])
 def test_extension_members_cannot_hide_the_standard_ones(member: str) -> None:
     with pytest.raises(TypeError, match=member):
-        CaudalError("broken", **{member: "x"})
+        CaudalError("broken", **dict[str, Any]({member: "x"}))
 
 
 def test_every_class_has_a_code_of_its_own_and_the_status_it_is_named_for() -> None:

@@ -120,7 +120,7 @@ def calls(group: Group) -> Iterator[str]:
     for node, following in pairwise([*group.nodes, None]):
         if isinstance(node, Group):
             yield from calls(node)
-        elif node.kind == "word" and isinstance(following, Group):
+        elif node is not None and node.kind == "word" and isinstance(following, Group):
             yield node.text.removeprefix("pg_catalog.")
 
 

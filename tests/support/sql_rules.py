@@ -75,8 +75,7 @@ def statement_breaches(sql: str, rules: Rules) -> Iterator[str]:
     tree = read(sql)
     everything = set(words(tree))
     forbidden = {word for word in everything if word in {"serializable", "pg_notify"} or "advisory" in word}
-    if is_word(tree.nodes[0], "listen", "notify"):
-        forbidden.add(tree.nodes[0].text)
+    forbidden |= {word for word in ("listen", "notify") if is_word(tree.nodes[0], word)}
     if forbidden:
         yield f"must not rest on {', '.join(sorted(forbidden))}"
     used = [core for core in cores(tree, rules.tables) if core.uses or core.holes]
