@@ -21,7 +21,6 @@ from caudal.access import Authenticator
 from caudal.api import (
     ENDPOINTS,
     SECURITY,
-    Endpoint,
     MethodNotAllowed,
     Metrics,
     PathNotFound,
@@ -106,10 +105,10 @@ class Application:
     def __init__(self, open_services: Callable[[], contextlib.AbstractAsyncContextManager[Services]]) -> None:
         """`open_services` is entered at start and left at shutdown."""
         self._open_services = open_services
-        self._routes: dict[str, Route] = {}
+        self._methods: dict[str, dict[str, Route]] = {endpoint.path: {} for endpoint in ENDPOINTS}
         self._hot: dict[tuple[str, str], Route] = {}
         self._litestar = Litestar(
-            route_handlers=[self._handler(endpoint) for endpoint in ENDPOINTS],
+            route_handlers=[self._handler(path) for path in self._methods],
             lifespan=[self._lifespan],
             exception_handlers={HTTPException: _refuse},
             openapi_config=None,
@@ -132,7 +131,7 @@ class Application:
         """What the server does by lifespan events, for those who call the application in process."""
         async with self._open_services() as services:
             for endpoint in ENDPOINTS:
-                route = self._routes[endpoint.name] = Route(endpoint, services)
+                route = self._methods[endpoint.path][endpoint.method] = Route(endpoint, services)
                 if endpoint.hot:
                     self._hot[endpoint.method, endpoint.path] = route
             yield services
@@ -142,15 +141,16 @@ class Application:
         async with self.running():
             yield
 
-    def _handler(self, endpoint: Endpoint[Any, Any]) -> HTTPRouteHandler:
-        """The framework's handler of one endpoint."""
+    def _handler(self, path: str) -> HTTPRouteHandler:
+        """The framework's handler of one path. All methods together: so `Allow` lists them all."""
+        routes = self._methods[path]
 
         async def handle(request: LitestarRequest[Any, Any, Any]) -> ASGIApp:
-            route = self._routes[endpoint.name]
+            route = routes[request.method]
             return functools.partial(route.serve, path_ids=request.path_params)
 
-        path = endpoint.path.replace("}", ":str}")
-        return HTTPRouteHandler(path, http_method=endpoint.method, name=endpoint.name)(handle)  # type: ignore[arg-type]
+        methods = [endpoint.method for endpoint in ENDPOINTS if endpoint.path == path]
+        return HTTPRouteHandler(path.replace("}", ":str}"), http_method=methods)(handle)  # type: ignore[arg-type]
 
 
 def _refuse(_: LitestarRequest[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from caudal.api.bodies import Batch, BatchItem, Write
+from caudal.api.bodies import BatchItem, NewBatch, Write
 from caudal.api.fields import utc
 from caudal.api.request import Request
 from caudal.api.transfers import MAY_POST_CLOSED, allow_beyond_limits
@@ -72,7 +72,7 @@ _REQUIRED: Final = {
 _FOREIGN: Final = {type_: tuple(sorted(_OPTIONAL - fields)) for type_, fields in _FIELDS.items()}
 
 
-async def create_batch(request: Request[Write, Batch]) -> Answer:
+async def create_batch(request: Request[Write, NewBatch]) -> Answer:
     """POST /v1/transfers/batch"""
     items = request.body.transfers
     if any(item.beyond_limits for item in items):

@@ -19,7 +19,8 @@ from caudal.api.fields import (
     TransactionIdText,
     TransferIdText,
 )
-from caudal.ledger import AccountId, LimitRule, Remainder, Side, Versions
+from caudal.ledger import LimitRule, Remainder, Side, Versions
+from caudal_base.money import MAX_AMOUNT
 
 MAX_BATCH = 8_000
 MAX_POSTINGS = 1_000
@@ -30,6 +31,9 @@ class RequestBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 Version = Annotated[int, Meta(ge=0, le=MAX_VERSION, description="An account's version.")]
+MinAvailable = Annotated[
+    AmountOrZero, Meta(le=MAX_AMOUNT, description="What each account that it lowers must keep available.")
+]
 Pending = Annotated[bool, Meta(description="Hold the amount instead of posting it.")]
 BeyondLimits = Annotated[
     bool,
@@ -67,7 +71,7 @@ class NewTransfer(RequestBody, frozen=True, kw_only=True):
     reference: Reference | None = None
     metadata: Metadata | None = None
     if_version: IfVersion | None = None
-    min_available: AmountOrZero | None = None
+    min_available: MinAvailable | None = None
     up_to: Annotated[
         bool, Meta(description="Move what is available, at most the amount; the answer says how much.")
     ] = False
@@ -133,7 +137,7 @@ class BatchItem(RequestBody, frozen=True, kw_only=True):
     reference: Reference | None = None
     metadata: Metadata | None = None
     if_version: IfVersion | None = None
-    min_available: AmountOrZero | None = None
+    min_available: MinAvailable | None = None
     up_to: bool = False
     rate: Rate | None = None
     remainder: Remainder | None = None
@@ -141,7 +145,7 @@ class BatchItem(RequestBody, frozen=True, kw_only=True):
     linked: Linked = False
 
 
-class Batch(RequestBody, frozen=True, kw_only=True):
+class NewBatch(RequestBody, frozen=True, kw_only=True):
     """Transfers to be carried out in order."""
 
     transfers: Annotated[list[BatchItem], Meta(min_length=1, max_length=MAX_BATCH)]
@@ -221,11 +225,6 @@ class NewLimit(RequestBody, frozen=True, kw_only=True):
 
     limit: LimitRule
     overdraft: AmountOrZero = 0
-
-
-def account_id(text: str) -> AccountId:
-    """A checked text as the ledger's id."""
-    return AccountId(text)
 
 
 class Write(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,6 +9,8 @@ from typing import Any, Final, get_origin
 
 import msgspec
 
+from caudal_base.check import check
+
 Json = dict[str, Any]
 
 REFERENCE: Final = "#/components/schemas/"
@@ -26,6 +28,7 @@ def schemas_of(types: Iterable[Any]) -> tuple[list[Json], dict[str, Json]]:
         if component is not None:
             _describe(type_, component)
     named = {public_name(name): _renamed(component) for name, component in components.items()}
+    check(len(named) == len(components), "two structs would have one name in the document")
     for name, component in named.items():
         if "title" in component:
             component["title"] = name

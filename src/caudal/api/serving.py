@@ -151,7 +151,10 @@ class Route:
         )
 
     def _failed(self, error: CaudalError, request_id: str, cause: Exception | None = None) -> Answer:
-        if error.status >= 500:
+        if error.status == 503:
+            reason = None if cause is None else type(cause).__name__
+            self._log_to.warning("request_not_served", request_id=request_id, reason=reason)
+        elif error.status >= 500:
             self._log_to.error(
                 "request_failed",
                 request_id=request_id,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from caudal.access import Scope
 from caudal.api import batches, examples, transactions, transfer_reads, transfers
-from caudal.api.bodies import Batch, NewTransaction, NewTransfer, PostHold, Reverse, VoidHold, Write
+from caudal.api.bodies import NewBatch, NewTransaction, NewTransfer, PostHold, Reverse, VoidHold, Write
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.queries import TransfersQuery
 from caudal.api.views import PageView, TransactionView, TransferView
@@ -75,7 +75,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         "refused as a whole.",
         handle=batches.create_batch,
         query=Write,
-        body=Batch,
+        body=NewBatch,
         scope=Scope.LEDGER_WRITE,
         key=KeyUse.REQUIRED,
         answers={

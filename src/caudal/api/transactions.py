@@ -23,7 +23,7 @@ from caudal.ledger import (
 )
 from caudal_base import ids
 from caudal_base.errors import CaudalError, InvariantError
-from caudal_base.money import Money
+from caudal_base.money import MAX_AMOUNT, Money
 from caudal_base.strictjson import InvalidField, MissingField, UnknownField
 
 
@@ -94,16 +94,21 @@ async def _from_template(request: Request[Write, NewTransaction]) -> RecordTrans
         raise InvalidField("expected name or name@version", field="template")
     async with request.services.database.connection() as connection:
         template = await templates.get(connection, request.book_id, name, number)
-    arguments: dict[str, templates.Argument] = {
-        key: Money(value.amount, value.currency) if isinstance(value, MoneyArgument) else value
-        for key, value in (body.parameters or {}).items()
-    }
+    arguments = {key: _argument(key, value) for key, value in (body.parameters or {}).items()}
     return templates.expand(
         template,
         arguments,
         transaction_id=_new_id(request),
         effective_at=utc(body.effective_at, "effective_at"),
     )
+
+
+def _argument(name: str, value: MoneyArgument | str) -> templates.Argument:
+    if isinstance(value, str):
+        return value
+    if not 0 <= value.amount <= MAX_AMOUNT:
+        raise InvalidField("an amount is 0 to 2^53 - 1", field=f"parameters.{name}.amount")
+    return Money(value.amount, value.currency)
 
 
 def _render(outcomes: Sequence[Outcome]) -> Answer:
