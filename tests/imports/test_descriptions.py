@@ -1,5 +1,6 @@
 """A description says what each column means; one that contradicts itself is refused by its field."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,13 @@ def test_what_does_not_work_is_refused_by_its_field(text: str, field: str | None
         parse(text)
 
     assert refusal.value.field == field
+
+
+def test_the_guides_example_works() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "imports.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+
+    assert parse(example).account.metadata == {"owner": "Customer"}
 
 
 def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
