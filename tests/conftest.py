@@ -82,20 +82,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def migrated_template(server: Server) -> Iterator[str]:
     """The name of a database with all migrations and no rows, to be cloned."""
     name = server.create_database()
-    apply_migrations(server.dsn(name))
+    migrate(server.dsn(name), MIGRATIONS)
     yield name
     server.drop_database(name)
-
-
-def apply_migrations(dsn: str) -> None:
-    """Brings an empty database to the newest schema."""
-    files = sorted(file for file in MIGRATIONS.iterdir() if file.name.endswith(".sql"))
-    if [int(file.name[:4]) for file in files] == list(range(1, len(files) + 1)):
-        migrate(dsn, MIGRATIONS)
-        return
-    with psycopg.connect(dsn) as connection:
-        for file in files:
-            connection.execute(file.read_bytes())
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ A copy alone can be restored as it was when it ended; with the WAL, as it was at
 """
 
 import contextlib
+import os
 import re
 import secrets
 import shutil
@@ -151,6 +152,11 @@ def back_up(
     layout = Layout(session.directory)
     if home.path.is_relative_to(layout.root) or layout.root.is_relative_to(home.path):
         raise BackupError(f"{home.path} and {layout.root} lie in one another: a backup belongs elsewhere.")
+    if deliver and layout.root.stat().st_uid != os.geteuid():
+        raise BackupError(
+            f"{layout.root} belongs to another user, whose server delivers its WAL as that user: run the "
+            "backup as that user too."
+        )
     _, identifier, _ = _identify(session)
     with _claimed(home, layout, identifier, deliver=deliver):
         _set_delivery(session, deliver=deliver)

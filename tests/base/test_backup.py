@@ -360,6 +360,19 @@ def test_a_backup_that_fails_leaves_no_half_copy(
     assert not list((place / "base").iterdir())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may work in another user's directory")
+def test_root_does_not_begin_a_delivery_that_the_servers_user_could_not_go_on_with(
+    ordinary_directory: Path, place: Path
+) -> None:
+    with (
+        attach_or_start(ordinary_directory, settings=QUICK) as session,
+        pytest.raises(BackupError, match="belongs to another user"),
+    ):
+        back_up(session, place)
+
+    assert not place.exists()
+
+
 def test_a_place_inside_the_data_directory_is_refused(running: EmbeddedPostgres) -> None:
     with pytest.raises(BackupError, match="lie in one another"):
         back_up(running, running.directory / "backups")

@@ -11,6 +11,7 @@ import pytest
 
 from caudal_base.embedded import DirectoryUnusable, EmbeddedPostgres, ServerFailed, VersionMismatch
 from caudal_base.embedded.identity import server_major
+from caudal_base.embedded.layout import write_json
 
 from .conftest import ORDINARY_UID, QUICK, StartOwner, copied
 
@@ -80,6 +81,23 @@ def test_a_newer_directory_is_refused_also_beside_one_of_ours(tmp_path: Path) ->
 
     with pytest.raises(VersionMismatch, match="Use the newer Caudal"):
         EmbeddedPostgres(directory).start()
+
+
+def test_a_database_that_has_lost_its_version_is_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / f"postgres-{server_major()}" / "base").mkdir(parents=True)
+
+    with pytest.raises(DirectoryUnusable, match="holds a damaged database"):
+        EmbeddedPostgres(tmp_path).start()
+
+
+def test_passwords_that_do_not_fit_are_explained(data_directory: Path) -> None:
+    write_json(data_directory / "passwords.json", {"postgres": "other", "caudal": "other"})
+    server = EmbeddedPostgres(data_directory, settings=QUICK)
+
+    with pytest.raises(ServerFailed, match=r"refuses its superuser(.|\n)*password authentication failed"):
+        server.start()
+
+    assert server.pid is None
 
 
 @pytest.mark.parametrize(("leftover", "command"), [(".restoring", "restore"), (".upgrading", "db upgrade")])

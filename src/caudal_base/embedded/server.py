@@ -21,6 +21,7 @@ from caudal_base.embedded.archive import WalReceiver
 from caudal_base.embedded.errors import DirectoryInUse, DirectoryUnusable, EmbeddedError, VersionMismatch
 from caudal_base.embedded.identity import Identity, binaries_for, identity_for, server_major
 from caudal_base.embedded.layout import (
+    CLUSTER_PREFIX,
     CREATING,
     RESTORING,
     UPGRADING,
@@ -30,6 +31,7 @@ from caudal_base.embedded.layout import (
     read_json,
     sync_directory,
     write_json,
+    write_private,
 )
 from caudal_base.embedded.locks import FileLock
 from caudal_base.embedded.tuning import DEFAULTS, PORT
@@ -173,6 +175,12 @@ class EmbeddedPostgres:
 
     def _ensure_database(self) -> None:
         """Makes the service's role and database; the next start completes one that was killed."""
+        try:
+            self._ensure_role_and_database()
+        except psycopg.OperationalError as error:
+            raise process.failure("PostgreSQL runs, but refuses its superuser", str(error)) from error
+
+    def _ensure_role_and_database(self) -> None:
         password = passwords(self.layout)["caudal"]
         with psycopg.connect(self.dsn("postgres", role="postgres"), autocommit=True) as connection:
             if connection.execute("select from pg_roles where rolname = 'caudal'").rowcount == 0:
@@ -238,6 +246,11 @@ def find_cluster(layout: Layout) -> Path | None:
             found=found,
             expected=major,
         )
+    if any(layout.root.glob(f"{CLUSTER_PREFIX}*")):
+        raise DirectoryUnusable(
+            f"{layout.root} holds a damaged database: its PG_VERSION is missing. Restore a backup into a new "
+            "directory."
+        )
     for name, command in ((RESTORING, "restore"), (UPGRADING, "db upgrade")):
         if (layout.root / name).exists():
             raise DirectoryUnusable(
@@ -275,7 +288,7 @@ def create_cluster(layout: Layout, binaries: Path, identity: Identity, *, durabl
             cluster=cluster,
             identity=identity,
         )
-        (cluster / "pg_hba.conf").write_text(_HBA)
+        write_private(cluster / "pg_hba.conf", _HBA.encode())
         target = layout.cluster(server_major())
         cluster.rename(target)
         sync_directory(layout.root)
