@@ -18,7 +18,7 @@ def database(shared_database: Database) -> Database:
     return shared_database
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=spread_histories())
 async def test_no_history_leaves_a_finding(database: Database, history: list[Step]) -> None:
     book = await new_book(database)

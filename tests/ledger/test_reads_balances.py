@@ -45,7 +45,7 @@ def database(shared_database: Database) -> Database:
 
 
 on_histories = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

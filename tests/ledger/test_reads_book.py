@@ -41,7 +41,7 @@ def database(shared_database: Database) -> Database:
 
 
 on_histories = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -186,6 +186,9 @@ select a.id, a.currency, a.normal_side,
 """
 
 BALANCE_BY_VALUE: Final = _BY_VALUE.format(wanted="(values (%(id)s::uuid, %(moment)s::timestamptz, 1))")
+TWO_BALANCES_BY_VALUE: Final = _BY_VALUE.format(
+    wanted="(values (%(id)s::uuid, %(first)s::timestamptz, 1), (%(id)s::uuid, %(second)s::timestamptz, 2))"
+)
 BALANCES_BY_VALUE: Final = _BY_VALUE.format(wanted="unnest(%(ids)s, %(moments)s) with ordinality as")
 
 
@@ -267,6 +270,17 @@ async def balances_at_effective(
     rows = await (await connection.execute(BALANCES_BY_VALUE, values)).fetchall()
     _refuse_unknown(len(wanted), rows)
     return [_value_balance(row) for row in rows]
+
+
+async def two_balances_at_effective(
+    connection: Connection, book_id: int, account: AccountId, first: dt.datetime, second: dt.datetime
+) -> tuple[ValueBalance, ValueBalance]:
+    """`balance_at_effective` of two moments, of one state of the book: where a statement opens and closes."""
+    uuid = ids.decode(ids.ACCOUNT, account, field="account")
+    values = {"book_id": book_id, "id": uuid, "first": first, "second": second}
+    rows = await (await connection.execute(TWO_BALANCES_BY_VALUE, values)).fetchall()
+    _refuse_unknown(2, rows)
+    return _value_balance(rows[0]), _value_balance(rows[1])
 
 
 def _balance(row: TupleRow) -> Balance:

@@ -15,7 +15,7 @@ import msgspec
 
 from caudal.ledger.balances import end_of, net, start_of
 from caudal.ledger.errors import StatementDaysReversed
-from caudal.ledger.queries_balances import balances_at_effective, balances_at_seq, seq_at
+from caudal.ledger.queries_balances import balances_at_seq, seq_at, two_balances_at_effective
 from caudal.ledger.queries_entries import Entry, posted_entries
 from caudal.ledger.queries_values import ValueStreams
 from caudal.ledger.types import Account, Side
@@ -24,7 +24,7 @@ from caudal_base.database import Connection
 from caudal_base.money import format_decimal
 
 ROWS_PER_FETCH: Final = 500
-"""How many rows a stream asks the database for at once."""
+"""How many rows a long statement asks the database for at once; who reads a page asks for as many."""
 
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
@@ -92,8 +92,8 @@ async def open_statement(
     if through_day < from_day:
         raise StatementDaysReversed("a statement ends on the day it starts, or later", field="through")
     if basis is Basis.EFFECTIVE:
-        opening, closing = await balances_at_effective(
-            connection, book_id, [(account.id, _before(from_day)), (account.id, end_of(through_day))]
+        opening, closing = await two_balances_at_effective(
+            connection, book_id, account.id, _before(from_day), end_of(through_day)
         )
         after_seq, through_seq = 0, closing.seq
         sums = (
@@ -129,16 +129,16 @@ def _before(day: dt.date) -> dt.datetime:
 
 
 async def statement_lines(
-    connection: Connection, book_id: int, statement: Statement
+    connection: Connection, book_id: int, statement: Statement, *, rows_per_fetch: int = ROWS_PER_FETCH
 ) -> AsyncIterator[StatementLine]:
-    """The statement's lines in its order, fetched `ROWS_PER_FETCH` at a time, however many there are.
+    """The statement's lines in its order, fetched `rows_per_fetch` at a time, however many there are.
 
     They add up to the closing balance, also where transfers are recorded meanwhile: the journal only grows,
     and what it grows by is left out.
     """
     debits, credits = statement.opening_debits, statement.opening_credits
     if statement.basis is Basis.RECORDED:
-        entries = _recorded(connection, book_id, statement)
+        entries = _recorded(connection, book_id, statement, rows_per_fetch)
     else:
         entries = ValueStreams(
             book_id,
@@ -146,7 +146,7 @@ async def statement_lines(
             value_from=start_of(statement.from_day),
             value_through=end_of(statement.through_day),
             through_seq=statement.through_seq,
-            rows_per_fetch=ROWS_PER_FETCH,
+            rows_per_fetch=rows_per_fetch,
         ).merged(connection)
     async for entry in entries:
         if entry.side is Side.DEBIT:
@@ -160,7 +160,9 @@ async def statement_lines(
     )
 
 
-async def _recorded(connection: Connection, book_id: int, statement: Statement) -> AsyncIterator[Entry]:
+async def _recorded(
+    connection: Connection, book_id: int, statement: Statement, rows_per_fetch: int
+) -> AsyncIterator[Entry]:
     after = statement.after_seq
     while True:
         rows = await posted_entries(
@@ -169,11 +171,11 @@ async def _recorded(connection: Connection, book_id: int, statement: Statement) 
             statement.account,
             after=after,
             through=statement.through_seq,
-            limit=ROWS_PER_FETCH,
+            limit=rows_per_fetch,
         )
         for row in rows:
             yield row
-        if len(rows) < ROWS_PER_FETCH:
+        if len(rows) < rows_per_fetch:
             return
         after = rows[-1].seq
 
