@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+
 from support.processes import Up, alive, descendants, running_up, wait_for
 
 CLIENTS = 12

@@ -78,7 +78,8 @@ def book() -> Book:
     limited = {"limit": LimitRule.DEBITS_MUST_NOT_EXCEED_CREDITS}
     for id_, currency, more in (
         (A, "USD", {}), (B, "USD", {}), (EMPTY, "USD", limited), (EURO, "EUR", {}), (FROZEN, "USD", {}),
-        (CLOSED, "USD", {}), (LIMITED, "USD", {"limit": LimitRule.CREDITS_MUST_NOT_EXCEED_DEBITS}), (FULL, "USD", {}),
+        (CLOSED, "USD", {}), (FULL, "USD", {}),
+        (LIMITED, "USD", {"limit": LimitRule.CREDITS_MUST_NOT_EXCEED_DEBITS}),
     ):  # fmt: skip
         carry_out(book, OpenAccount(id=id_, currency=currency, normal_side=Side.CREDIT, **more))
     held = {"pending": True}

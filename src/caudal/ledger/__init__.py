@@ -16,6 +16,20 @@ from caudal.ledger.books import (
     require_book_number,
 )
 from caudal.ledger.checking import INVARIANTS, Finding, check
+from caudal.ledger.commands import (
+    AccountAction,
+    AccountCommand,
+    ChangeLimit,
+    ChangeStatus,
+    Command,
+    CreateTransfer,
+    OpenAccount,
+    PostPending,
+    RecordTransaction,
+    ReverseTransfer,
+    TransferCommand,
+    VoidPending,
+)
 from caudal.ledger.desk import Actor, Desk, Order, Render, Reply
 from caudal.ledger.encoding import encode_transfers
 from caudal.ledger.errors import (
@@ -85,39 +99,27 @@ from caudal.ledger.statements import (
 from caudal.ledger.store import Load
 from caudal.ledger.types import (
     Account,
-    AccountAction,
-    AccountCommand,
     AccountEvent,
     AccountEventKind,
     AccountId,
     AccountStatus,
-    ChangeLimit,
-    ChangeStatus,
-    Command,
-    CreateTransfer,
     Hold,
     HoldState,
     LimitRule,
     Metadata,
-    OpenAccount,
     Outcome,
     OutcomeStatus,
     Posting,
-    PostPending,
-    RecordTransaction,
     Refusal,
     Remainder,
-    ReverseTransfer,
     Side,
     Terms,
     Transaction,
     TransactionId,
     Transfer,
-    TransferCommand,
     TransferId,
     TransferKind,
     Versions,
-    VoidPending,
 )
 from caudal.ledger.writing_sql import COPY_TRANSFERS
 

@@ -4,18 +4,20 @@ import msgspec
 
 from caudal.ledger.admission import CURRENCIES, credit_headroom, debit_headroom
 from caudal.ledger.book import SYSTEM_REFERENCE, Book
+from caudal.ledger.commands import (
+    AccountAction,
+    ChangeLimit,
+    ChangeStatus,
+    OpenAccount,
+)
 from caudal.ledger.comparison import existing_account
 from caudal.ledger.refusals import refused
 from caudal.ledger.suspense import add_account
 from caudal.ledger.types import (
     Account,
-    AccountAction,
     AccountEventKind,
     AccountStatus,
-    ChangeLimit,
-    ChangeStatus,
     LimitRule,
-    OpenAccount,
     Outcome,
     OutcomeStatus,
 )

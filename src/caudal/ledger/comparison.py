@@ -5,23 +5,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from caudal.ledger.book import Book, derived_id
+from caudal.ledger.commands import (
+    CreateTransfer,
+    OpenAccount,
+    PostPending,
+    RecordTransaction,
+    ReverseTransfer,
+    VoidPending,
+)
 from caudal.ledger.refusals import refused
 from caudal.ledger.types import (
     Account,
-    CreateTransfer,
-    OpenAccount,
     Outcome,
     OutcomeStatus,
-    PostPending,
-    RecordTransaction,
     Remainder,
-    ReverseTransfer,
     Terms,
     Transaction,
     Transfer,
     TransferId,
     TransferKind,
-    VoidPending,
 )
 
 _NO_TERMS = Terms()

@@ -4,9 +4,10 @@ import decimal
 from collections.abc import Sequence
 
 from caudal.ledger.admission import parse_rate
+from caudal.ledger.commands import Command, CreateTransfer
 from caudal.ledger.refusals import refused
 from caudal.ledger.transfer_rules import wrong_create
-from caudal.ledger.types import Command, CreateTransfer, Outcome
+from caudal.ledger.types import Outcome
 from caudal_base.money import exponent
 
 

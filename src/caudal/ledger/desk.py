@@ -16,8 +16,9 @@ from psycopg.rows import TupleRow
 
 from caudal import audit, idempotency
 from caudal.idempotency import Answer, Claim, Follow, Replay
+from caudal.ledger.commands import ChangeLimit, ChangeStatus, Command
 from caudal.ledger.service import LOT, Decided, Ledger, lots
-from caudal.ledger.types import ChangeLimit, ChangeStatus, Command, Outcome, OutcomeStatus
+from caudal.ledger.types import Outcome, OutcomeStatus
 from caudal_base.coalesce import Coalescer, Limits, Stats
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError

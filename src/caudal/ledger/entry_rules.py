@@ -7,16 +7,15 @@ import msgspec
 
 from caudal.ledger.admission import CURRENCIES, wrong_amount
 from caudal.ledger.book import Book, Savepoint
+from caudal.ledger.commands import CreateTransfer, RecordTransaction
 from caudal.ledger.comparison import entry_transfer_id, existing_transaction
 from caudal.ledger.refusals import refused
 from caudal.ledger.transfer_rules import create
 from caudal.ledger.types import (
     AccountId,
-    CreateTransfer,
     Outcome,
     OutcomeStatus,
     Posting,
-    RecordTransaction,
     Refusal,
     Side,
     Transaction,

@@ -4,6 +4,7 @@ from typing import Final
 
 from caudal.ledger.admission import known, limit_refusal, period_refusal, status_refusal, wrong_amount
 from caudal.ledger.book import Book, derived_id
+from caudal.ledger.commands import PostPending, ReverseTransfer, VoidPending
 from caudal.ledger.comparison import existing_post, existing_reversal, existing_void
 from caudal.ledger.refusals import refused
 from caudal.ledger.suspense import redirect
@@ -12,14 +13,11 @@ from caudal.ledger.types import (
     HoldState,
     Outcome,
     OutcomeStatus,
-    PostPending,
     Remainder,
-    ReverseTransfer,
     Terms,
     Transfer,
     TransferId,
     TransferKind,
-    VoidPending,
 )
 
 _POSTED_KINDS: Final = frozenset({TransferKind.POSTED, TransferKind.POST})

@@ -4,12 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from caudal.ledger.book import Book
-from caudal.ledger.comparison import entry_transfer_id
-from caudal.ledger.hold_rules import remainder_id
-from caudal.ledger.suspense import suspense_reference
-from caudal.ledger.types import (
-    Account,
-    AccountId,
+from caudal.ledger.commands import (
     ChangeLimit,
     ChangeStatus,
     Command,
@@ -18,9 +13,12 @@ from caudal.ledger.types import (
     PostPending,
     RecordTransaction,
     ReverseTransfer,
-    Side,
     VoidPending,
 )
+from caudal.ledger.comparison import entry_transfer_id
+from caudal.ledger.hold_rules import remainder_id
+from caudal.ledger.suspense import suspense_reference
+from caudal.ledger.types import Account, AccountId, Side
 
 
 class Identity(NamedTuple):

@@ -10,25 +10,27 @@ from typing import Any
 
 from caudal.ledger import account_rules, conversion_rules, entry_rules, hold_rules, transfer_rules
 from caudal.ledger.book import Book, Savepoint, derived_id
-from caudal.ledger.refusals import refused
-from caudal.ledger.types import (
-    AccountId,
+from caudal.ledger.commands import (
     ChangeLimit,
     ChangeStatus,
     Command,
     CreateTransfer,
-    Hold,
-    HoldState,
     OpenAccount,
-    Outcome,
-    OutcomeStatus,
     PostPending,
     RecordTransaction,
-    Refusal,
     ReverseTransfer,
+    VoidPending,
+)
+from caudal.ledger.refusals import refused
+from caudal.ledger.types import (
+    AccountId,
+    Hold,
+    HoldState,
+    Outcome,
+    OutcomeStatus,
+    Refusal,
     TransferId,
     TransferKind,
-    VoidPending,
 )
 
 _HANDLERS: dict[type, Callable[[Book, Any], Outcome]] = {

@@ -13,18 +13,18 @@ from typing import Final
 
 from caudal.ledger import rules, store, writing
 from caudal.ledger.book import Book
-from caudal.ledger.errors import DuplicateId
-from caudal.ledger.needs import AccountDirectory, Needs
-from caudal.ledger.store import Load
-from caudal.ledger.types import (
+from caudal.ledger.commands import (
     Command,
     CreateTransfer,
-    Outcome,
     PostPending,
     RecordTransaction,
     ReverseTransfer,
     VoidPending,
 )
+from caudal.ledger.errors import DuplicateId
+from caudal.ledger.needs import AccountDirectory, Needs
+from caudal.ledger.store import Load
+from caudal.ledger.types import Outcome
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
 

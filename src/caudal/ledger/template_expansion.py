@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from caudal.ledger.commands import RecordTransaction
 from caudal.ledger.errors import TemplateInvalid
 from caudal.ledger.template_rules import HUNDRED_PERCENT, PLACEHOLDER, percent_of, shares_by_pot, texts_of
 from caudal.ledger.template_types import (
@@ -21,7 +22,12 @@ from caudal.ledger.template_types import (
     Weight,
     Whole,
 )
-from caudal.ledger.types import AccountId, Posting, RecordTransaction, Side, TransactionId
+from caudal.ledger.types import (
+    AccountId,
+    Posting,
+    Side,
+    TransactionId,
+)
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.money import Money, allocate

@@ -15,6 +15,7 @@ from caudal.ledger.admission import (
     wrong_amount,
 )
 from caudal.ledger.book import Book
+from caudal.ledger.commands import CreateTransfer
 from caudal.ledger.comparison import existing_create
 from caudal.ledger.refusals import refused
 from caudal.ledger.suspense import redirect
@@ -22,7 +23,6 @@ from caudal.ledger.types import (
     Account,
     AccountId,
     AccountStatus,
-    CreateTransfer,
     Outcome,
     OutcomeStatus,
     Side,
