@@ -143,6 +143,16 @@ def test_piped_tables_are_plain_lines_with_numbers_on_the_right(up: Up, accounts
     assert all(line == line.rstrip() for line in listed.out.splitlines())
 
 
+def test_what_looks_like_markup_is_shown_as_it_is(up: Up) -> None:
+    up.caudal("accounts", "open", "--currency", "USD", "--reference", "[bold]:smile:")
+
+    assert "[bold]:smile:" in up.caudal("accounts", "show", "[bold]:smile:").out
+    assert "[bold]:smile:" in up.caudal("accounts", "list").out
+    assert "default: CAUDAL_DATA_DIR" in " ".join(
+        run("accounts", "list", "--help").out.replace("│", "").split()
+    )
+
+
 def test_lists_go_on_where_they_ended(up: Up, accounts: tuple[str, str]) -> None:
     first = up.caudal("accounts", "list", "--limit", "1", "--json").json
     second = up.caudal("accounts", "list", "--limit", "1", "--after", first["next_cursor"], "--json").json

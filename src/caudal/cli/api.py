@@ -17,13 +17,13 @@ app = single()
 @command(app)
 def api(
     call: Call,
-    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. (default: 127.0.0.1)")] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65_535, help="The port. [default: 8000 or the next free one]"),
+        typer.Option(min=1, max=65_535, help="The port. (default: 8000 or the next free one)"),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, max=64, help="How many processes serve. [default: 1]")
+        int | None, typer.Option(min=1, max=64, help="How many processes serve. (default: 1)")
     ] = None,
     listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:

@@ -26,7 +26,7 @@ def backup(
         ),
     ] = True,
     keep: Annotated[
-        int | None, typer.Option(min=1, help="Remove older copies beyond so many. [default: keep all]")
+        int | None, typer.Option(min=1, help="Remove older copies beyond so many. (default: keep all)")
     ] = None,
 ) -> None:
     """Copy the embedded database to another place, while it runs, and check the copy.

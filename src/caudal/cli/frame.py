@@ -21,7 +21,7 @@ DataOption = Annotated[
         "--data",
         metavar="DIR",
         help="The data directory of the embedded PostgreSQL. "
-        "[default: CAUDAL_DATA_DIR, else .caudal in this directory]",
+        "(default: CAUDAL_DATA_DIR, else .caudal in this directory)",
         show_default=False,
         rich_help_panel="Common options",
     ),
@@ -31,7 +31,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings as TOML. [default: the file that CAUDAL_CONFIG names]",
+        help="Settings as TOML. (default: the file that CAUDAL_CONFIG names)",
         show_default=False,
         rich_help_panel="Common options",
     ),

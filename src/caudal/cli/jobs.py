@@ -41,7 +41,7 @@ async def list_(
     operator: Operator,
     state: Annotated[
         list[State] | None,
-        typer.Option(help="Those in this state; may be repeated. [default: dead, else what waits or runs]"),
+        typer.Option(help="Those in this state; may be repeated. (default: dead, else what waits or runs)"),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind, as `ledger.expire`.")] = None,
     deployment: DeploymentOption = False,

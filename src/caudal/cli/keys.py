@@ -32,13 +32,13 @@ async def create(
     ] = None,
     book: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A book that it reaches; may be repeated. [default: main]"),
+        typer.Option(metavar="NAME", help="A book that it reaches; may be repeated. (default: main)"),
     ] = None,
     all_books: Annotated[
         bool, typer.Option("--all-books", help="It reaches every book, those to come included.")
     ] = False,
     expires_in: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="How long it works: 12h, 90d. [default: for ever]")
+        str | None, typer.Option(metavar="SPAN", help="How long it works: 12h, 90d. (default: for ever)")
     ] = None,
     succeeds: Annotated[
         str | None,

@@ -75,7 +75,7 @@ def _book(book: BookInfo) -> shapes.Shape:
 async def check(
     operator: Operator,
     book: Annotated[
-        str | None, typer.Option("--book", metavar="NAME", help="Only this book. [default: all]")
+        str | None, typer.Option("--book", metavar="NAME", help="Only this book. (default: all)")
     ] = None,
 ) -> Exit:
     """Prove every invariant of the ledger over the whole database; exit code 1 where one does not hold.

@@ -30,7 +30,7 @@ SampleOption = Annotated[
     bool, typer.Option("--sample", help="Take the small sample bank that comes with Caudal.")
 ]
 SkipOption = Annotated[
-    bool, typer.Option("--skip-errors", help="Leave out rows that cannot be imported. [default: stop]")
+    bool, typer.Option("--skip-errors", help="Leave out rows that cannot be imported. (default: stop)")
 ]
 
 

@@ -21,7 +21,7 @@ def restore(
     place: Annotated[Path, typer.Argument(metavar="DIR", help="Where `caudal backup` put the backups.")],
     to: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="As it was at this time: 2026-01-31T12:00:00Z. [default: the end]"),
+        typer.Option(metavar="TIME", help="As it was at this time: 2026-01-31T12:00:00Z. (default: the end)"),
     ] = None,
 ) -> None:
     """Restore a backup into the data directory that --data names, which must be new or empty."""

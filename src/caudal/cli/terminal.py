@@ -99,7 +99,14 @@ class ConfirmationNeeded(CaudalError):
 
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPED_WIDTH)
+    # What is printed is data: brackets and colons in it are no markup and no emoji.
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if stream.isatty() else _PIPED_WIDTH,
+    )
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:

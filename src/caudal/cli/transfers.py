@@ -55,7 +55,7 @@ IdOption = Annotated[
 CodeOption = Annotated[str | None, typer.Option(help="What kind of transfer it is, in your words.")]
 ReferenceOption = Annotated[str | None, typer.Option(help="What it belongs to, in your words.")]
 EffectiveOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="When it counts for value. [default: now]")
+    str | None, typer.Option(metavar="TIME", help="When it counts for value. (default: now)")
 ]
 BeyondOption = Annotated[
     bool, typer.Option("--beyond-limits", help="It has happened outside already: pass limits and freezes.")
@@ -64,7 +64,7 @@ DebitOption = Annotated[
     str, typer.Option(metavar="ACCOUNT", help="The account to debit, by id or reference.")
 ]
 CreditOption = Annotated[str, typer.Option(metavar="ACCOUNT", help="The account to credit.")]
-CurrencyOption = Annotated[str | None, typer.Option(help="ISO 4217. [default: the debited account's]")]
+CurrencyOption = Annotated[str | None, typer.Option(help="ISO 4217. (default: the debited account's)")]
 PendingOption = Annotated[bool, typer.Option("--pending", help="Only hold the money; post or void it later.")]
 ExpiresOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="With --pending: when the hold lapses.")
@@ -131,7 +131,7 @@ async def post(
     amount: AmountOption = None,
     amount_minor: MinorOption = None,
     hold_rest: Annotated[
-        bool, typer.Option("--hold-rest", help="Hold the rest anew. [default: it is released]")
+        bool, typer.Option("--hold-rest", help="Hold the rest anew. (default: it is released)")
     ] = False,
     effective_at: EffectiveOption = None,
     code: CodeOption = None,

@@ -36,9 +36,9 @@ def up(
     call: Call,
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65_535, help="The API's port. [default: 8000 or the next free one]"),
+        typer.Option(min=1, max=65_535, help="The API's port. (default: 8000 or the next free one)"),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. (default: 127.0.0.1)")] = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL, the API and the worker, until Ctrl-C.
 
