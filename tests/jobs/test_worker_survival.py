@@ -213,7 +213,7 @@ async def test_the_jobs_of_a_worker_that_was_killed_come_back_and_have_their_eff
     crew.start(note())
     await crew.until(lambda: crew.workers[0].counts.searches > 3)
     assert await crew.desk.states(ids) == [State.RUNNING] * 3
-    crew.desk.clock.advance(timedelta(seconds=61))
+    crew.desk.clock.advance(timedelta(hours=1))  # well past the lease, whenever it began
     await crew.until_gone()
     assert sorted(await crew.effects()) == ["a", "b", "c"]
     assert crew.workers[0].counts.released == 3

@@ -126,7 +126,7 @@ class Worker:
         """
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(self._repeat("upkeep", self._look_after))
+                loops.create_task(self._repeat("upkeep", self._look_after, asyncio.Event()))
                 for queue, count in self._options.queues.items():
                     slots = asyncio.Semaphore(count)
                     self._slots.append(slots)
@@ -156,9 +156,8 @@ class Worker:
 
     # The loops
 
-    async def _repeat(self, name: str, step: Callable[[], Awaitable[float]]) -> None:
-        """Take `step` until `stop`, with the pauses that it asks for, whatever fails."""
-        bell = asyncio.Event()
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[float]], bell: asyncio.Event) -> None:
+        """Take `step` until `stop`, whatever fails; pause as it asks for, or until `bell` rings."""
         self._bells.append(bell)
         failures = 0
         while not self._stopping:
@@ -191,19 +190,20 @@ class Worker:
 
     async def _serve(self, queue: str, slots: asyncio.Semaphore) -> None:
         """Claim and start jobs of `queue`, as many claims at a time as there are `slots`."""
+        bell = asyncio.Event()
         idle = self._options.poll_min_s
 
         async def search() -> float:
             nonlocal idle
-            if await self._search(queue, slots):
+            if await self._search(queue, slots, bell):
                 idle = self._options.poll_min_s
                 return 0.0
             pause, idle = idle, min(idle * 2, self._options.poll_max_s)
             return pause
 
-        await self._repeat(f"queue {queue}", search)
+        await self._repeat(f"queue {queue}", search, bell)
 
-    async def _search(self, queue: str, slots: asyncio.Semaphore) -> bool:
+    async def _search(self, queue: str, slots: asyncio.Semaphore, bell: asyncio.Event) -> bool:
         """One round over all books; whether it found work."""
         found = False
 
@@ -220,7 +220,7 @@ class Worker:
                 raise
             found = found or bool(claim.jobs) or claim.more
             if claim.jobs:
-                self._start(held, claim, slots)
+                self._start(held, claim, slots, bell)
             else:
                 slots.release()
 
@@ -259,8 +259,9 @@ class Worker:
         self.counts.claims += bool(claim.jobs)
         return Held(book_id=book_id, token=token, until=until), claim
 
-    def _start(self, held: Held, claim: Claim, slots: asyncio.Semaphore) -> None:
+    def _start(self, held: Held, claim: Claim, slots: asyncio.Semaphore, bell: asyncio.Event) -> None:
         size = len(claim.jobs)
+        keyed = any(job.key is not None for job in claim.jobs)
         self.counts.in_work += size
         task = asyncio.get_running_loop().create_task(self._calls.process(held, claim.jobs))
         self._in_work.add(task)
@@ -269,6 +270,9 @@ class Worker:
             self._in_work.discard(task)
             self.counts.in_work -= size
             slots.release()
+            if keyed:
+                # The next jobs of these keys may be ready now.
+                bell.set()
             error = None if task.cancelled() else task.exception()
             if error is not None:
                 self._trouble("calls", error)
