@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CAUDAL, ENVIRONMENT, Up, run, run_process
+from support.processes import CAUDAL, ENVIRONMENT, Up, run, run_process
 
 MOVE = ("transfers", "create", "--debit", "cash", "--credit")
 

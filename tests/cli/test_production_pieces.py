@@ -17,8 +17,7 @@ from caudal.worker import build
 from caudal_base.clock import SystemClock
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
-
-from .conftest import CAUDAL, ENVIRONMENT, wait_for
+from support.processes import CAUDAL, ENVIRONMENT, wait_for
 
 
 def start(dsn: str, log: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -14,8 +14,7 @@ import psycopg
 import pytest
 
 from caudal_base.embedded import attach
-
-from .conftest import (
+from support.processes import (
     CAUDAL,
     ENVIRONMENT,
     Up,
