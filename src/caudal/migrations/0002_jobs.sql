@@ -39,7 +39,7 @@ create table jobs.job (
     autovacuum_vacuum_threshold = 10000,
     autovacuum_vacuum_cost_delay = 0,
     autovacuum_analyze_scale_factor = 0.0,
-    autovacuum_analyze_threshold = 10000
+    autovacuum_analyze_threshold = 1000
 );
 alter table jobs.job add constraint job_pkey primary key (book_id, id);
 alter table jobs.job add constraint job_state_check
