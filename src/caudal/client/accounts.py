@@ -135,13 +135,13 @@ class Accounts:
         return await self._sender.read_raw(f"{_PATH}/{segment(id)}/statement", query, "text/csv")
 
     async def freeze(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Account:
-        """Let no new transfers through; open holds may be voided, and expire. Raises `Conflict`."""
+        """Let no new transfers through; open holds may be voided, and expire. `Conflict` if it is closed."""
         return await self._change(id, "freeze", None, idempotency_key, dry_run=dry_run)
 
     async def unfreeze(
         self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False
     ) -> Account:
-        """Let transfers through again. Raises `Conflict` where it is not frozen."""
+        """Let transfers through again; also answers if none were kept back. `Conflict` if it is closed."""
         return await self._change(id, "unfreeze", None, idempotency_key, dry_run=dry_run)
 
     async def close(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Account:
@@ -149,7 +149,7 @@ class Accounts:
         return await self._change(id, "close", None, idempotency_key, dry_run=dry_run)
 
     async def reopen(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Account:
-        """Open a closed account again. Raises `Conflict` where it is not closed."""
+        """Open a closed account again; also answers if it is open. Raises `Conflict` if it is frozen."""
         return await self._change(id, "reopen", None, idempotency_key, dry_run=dry_run)
 
     async def set_limit(

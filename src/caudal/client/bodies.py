@@ -189,16 +189,22 @@ class ListQuery(Body, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-class AccountsQuery(ListQuery, Marks, frozen=True, kw_only=True):
+class AccountsQuery(ListQuery, frozen=True, kw_only=True):
     """GET /v1/accounts"""
 
+    code: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
     currency: str | None = None
     status: AccountStatus | None = None
 
 
-class TransfersQuery(ListQuery, Marks, frozen=True, kw_only=True):
+class TransfersQuery(ListQuery, frozen=True, kw_only=True):
     """GET /v1/transfers"""
 
+    code: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] | None = None
     account: str | None = None
     recorded_from: dt.datetime | None = None
     recorded_before: dt.datetime | None = None

@@ -1,0 +1,463 @@
+"""Every call of the client against the application; the network refuses what the document does not allow."""
+
+import contextlib
+import datetime as dt
+import itertools
+from collections.abc import AsyncIterable, AsyncIterator
+
+import pytest
+
+from caudal.client import (
+    AccountStatus,
+    Basis,
+    BookMode,
+    Caudal,
+    Conflict,
+    Definition,
+    Fixed,
+    Forbidden,
+    HoldState,
+    IfVersion,
+    InvalidRequest,
+    ItemStatus,
+    JournalRow,
+    Leg,
+    Limit,
+    Money,
+    NotFound,
+    Parameter,
+    ParameterType,
+    Percent,
+    Posting,
+    PostItem,
+    Refused,
+    Remainder,
+    Rest,
+    ReversalItem,
+    RowType,
+    Side,
+    TransferItem,
+    TransferKind,
+    Unprocessable,
+    VoidItem,
+    Whole,
+)
+from support.client_settings import Pair, Setting
+from support.documented import Contract
+from support.worlds import new_key
+
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+
+
+async def fund(caudal: Caudal, pair: Pair, amount: int = 1000) -> str:
+    transfer = await caudal.transfers.create(
+        debit_account=pair.cash.id, credit_account=pair.ana.id, amount=amount, currency="USD"
+    )
+    return transfer.id
+
+
+async def test_an_account_is_opened_found_and_changed(caudal: Caudal, pair: Pair) -> None:
+    accounts = caudal.accounts
+    opened = await accounts.open(
+        currency="EUR",
+        normal_side=Side.CREDIT,
+        code="customer",
+        reference="bo",
+        metadata={"plan": "basic ü&="},
+        limit=Limit.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        overdraft=500,
+    )
+
+    assert await accounts.get(opened.id) == opened
+    assert (opened.balance, opened.available, opened.overdraft) == (0, 0, 500)
+    assert opened.metadata == {"plan": "basic ü&="}
+    assert [row.id async for row in accounts.list(metadata={"plan": "basic ü&="})] == [opened.id]
+    assert [row.id async for row in accounts.list(reference="bo", currency="EUR")] == [opened.id]
+    assert [row.id async for row in accounts.list(code="cash")] == [pair.cash.id]
+    assert (await accounts.freeze(opened.id)).status == "frozen"
+    assert (await accounts.unfreeze(opened.id)).status == "open"
+    assert (await accounts.set_limit(opened.id, limit=Limit.NONE)).limit is Limit.NONE
+    assert (await accounts.close(opened.id)).status == "closed"
+    with pytest.raises(Conflict, match="account_closed"):
+        await accounts.freeze(opened.id)
+    assert (await accounts.reopen(opened.id)).status == "open"
+    with pytest.raises(Conflict) as taken:
+        await accounts.open(currency="EUR", normal_side=Side.CREDIT, reference="bo")
+    assert (taken.value.code, taken.value.field) == ("reference_taken", "reference")
+
+
+async def test_an_account_opened_again_under_its_id_is_the_same(caudal: Caudal, pair: Pair) -> None:
+    again = await caudal.accounts.open(
+        currency="USD",
+        normal_side=Side.CREDIT,
+        reference="ana",
+        limit=Limit.DEBITS_MUST_NOT_EXCEED_CREDITS,
+        id=pair.ana.id,
+    )
+
+    assert again == pair.ana
+
+
+async def test_history_is_read_at_any_moment(caudal: Caudal, pair: Pair) -> None:
+    first = await caudal.transfers.get(await fund(caudal, pair, 1000))
+    backdated = await caudal.transfers.create(
+        debit_account=pair.ana.id,
+        credit_account=pair.cash.id,
+        amount=250,
+        currency="USD",
+        effective_at=YESTERDAY,
+        metadata={"order": "17"},
+    )
+    balance = caudal.accounts.balance
+
+    assert (await balance(pair.ana.id)).balance == 750
+    assert (await balance(pair.ana.id, at_seq=first.seq)).balance == 1000
+    assert (await balance(pair.ana.id, at_recorded=first.recorded_at)).balance == 1000
+    at_effective = await balance(pair.ana.id, at_effective=YESTERDAY + dt.timedelta(seconds=1))
+    assert (at_effective.balance, at_effective.available) == (-250, None)
+    with pytest.raises(InvalidRequest):
+        await balance(pair.ana.id, at_seq=1, at_recorded=YESTERDAY)
+
+    entries = [entry async for entry in caudal.accounts.entries(pair.ana.id, newest_first=True)]
+    assert [(entry.side, entry.amount, entry.balance) for entry in entries] == [
+        (Side.DEBIT, 250, 750),
+        (Side.CREDIT, 1000, 1000),
+    ]
+    assert entries[0].transfer == backdated
+    assert entries[0].value_at == backdated.effective_at == YESTERDAY
+
+    days = {"from_day": YESTERDAY.date(), "through_day": dt.datetime.now(dt.UTC).date()}
+    statement = await caudal.accounts.statement(pair.ana.id, **days, basis=Basis.EFFECTIVE)
+    assert [line.balance for line in statement.lines] == [-250, 750]
+    assert (statement.opening_balance, statement.closing_balance) == (0, 750)
+    csv = await caudal.accounts.statement_csv(pair.ana.id, **days)
+    assert len(csv.decode().splitlines()) >= 3
+    with pytest.raises(Unprocessable, match="statement_days_reversed"):
+        await caudal.accounts.statement(
+            pair.ana.id, from_day=days["through_day"], through_day=days["from_day"]
+        )
+
+
+async def test_holds_are_posted_voided_and_held_anew(caudal: Caudal, pair: Pair) -> None:
+    await fund(caudal, pair, 1000)
+    transfers = caudal.transfers
+
+    async def hold(amount: int) -> str:
+        held = await transfers.create(
+            debit_account=pair.ana.id,
+            credit_account=pair.cash.id,
+            amount=amount,
+            currency="USD",
+            pending=True,
+            expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(days=7),
+        )
+        assert (held.kind, held.state) == (TransferKind.PENDING, HoldState.OPEN)
+        return held.id
+
+    one, other = await hold(400), await hold(100)
+    assert (await caudal.accounts.get(pair.ana.id)).available == 500
+    posted = await transfers.post(one, amount=150, remainder=Remainder.HOLD, reference="part")
+    voided = await transfers.void(other, code="late")
+    found = await transfers.get(one)
+
+    assert (posted.kind, posted.pending_id, posted.amount) == (TransferKind.POST, one, 150)
+    assert (found.state, found.resolved_by) == (HoldState.POSTED, posted.id)
+    assert (voided.kind, voided.pending_id) == (TransferKind.VOID, other)
+    assert posted.remainder_id is not None
+    assert (await transfers.get(posted.remainder_id)).amount == 250
+    assert (await caudal.accounts.get(pair.ana.id)).available == 600
+    with pytest.raises(Conflict, match="pending_already_posted"):
+        await transfers.post(one)
+    assert [row.id async for row in transfers.list(related=one, kind=TransferKind.POST)] == [posted.id]
+
+
+async def test_a_transfer_is_reversed_in_part_and_whole(caudal: Caudal, pair: Pair) -> None:
+    id_ = await fund(caudal, pair, 1000)
+
+    part = await caudal.transfers.reverse(id_, amount=400, metadata={"why": "broken"})
+    rest = await caudal.transfers.reverse(id_)
+
+    assert (part.kind, part.original_id, part.amount, rest.amount) == ("reversal", id_, 400, 600)
+    with pytest.raises(Conflict, match="already_reversed"):
+        await caudal.transfers.reverse(id_)
+
+
+async def test_conditions_and_up_to(caudal: Caudal, pair: Pair) -> None:
+    await fund(caudal, pair, 1000)
+    version = (await caudal.accounts.get(pair.ana.id)).version
+    terms = {"debit_account": pair.ana.id, "credit_account": pair.cash.id, "currency": "USD"}
+
+    moved = await caudal.transfers.create(
+        **terms, amount=100, if_version=IfVersion(debit=version), min_available=900
+    )
+    with pytest.raises(Conflict) as stale:
+        await caudal.transfers.create(**terms, amount=100, if_version=IfVersion(debit=version))
+    most = await caudal.transfers.create(**terms, amount=5000, up_to=True)
+
+    assert moved.if_version == IfVersion(debit=version)
+    assert stale.value.code == "debit_version_mismatch"
+    assert (most.amount, most.requested) == (900, 5000)
+
+
+async def test_a_dry_run_answers_and_does_nothing(caudal: Caudal, pair: Pair) -> None:
+    id_ = await fund(caudal, pair, 1000)
+    before = await caudal.trial_balance()
+    terms = {"debit_account": pair.cash.id, "credit_account": pair.ana.id, "currency": "USD"}
+
+    tried = await caudal.transfers.create(**terms, amount=5, dry_run=True)
+    batch = await caudal.transfers.batch([TransferItem(**terms, amount=5)], dry_run=True)
+    frozen = await caudal.accounts.freeze(pair.ana.id, dry_run=True)
+    with pytest.raises(Unprocessable):
+        await caudal.transfers.reverse(id_, amount=1001, dry_run=True)
+
+    assert (tried.amount, batch.created, frozen.status) == (5, 1, "frozen")
+    assert await caudal.trial_balance() == before
+    with pytest.raises(NotFound):
+        await caudal.transfers.get(tried.id)
+
+
+async def test_a_batch_tells_of_each_item(caudal: Caudal, pair: Pair) -> None:
+    await fund(caudal, pair, 1000)
+    out = {"debit_account": pair.ana.id, "credit_account": pair.cash.id, "currency": "USD"}
+    one, other = (TransferItem(**out, amount=100, pending=True) for _ in range(2))
+    paid = TransferItem(**out, amount=50, reference="order-17")
+    too_much = TransferItem(**out, amount=10_000)
+
+    result = await caudal.transfers.batch(
+        [
+            one,
+            other,
+            paid,
+            PostItem(pending_id=one.id, amount=60, remainder=Remainder.RELEASE),
+            VoidItem(pending_id=other.id),
+            ReversalItem(original_id=paid.id, amount=20),
+            too_much,
+        ]
+    )
+
+    assert [item.status for item in result.results] == [ItemStatus.CREATED] * 6 + [ItemStatus.REFUSED]
+    assert (result.created, result.exists, result.refused) == (6, 0, 1)
+    error = result.results[-1].error
+    assert error is not None
+    assert (error.code, error.field) == ("exceeds_debit_limit", "transfers[6].amount")
+    assert (await caudal.accounts.balance(pair.ana.id)).balance == 1000 - 60 - 50 + 20
+
+    both = [TransferItem(**out, amount=1), TransferItem(**out, amount=10_000)]
+    atomic = await caudal.transfers.batch(both, atomic=True)
+    assert [item.error and item.error.code for item in atomic.results] == [
+        "linked_failed",
+        "exceeds_debit_limit",
+    ]
+
+
+async def test_a_conversion_is_two_linked_transfers(caudal: Caudal, pair: Pair) -> None:
+    await fund(caudal, pair, 1000)
+    usd, eur, euros = [
+        (await caudal.accounts.open(currency=currency, normal_side=Side.CREDIT)).id
+        for currency in ("USD", "EUR", "EUR")
+    ]
+    sold = TransferItem(
+        debit_account=pair.ana.id, credit_account=usd, amount=1000, currency="USD", rate="0.92", linked=True
+    )
+    bought = TransferItem(debit_account=eur, credit_account=euros, amount=920, currency="EUR", rate="0.92")
+
+    result = await caudal.transfers.batch([sold, bought])
+
+    assert result.created == 2
+    assert (await caudal.transfers.get(bought.id)).rate == "0.92"
+
+
+async def test_a_transaction_and_a_template_that_makes_one(caudal: Caudal, pair: Pair) -> None:
+    house = await caudal.accounts.open(currency="USD", normal_side=Side.CREDIT)
+    postings = (
+        Posting(account=pair.cash.id, side=Side.DEBIT, amount=1050, currency="USD"),
+        Posting(account=pair.ana.id, side=Side.CREDIT, amount=990, currency="USD"),
+        Posting(account=house.id, side=Side.CREDIT, amount=60, currency="USD"),
+    )
+
+    entry = await caudal.transactions.record(postings, reference="order-17")
+
+    assert entry.postings == postings
+    assert (await caudal.transactions.get(entry.id)).transfers == entry.transfers
+    assert [row.transaction async for row in caudal.transfers.list(transaction=entry.id)] == [entry.id] * 2
+    with pytest.raises(Unprocessable, match="postings_unbalanced"):
+        await caudal.transactions.record(postings[:2])
+
+    sale = Definition(
+        parameters={
+            "price": Parameter(type=ParameterType.AMOUNT),
+            "buyer": Parameter(type=ParameterType.ACCOUNT),
+            "seller": Parameter(type=ParameterType.ACCOUNT),
+            "order": Parameter(type=ParameterType.TEXT),
+        },
+        legs=(
+            Leg(account="buyer", side=Side.DEBIT, amount=Whole("price")),
+            Leg(account=house.id, side=Side.CREDIT, amount=Percent("price", "2.9")),
+            Leg(account="seller", side=Side.CREDIT, amount=Rest("price")),
+        ),
+        reference="{order}",
+    )
+    kept = await caudal.templates.create("sale", sale)
+    assert (kept.label, kept.definition.reference) == ("sale@1", "{order}")
+    assert await caudal.templates.create("sale", sale) == kept
+    assert await caudal.templates.get("sale") == await caudal.templates.get("sale", version=1) == kept
+    assert [template.label async for template in caudal.templates.list(name="sale")] == ["sale@1"]
+
+    made = await caudal.transactions.from_template(
+        "sale",
+        {"price": Money(1000, "USD"), "buyer": pair.cash.id, "seller": pair.ana.id, "order": "order-18"},
+    )
+    assert (made.template, made.reference) == ("sale@1", "order-18")
+    assert [posting.amount for posting in made.postings] == [1000, 29, 971]
+    with pytest.raises(NotFound, match="template_not_found"):
+        await caudal.transactions.from_template("sale@7", {})
+
+
+async def test_books_are_made_and_chosen(setting: Setting) -> None:
+    key = await new_key(setting.services, None)
+    async with setting.client(key=key) as operator:
+        made = await operator.books.create("a-live-one", mode=BookMode.LIVE)
+        assert await operator.books.get(made.id) == made
+        assert made in [book async for book in operator.books.list(page_size=2)]
+        with pytest.raises(Conflict, match="book_name_taken"):
+            await operator.books.create("a-live-one")
+        with pytest.raises(InvalidRequest, match="book_required"):
+            await operator.trial_balance()
+    async with setting.client(key=key, book="a-live-one") as there, setting.client() as here:
+        await there.accounts.open(currency="USD", normal_side=Side.DEBIT)
+        assert (await there.trial_balance()).seq == 1
+        assert (await here.trial_balance()).seq == 0
+        with pytest.raises(Forbidden):
+            await here.books.create("mine")
+
+
+async def test_the_trial_balance_and_closed_periods(caudal: Caudal, pair: Pair) -> None:
+    await fund(caudal, pair, 1000)
+
+    balance = await caudal.trial_balance()
+
+    assert balance.balanced
+    assert [(row.code, row.debits_posted, row.credits_posted) for row in balance.rows] == [
+        ("cash", 1000, 0),
+        (None, 0, 1000),
+    ]
+    (totals,) = balance.totals
+    assert (totals.currency, totals.debits_posted, totals.credits_posted) == ("USD", 1000, 1000)
+    assert (await caudal.trial_balance(at_seq=2)).totals == ()
+    assert (await caudal.trial_balance(at_effective_day=YESTERDAY.date())).balanced
+
+    closed = await caudal.periods.close(YESTERDAY.date())
+    assert closed.closed_through == YESTERDAY.date()
+    assert [period async for period in caudal.periods.list()] == [closed]
+    with pytest.raises(Conflict, match="period_already_closed"):
+        await caudal.periods.close(YESTERDAY.date())
+
+
+async def test_lists_go_on_over_pages_and_from_a_kept_cursor(caudal: Caudal, pair: Pair) -> None:
+    made = [await fund(caudal, pair, 1) for _ in range(5)]
+
+    assert [row.id async for row in caudal.transfers.list(page_size=2)] == made
+    assert [row.id async for row in caudal.transfers.list(page_size=2, newest_first=True)] == made[::-1]
+    page = await anext(caudal.transfers.list(page_size=2).pages())
+    assert [row.id for row in page.data] == made[:2]
+    rest = caudal.transfers.list(page_size=2, cursor=page.next_cursor)
+    assert [row.id async for row in rest] == made[2:]
+
+
+async def test_the_journal_is_followed_as_it_grows(setting: Setting, caudal: Caudal, pair: Pair) -> None:
+    made: list[str] = []
+
+    async def wait(seconds: float) -> None:
+        assert seconds == 0.5
+        made.append(await fund(caudal, pair, 1))
+
+    caudal._sender.sleep = wait
+    followed = caudal.journal(poll_s=0.5, page_size=2)
+    rows = [row async for row in _first(followed, 5)]
+
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5]
+    assert [row.type for row in rows] == [RowType.ACCOUNT_EVENT] * 2 + [RowType.TRANSFER] * 3
+    assert rows[0].account_event is not None
+    assert rows[0].account_event.account == pair.cash.id
+    assert [row.transfer and row.transfer.id for row in rows[2:]] == made[:3]
+    so_far = [row.seq async for row in caudal.journal(after=3, follow=False)]
+    assert so_far == list(range(4, len(made) + 3))
+
+
+async def _first(rows: AsyncIterator[JournalRow], count: int) -> AsyncIterator[JournalRow]:
+    numbers = itertools.count(1)
+    async for row in rows:
+        yield row
+        if next(numbers) == count:
+            return
+
+
+async def test_every_operation_of_the_document_has_a_call(
+    setting: Setting, caudal: Caudal, contract: Contract
+) -> None:
+    account, transfer, txn, book = (f"{kind}_{'7' * 32}" for kind in ("acct", "tr", "txn", "book"))
+    day = YESTERDAY.date()
+    posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
+    accounts, transfers = caudal.accounts, caudal.transfers
+    calls = {
+        "create_book": caudal.books.create("some-book"),
+        "list_books": _all(caudal.books.list()),
+        "get_book": caudal.books.get(book),
+        "create_template": caudal.templates.create(
+            "t", Definition(legs=[Leg(account=account, side=Side.DEBIT, amount=Fixed(1, "USD"))])
+        ),
+        "list_templates": _all(caudal.templates.list()),
+        "get_template": caudal.templates.get("t"),
+        "get_trial_balance": caudal.trial_balance(),
+        "close_period": caudal.periods.close(day),
+        "list_periods": _all(caudal.periods.list()),
+        "follow_journal": _all(caudal.journal(follow=False)),
+        "open_account": accounts.open(currency="USD", normal_side=Side.DEBIT),
+        "list_accounts": _all(accounts.list(status=AccountStatus.FROZEN)),
+        "get_account": accounts.get(account),
+        "limit_account": accounts.set_limit(account, limit=Limit.CREDITS_MUST_NOT_EXCEED_DEBITS),
+        "freeze_account": accounts.freeze(account),
+        "unfreeze_account": accounts.unfreeze(account),
+        "close_account": accounts.close(account),
+        "reopen_account": accounts.reopen(account),
+        "get_balance": accounts.balance(account),
+        "list_entries": _all(accounts.entries(account)),
+        "get_statement": accounts.statement(account, from_day=day, through_day=day),
+        "create_transfer": transfers.create(
+            debit_account=account, credit_account=account, amount=1, currency="USD", beyond_limits=True
+        ),
+        "list_transfers": _all(transfers.list(account=account, recorded_from=YESTERDAY, group_seq=1)),
+        "create_batch": transfers.batch([VoidItem(pending_id=transfer)]),
+        "get_transfer": transfers.get(transfer),
+        "post_transfer": transfers.post(transfer),
+        "void_transfer": transfers.void(transfer),
+        "reverse_transfer": transfers.reverse(transfer),
+        "create_transaction": caudal.transactions.record([posting, posting]),
+        "get_transaction": caudal.transactions.get(txn),
+    }
+    for operation, call in calls.items():
+        with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request
+            await call
+        assert setting.network.seen[-1].operation == operation
+
+    of_machines = {"get_live", "get_ready", "get_metrics"}
+    assert calls.keys() == {known["operationId"] for _, _, known in contract.operations} - of_machines
+
+
+async def _all(rows: AsyncIterable[object]) -> list[object]:
+    return [row async for row in rows]
+
+
+async def test_bad_values_are_refused_by_the_api_naming_the_field(
+    setting: Setting, caudal: Caudal, pair: Pair
+) -> None:
+    setting.network.must_be_documented = False
+
+    with pytest.raises(InvalidRequest) as caught:
+        await caudal.transfers.create(
+            debit_account=pair.cash.id,
+            credit_account=pair.ana.id,
+            amount=10.5,  # type: ignore[arg-type]
+            currency="USD",
+        )
+    assert caught.value.field == "amount"
