@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,11 @@ import pytest
 
 from caudal_base.embedded import EmbeddedPostgres
 
-ORDINARY_UID = 65534
+ORDINARY_UID = pwd.getpwnam("daemon").pw_uid
+"""Whom root's tests take for an ordinary user: not the one that root's own servers run as."""
+SERVER_UID = pwd.getpwnam("nobody").pw_uid
+NAMELESS_UID = 54_321
+"""A user that /etc/passwd does not know, as containers have them."""
 
 OWNER = """
 import json, os, sys

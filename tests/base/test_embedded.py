@@ -14,7 +14,7 @@ from caudal_base.database import Database
 from caudal_base.embedded import EmbeddedError, EmbeddedPostgres
 from caudal_base.embedded.identity import Identity, binaries_for, installation
 
-from .conftest import ORDINARY_UID, QUICK, StartOwner, alive, copied, eventually
+from .conftest import NAMELESS_UID, ORDINARY_UID, QUICK, SERVER_UID, StartOwner, alive, copied, eventually
 
 
 def query(dsn: str, statement: str) -> list[tuple[object, ...]]:
@@ -191,7 +191,7 @@ def test_root_runs_the_server_as_another_user_below_a_closed_directory(tmp_path:
     closed.mkdir(mode=0o700)
 
     with EmbeddedPostgres(closed / "data", settings=QUICK) as server:
-        assert Path(f"/proc/{server.pid}").stat().st_uid == ORDINARY_UID
+        assert Path(f"/proc/{server.pid}").stat().st_uid == SERVER_UID
         assert query(server.dsn(), "select 1") == [(1,)]
 
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
@@ -210,6 +210,17 @@ def test_root_runs_a_users_directory_as_that_user_who_keeps_access(
     by_root.finished()
 
     assert start_owner(directory, uid=ORDINARY_UID).wait_until_ready().finished() == 0
+
+
+@needs_root
+def test_root_runs_the_server_of_a_nameless_users_directory_as_its_own_user(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir(mode=0o700)
+    os.chown(directory, NAMELESS_UID, NAMELESS_UID)
+
+    for _ in range(2):
+        with EmbeddedPostgres(directory, settings=QUICK) as server:
+            assert Path(f"/proc/{server.pid}").stat().st_uid == SERVER_UID
 
 
 @needs_root

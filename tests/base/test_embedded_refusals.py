@@ -13,7 +13,7 @@ from caudal_base.embedded import DirectoryUnusable, EmbeddedPostgres, ServerFail
 from caudal_base.embedded.identity import server_major
 from caudal_base.embedded.layout import write_json
 
-from .conftest import ORDINARY_UID, QUICK, StartOwner, copied
+from .conftest import NAMELESS_UID, ORDINARY_UID, QUICK, StartOwner, copied
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can prepare this")
 
@@ -141,6 +141,16 @@ def test_a_directory_of_another_user_is_explained(open_place: Path, start_owner:
     said = owner.last_words()
     assert owner.process.returncode != 0
     assert "permission denied" in said
+
+
+@needs_root
+def test_a_user_without_a_name_is_explained(open_place: Path, start_owner: StartOwner) -> None:
+    owner = start_owner(open_place / "data", uid=NAMELESS_UID)
+
+    said = owner.last_words()
+    assert owner.process.returncode != 0
+    assert "this one is not in /etc/passwd" in said
+    assert not list((open_place / "data").glob("postgres-*"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from caudal_base.embedded.server import connection_string
 from caudal_base.embedded.tuning import PORT
 from caudal_base.upgrade import UpgradeError, upgrade
 
-from .conftest import ORDINARY_UID, QUICK, StartOwner, copied, eventually
+from .conftest import QUICK, SERVER_UID, StartOwner, copied, eventually
 
 OLD_BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -29,7 +29,7 @@ if not OLD_BIN.exists():  # in CI the package is installed, and its absence a fa
         raise RuntimeError(f"PostgreSQL 15 is not installed in {OLD_BIN}: install postgresql-15")
     pytest.skip(f"PostgreSQL 15 is not installed in {OLD_BIN}", allow_module_level=True)
 
-IDENTITY = Identity(ORDINARY_UID, ORDINARY_UID) if os.geteuid() == 0 else Identity(os.geteuid(), os.getegid())
+IDENTITY = Identity(SERVER_UID, SERVER_UID) if os.geteuid() == 0 else Identity(os.geteuid(), os.getegid())
 PASSWORDS = {"postgres": "the-superusers", "caudal": "the-services"}
 
 UPGRADE = """

@@ -52,15 +52,19 @@ class Identity:
 def identity_for(layout: Layout) -> Identity:
     """Who runs the server of this directory.
 
-    An ordinary user: that user. Root: whoever owns the cluster; else the directory's owner; else the users
-    `caudal` and `nobody`, the first that exists.
+    An ordinary user: that user. Root: whoever owns the cluster; else the directory's owner, if that user has
+    a name (without one, PostgreSQL makes no cluster); else the users `caudal` and `nobody`, the first that
+    exists.
     """
     if os.geteuid() != 0:
         return Identity(os.geteuid(), os.getegid())
-    for path in (*layout.clusters().values(), layout.root):
-        status = path.stat()
+    for cluster in layout.clusters().values():
+        status = cluster.stat()
         if status.st_uid != 0:
             return Identity(status.st_uid, status.st_gid)
+    status = layout.root.stat()
+    if status.st_uid != 0 and _has_name(status.st_uid):
+        return Identity(status.st_uid, status.st_gid)
     for name in ("caudal", "nobody"):
         try:
             user = pwd.getpwnam(name)
@@ -68,6 +72,14 @@ def identity_for(layout: Layout) -> Identity:
             continue
         return Identity(user.pw_uid, user.pw_gid)
     return Identity(_FALLBACK_UID, _FALLBACK_UID)
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def installation() -> Path:

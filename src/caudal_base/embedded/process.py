@@ -32,6 +32,11 @@ _CAUSES = (
     ("Read-only file system", "its file system is mounted read-only."),
     ("Permission denied", "permission was denied. Its files must belong to the user that runs the server."),
     ("could not map anonymous shared memory", "there is too little memory for its shared buffers."),
+    (
+        "could not look up effective user ID",
+        "PostgreSQL makes a cluster only for a user that has a name, and this one is not in /etc/passwd. "
+        "In a container, run as root or as a user of the image, such as nobody.",
+    ),
     ("database files are incompatible", "the data was written by another version of PostgreSQL."),
 )
 
