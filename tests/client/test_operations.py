@@ -1,59 +1,29 @@
-"""Every call of the client against the application; the network refuses what the document does not allow."""
+"""Accounts and transfers by the client; the network refuses what the document does not allow."""
 
-import contextlib
 import datetime as dt
-import itertools
-from collections.abc import AsyncIterable, AsyncIterator
 
 import pytest
 
 from caudal.client import (
-    AccountStatus,
     Basis,
-    BookMode,
     Caudal,
     Conflict,
-    Definition,
-    Fixed,
-    Forbidden,
     HoldState,
     IfVersion,
     InvalidRequest,
     ItemStatus,
-    JournalRow,
-    Leg,
     Limit,
-    Money,
     NotFound,
-    Parameter,
-    ParameterType,
-    Percent,
-    Posting,
     PostItem,
-    Refused,
     Remainder,
-    Rest,
     ReversalItem,
-    RowType,
     Side,
     TransferItem,
     TransferKind,
     Unprocessable,
     VoidItem,
-    Whole,
 )
-from support.client_settings import Pair, Setting
-from support.documented import Contract
-from support.worlds import new_key
-
-YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-
-
-async def fund(caudal: Caudal, pair: Pair, amount: int = 1000) -> str:
-    transfer = await caudal.transfers.create(
-        debit_account=pair.cash.id, credit_account=pair.ana.id, amount=amount, currency="USD"
-    )
-    return transfer.id
+from support.client_settings import YESTERDAY, Pair, Setting, fund
 
 
 async def test_an_account_is_opened_found_and_changed(caudal: Caudal, pair: Pair) -> None:
@@ -265,187 +235,6 @@ async def test_a_conversion_is_two_linked_transfers(caudal: Caudal, pair: Pair) 
 
     assert result.created == 2
     assert (await caudal.transfers.get(bought.id)).rate == "0.92"
-
-
-async def test_a_transaction_and_a_template_that_makes_one(caudal: Caudal, pair: Pair) -> None:
-    house = await caudal.accounts.open(currency="USD", normal_side=Side.CREDIT)
-    postings = (
-        Posting(account=pair.cash.id, side=Side.DEBIT, amount=1050, currency="USD"),
-        Posting(account=pair.ana.id, side=Side.CREDIT, amount=990, currency="USD"),
-        Posting(account=house.id, side=Side.CREDIT, amount=60, currency="USD"),
-    )
-
-    entry = await caudal.transactions.record(postings, reference="order-17")
-
-    assert entry.postings == postings
-    assert (await caudal.transactions.get(entry.id)).transfers == entry.transfers
-    assert [row.transaction async for row in caudal.transfers.list(transaction=entry.id)] == [entry.id] * 2
-    with pytest.raises(Unprocessable, match="postings_unbalanced"):
-        await caudal.transactions.record(postings[:2])
-
-    sale = Definition(
-        parameters={
-            "price": Parameter(type=ParameterType.AMOUNT),
-            "buyer": Parameter(type=ParameterType.ACCOUNT),
-            "seller": Parameter(type=ParameterType.ACCOUNT),
-            "order": Parameter(type=ParameterType.TEXT),
-        },
-        legs=(
-            Leg(account="buyer", side=Side.DEBIT, amount=Whole("price")),
-            Leg(account=house.id, side=Side.CREDIT, amount=Percent("price", "2.9")),
-            Leg(account="seller", side=Side.CREDIT, amount=Rest("price")),
-        ),
-        reference="{order}",
-    )
-    kept = await caudal.templates.create("sale", sale)
-    assert (kept.label, kept.definition.reference) == ("sale@1", "{order}")
-    assert await caudal.templates.create("sale", sale) == kept
-    assert await caudal.templates.get("sale") == await caudal.templates.get("sale", version=1) == kept
-    assert [template.label async for template in caudal.templates.list(name="sale")] == ["sale@1"]
-
-    made = await caudal.transactions.from_template(
-        "sale",
-        {"price": Money(1000, "USD"), "buyer": pair.cash.id, "seller": pair.ana.id, "order": "order-18"},
-    )
-    assert (made.template, made.reference) == ("sale@1", "order-18")
-    assert [posting.amount for posting in made.postings] == [1000, 29, 971]
-    with pytest.raises(NotFound, match="template_not_found"):
-        await caudal.transactions.from_template("sale@7", {})
-
-
-async def test_books_are_made_and_chosen(setting: Setting) -> None:
-    key = await new_key(setting.services, None)
-    async with setting.client(key=key) as operator:
-        made = await operator.books.create("a-live-one", mode=BookMode.LIVE)
-        assert await operator.books.get(made.id) == made
-        assert made in [book async for book in operator.books.list(page_size=2)]
-        with pytest.raises(Conflict, match="book_name_taken"):
-            await operator.books.create("a-live-one")
-        with pytest.raises(InvalidRequest, match="book_required"):
-            await operator.trial_balance()
-    async with setting.client(key=key, book="a-live-one") as there, setting.client() as here:
-        await there.accounts.open(currency="USD", normal_side=Side.DEBIT)
-        assert (await there.trial_balance()).seq == 1
-        assert (await here.trial_balance()).seq == 0
-        with pytest.raises(Forbidden):
-            await here.books.create("mine")
-
-
-async def test_the_trial_balance_and_closed_periods(caudal: Caudal, pair: Pair) -> None:
-    await fund(caudal, pair, 1000)
-
-    balance = await caudal.trial_balance()
-
-    assert balance.balanced
-    assert [(row.code, row.debits_posted, row.credits_posted) for row in balance.rows] == [
-        ("cash", 1000, 0),
-        (None, 0, 1000),
-    ]
-    (totals,) = balance.totals
-    assert (totals.currency, totals.debits_posted, totals.credits_posted) == ("USD", 1000, 1000)
-    assert (await caudal.trial_balance(at_seq=2)).totals == ()
-    assert (await caudal.trial_balance(at_effective_day=YESTERDAY.date())).balanced
-
-    closed = await caudal.periods.close(YESTERDAY.date())
-    assert closed.closed_through == YESTERDAY.date()
-    assert [period async for period in caudal.periods.list()] == [closed]
-    with pytest.raises(Conflict, match="period_already_closed"):
-        await caudal.periods.close(YESTERDAY.date())
-
-
-async def test_lists_go_on_over_pages_and_from_a_kept_cursor(caudal: Caudal, pair: Pair) -> None:
-    made = [await fund(caudal, pair, 1) for _ in range(5)]
-
-    assert [row.id async for row in caudal.transfers.list(page_size=2)] == made
-    assert [row.id async for row in caudal.transfers.list(page_size=2, newest_first=True)] == made[::-1]
-    page = await anext(caudal.transfers.list(page_size=2).pages())
-    assert [row.id for row in page.data] == made[:2]
-    rest = caudal.transfers.list(page_size=2, cursor=page.next_cursor)
-    assert [row.id async for row in rest] == made[2:]
-
-
-async def test_the_journal_is_followed_as_it_grows(setting: Setting, caudal: Caudal, pair: Pair) -> None:
-    made: list[str] = []
-
-    async def wait(seconds: float) -> None:
-        assert seconds == 0.5
-        made.append(await fund(caudal, pair, 1))
-
-    caudal._sender.sleep = wait
-    followed = caudal.journal(poll_s=0.5, page_size=2)
-    rows = [row async for row in _first(followed, 5)]
-
-    assert [row.seq for row in rows] == [1, 2, 3, 4, 5]
-    assert [row.type for row in rows] == [RowType.ACCOUNT_EVENT] * 2 + [RowType.TRANSFER] * 3
-    assert rows[0].account_event is not None
-    assert rows[0].account_event.account == pair.cash.id
-    assert [row.transfer and row.transfer.id for row in rows[2:]] == made[:3]
-    so_far = [row.seq async for row in caudal.journal(after=3, follow=False)]
-    assert so_far == list(range(4, len(made) + 3))
-
-
-async def _first(rows: AsyncIterator[JournalRow], count: int) -> AsyncIterator[JournalRow]:
-    numbers = itertools.count(1)
-    async for row in rows:
-        yield row
-        if next(numbers) == count:
-            return
-
-
-async def test_every_operation_of_the_document_has_a_call(
-    setting: Setting, caudal: Caudal, contract: Contract
-) -> None:
-    account, transfer, txn, book = (f"{kind}_{'7' * 32}" for kind in ("acct", "tr", "txn", "book"))
-    day = YESTERDAY.date()
-    posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
-    accounts, transfers = caudal.accounts, caudal.transfers
-    calls = {
-        "create_book": caudal.books.create("some-book"),
-        "list_books": _all(caudal.books.list()),
-        "get_book": caudal.books.get(book),
-        "create_template": caudal.templates.create(
-            "t", Definition(legs=[Leg(account=account, side=Side.DEBIT, amount=Fixed(1, "USD"))])
-        ),
-        "list_templates": _all(caudal.templates.list()),
-        "get_template": caudal.templates.get("t"),
-        "get_trial_balance": caudal.trial_balance(),
-        "close_period": caudal.periods.close(day),
-        "list_periods": _all(caudal.periods.list()),
-        "follow_journal": _all(caudal.journal(follow=False)),
-        "open_account": accounts.open(currency="USD", normal_side=Side.DEBIT),
-        "list_accounts": _all(accounts.list(status=AccountStatus.FROZEN)),
-        "get_account": accounts.get(account),
-        "limit_account": accounts.set_limit(account, limit=Limit.CREDITS_MUST_NOT_EXCEED_DEBITS),
-        "freeze_account": accounts.freeze(account),
-        "unfreeze_account": accounts.unfreeze(account),
-        "close_account": accounts.close(account),
-        "reopen_account": accounts.reopen(account),
-        "get_balance": accounts.balance(account),
-        "list_entries": _all(accounts.entries(account)),
-        "get_statement": accounts.statement(account, from_day=day, through_day=day),
-        "create_transfer": transfers.create(
-            debit_account=account, credit_account=account, amount=1, currency="USD", beyond_limits=True
-        ),
-        "list_transfers": _all(transfers.list(account=account, recorded_from=YESTERDAY, group_seq=1)),
-        "create_batch": transfers.batch([VoidItem(pending_id=transfer)]),
-        "get_transfer": transfers.get(transfer),
-        "post_transfer": transfers.post(transfer),
-        "void_transfer": transfers.void(transfer),
-        "reverse_transfer": transfers.reverse(transfer),
-        "create_transaction": caudal.transactions.record([posting, posting]),
-        "get_transaction": caudal.transactions.get(txn),
-    }
-    for operation, call in calls.items():
-        with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request
-            await call
-        assert setting.network.seen[-1].operation == operation
-
-    of_machines = {"get_live", "get_ready", "get_metrics"}
-    assert calls.keys() == {known["operationId"] for _, _, known in contract.operations} - of_machines
-
-
-async def _all(rows: AsyncIterable[object]) -> list[object]:
-    return [row async for row in rows]
 
 
 async def test_bad_values_are_refused_by_the_api_naming_the_field(

@@ -1,11 +1,13 @@
 """The client in a test: on a network that can fail, and in no time."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 
 from caudal.api import Services
 from caudal.client import Account, Caudal, Retry
 from support.unreliable import Network
 
+YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 URL = "http://caudal.test"
 
 
@@ -35,3 +37,11 @@ class Pair:
 
     cash: Account
     ana: Account
+
+
+async def fund(caudal: Caudal, pair: Pair, amount: int = 1000) -> str:
+    """The id of a transfer that has given Ana money."""
+    transfer = await caudal.transfers.create(
+        debit_account=pair.cash.id, credit_account=pair.ana.id, amount=amount, currency="USD"
+    )
+    return transfer.id

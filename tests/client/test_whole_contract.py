@@ -1,0 +1,75 @@
+"""The client has a call for everything that the document offers."""
+
+import contextlib
+from collections.abc import AsyncIterable
+
+from caudal.client import (
+    AccountStatus,
+    Caudal,
+    Definition,
+    Fixed,
+    Leg,
+    Limit,
+    Posting,
+    Refused,
+    Side,
+    VoidItem,
+)
+from support.client_settings import YESTERDAY, Setting
+from support.documented import Contract
+
+
+async def test_every_operation_of_the_document_has_a_call(
+    setting: Setting, caudal: Caudal, contract: Contract
+) -> None:
+    account, transfer, txn, book = (f"{kind}_{'7' * 32}" for kind in ("acct", "tr", "txn", "book"))
+    day = YESTERDAY.date()
+    posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
+    accounts, transfers = caudal.accounts, caudal.transfers
+    calls = {
+        "create_book": caudal.books.create("some-book"),
+        "list_books": _all(caudal.books.list()),
+        "get_book": caudal.books.get(book),
+        "create_template": caudal.templates.create(
+            "t", Definition(legs=[Leg(account=account, side=Side.DEBIT, amount=Fixed(1, "USD"))])
+        ),
+        "list_templates": _all(caudal.templates.list()),
+        "get_template": caudal.templates.get("t"),
+        "get_trial_balance": caudal.trial_balance(),
+        "close_period": caudal.periods.close(day),
+        "list_periods": _all(caudal.periods.list()),
+        "follow_journal": _all(caudal.journal(follow=False)),
+        "open_account": accounts.open(currency="USD", normal_side=Side.DEBIT),
+        "list_accounts": _all(accounts.list(status=AccountStatus.FROZEN)),
+        "get_account": accounts.get(account),
+        "limit_account": accounts.set_limit(account, limit=Limit.CREDITS_MUST_NOT_EXCEED_DEBITS),
+        "freeze_account": accounts.freeze(account),
+        "unfreeze_account": accounts.unfreeze(account),
+        "close_account": accounts.close(account),
+        "reopen_account": accounts.reopen(account),
+        "get_balance": accounts.balance(account),
+        "list_entries": _all(accounts.entries(account)),
+        "get_statement": accounts.statement(account, from_day=day, through_day=day),
+        "create_transfer": transfers.create(
+            debit_account=account, credit_account=account, amount=1, currency="USD", beyond_limits=True
+        ),
+        "list_transfers": _all(transfers.list(account=account, recorded_from=YESTERDAY, group_seq=1)),
+        "create_batch": transfers.batch([VoidItem(pending_id=transfer)]),
+        "get_transfer": transfers.get(transfer),
+        "post_transfer": transfers.post(transfer),
+        "void_transfer": transfers.void(transfer),
+        "reverse_transfer": transfers.reverse(transfer),
+        "create_transaction": caudal.transactions.record([posting, posting]),
+        "get_transaction": caudal.transactions.get(txn),
+    }
+    for operation, call in calls.items():
+        with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request
+            await call
+        assert setting.network.seen[-1].operation == operation
+
+    of_machines = {"get_live", "get_ready", "get_metrics"}
+    assert calls.keys() == {known["operationId"] for _, _, known in contract.operations} - of_machines
+
+
+async def _all(rows: AsyncIterable[object]) -> list[object]:
+    return [row async for row in rows]
