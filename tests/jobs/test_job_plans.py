@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from caudal.jobs import State, store, store_operators
+from caudal.jobs import State, store, store_operators, store_upkeep
 from caudal_base import arrays
 from caudal_base.database import Database
 
@@ -188,7 +188,7 @@ async def test_the_search_for_expired_claims_reads_only_what_runs(sized: Sized) 
     await sized.fill(20_000, State.READY)
     await sized.analyze()
     _, rows, plan = await sized.explain(
-        store.RELEASE_EXPIRED, book_id=BOOK, now=sized.desk.clock.now(), limit=1_000
+        store_upkeep.RELEASE_EXPIRED, book_id=BOOK, now=sized.desk.clock.now(), limit=1_000
     )
     assert "job_running_key" in plan
     assert rows == 0

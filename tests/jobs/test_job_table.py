@@ -158,6 +158,16 @@ async def test_a_job_ends_in_the_transaction_of_its_effects_or_not_at_all(desk: 
     assert await desk.rows() == 0
 
 
+async def test_jobs_can_be_ended_in_a_pipeline(desk: Any) -> None:
+    await desk.add(2)
+    claim = await desk.claim()
+    kept, done = claim.jobs
+    endings = [(kept, desk.retried(kept, HOUR)), (done, None)]
+    async with desk.database.transaction() as connection, connection.pipeline():
+        await service.finish(connection, book_id=desk.book, token=claim.token, endings=endings)
+    assert await desk.states([kept.id, done.id]) == [State.READY, None]
+
+
 async def test_a_failed_job_comes_back_when_its_pause_is_over_with_one_more_attempt(desk: Any) -> None:
     await desk.add(1)
     claim = await desk.claim()

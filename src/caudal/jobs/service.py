@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from caudal.jobs import rules, store
+from caudal.jobs import rules, store, store_upkeep
 from caudal.jobs.errors import ClaimLost, JobPayloadTooLarge
 from caudal.jobs.types import Claim, Claimed, NewJob, Periodic, Released, Settlement
 from caudal_base.database import Connection
@@ -91,7 +91,7 @@ async def release_expired(
     connection: Connection, *, book_id: int, now: datetime, limit: int = 1_000
 ) -> list[Released]:
     """Make ready the jobs whose claims have expired: their worker died, hangs, or lost the database."""
-    return await store.release_expired(connection, book_id=book_id, now=now, limit=limit)
+    return await store_upkeep.release_expired(connection, book_id=book_id, now=now, limit=limit)
 
 
 async def tick(
@@ -110,14 +110,14 @@ async def tick(
     mine = {periodic.name: periodic for periodic in periodics if rules.belongs(periodic, book_id)}
     if not mine:
         return []
-    begun = await store.begin_periods(
+    begun = await store_upkeep.begin_periods(
         connection,
         book_id=book_id,
         starts=sorted((p.name, rules.period_start(p.every, p.offset, now)) for p in mine.values()),
     )
     if not begun:
         return []
-    busy = await store.unfinished_lanes(
+    busy = await store_upkeep.unfinished_lanes(
         connection, book_id=book_id, lanes=[(mine[name].queue, _period_key(name)) for name in sorted(begun)]
     )
     due = [mine[name] for name in sorted(begun) if (mine[name].queue, _period_key(name)) not in busy]
@@ -139,7 +139,7 @@ async def tick(
 
 async def purge(connection: Connection, *, book_id: int, before: datetime, limit: int = 10_000) -> int:
     """Delete up to `limit` skipped and cancelled jobs that ended before `before`; how many it deleted."""
-    return await store.purge(connection, book_id=book_id, before=before, limit=limit)
+    return await store_upkeep.purge(connection, book_id=book_id, before=before, limit=limit)
 
 
 def _period_key(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The SQL of enqueuing, claiming and ending jobs; that of operators is in `store_operators`.
+"""The SQL of enqueuing, claiming and ending jobs; `store_upkeep` and `store_operators` hold the rest.
 
 Every statement names one book, so that it works on any shard.
 
@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from caudal.jobs.types import Claimed, NewJob, Released, Settlement
+from caudal.jobs.types import Claimed, NewJob, Settlement
 from caudal_base import arrays
 from caudal_base.check import check
 from caudal_base.database import Connection
@@ -127,6 +127,7 @@ delete from jobs.job
  where book_id = %(book_id)s
    and id = any(%(ids)s)
    and claim = %(claim)s
+returning id
 """
 
 SETTLE: Final[LiteralString] = """
@@ -146,6 +147,7 @@ update jobs.job
    and job.id = verdict.id
    and job.id = any(%(ids)s)
    and job.claim = %(claim)s
+returning job.id
 """
 
 PROMOTE: Final[LiteralString] = f"""
@@ -166,63 +168,6 @@ update jobs.job
                   )
              from unnest(%(queues)s, %(keys)s) as lane (queue, key)
        ))
-"""
-
-RELEASE_EXPIRED: Final[LiteralString] = """
-with expired as materialized (
-    select id
-      from jobs.job
-     where book_id = %(book_id)s
-       and state = 'running'
-       and claimed_until <= %(now)s
-     limit %(limit)s
-       for no key update skip locked
-)
-update jobs.job
-   set state = 'ready',
-       alone = true,
-       last_error = 'the worker did not finish in time, or died',
-       claim = null,
-       claimed_until = null
- where book_id = %(book_id)s
-   and id = any(array(select expired.id from expired))
-returning id, kind, attempts
-"""
-
-BEGIN_PERIODS: Final[LiteralString] = """
-insert into jobs.period as period (book_id, name, started_at)
-select %(book_id)s, due.name, due.started_at
-  from unnest(%(names)s, %(starts)s) as due (name, started_at)
-    on conflict (book_id, name) do update
-   set started_at = excluded.started_at
- where period.started_at < excluded.started_at
-returning period.name
-"""
-
-UNFINISHED_OF_KEYS: Final[LiteralString] = f"""
-select distinct queue, key
-  from jobs.job
- where book_id = %(book_id)s
-   and queue = any(%(queues)s)
-   and key = any(%(keys)s)
-   and state in {UNFINISHED}
-"""
-
-# Materialized: a subquery with a limit may be run more than once in a join, and then bounds nothing.
-PURGE: Final[LiteralString] = """
-with old as materialized (
-    select id
-      from jobs.job
-     where book_id = %(book_id)s
-       and ended_at < %(before)s
-       and state in ('skipped', 'cancelled')
-     order by ended_at, id
-     limit %(limit)s
-       for update skip locked
-)
-delete from jobs.job
- where book_id = %(book_id)s
-   and id = any(array(select old.id from old))
 """
 
 
@@ -323,7 +268,8 @@ async def delete_done(connection: Connection, *, book_id: int, ids: Sequence[UUI
     cursor = await connection.execute(
         DELETE_DONE, {"book_id": book_id, "ids": arrays.uuids(ids), "claim": token}
     )
-    return cursor.rowcount
+    # Rows are counted by fetching them: in a pipeline, rowcount is not known yet.
+    return len(await cursor.fetchall())
 
 
 async def settle(
@@ -344,7 +290,7 @@ async def settle(
             "ended_ats": arrays.timestamps([settlement.ended_at for settlement in settlements]),
         },
     )
-    return cursor.rowcount
+    return len(await cursor.fetchall())
 
 
 async def promote(connection: Connection, *, book_id: int, lanes: Sequence[tuple[str, str]]) -> None:
@@ -357,51 +303,3 @@ async def promote(connection: Connection, *, book_id: int, lanes: Sequence[tuple
             "keys": arrays.texts([key for _, key in lanes]),
         },
     )
-
-
-async def release_expired(
-    connection: Connection, *, book_id: int, now: datetime, limit: int
-) -> list[Released]:
-    """Make ready the jobs of at most `limit` claims that have expired."""
-    cursor = await connection.execute(RELEASE_EXPIRED, {"book_id": book_id, "now": now, "limit": limit})
-    return [
-        Released(id=job_id, kind=kind, attempts=attempts)
-        for job_id, kind, attempts in await cursor.fetchall()
-    ]
-
-
-async def begin_periods(
-    connection: Connection, *, book_id: int, starts: Sequence[tuple[str, datetime]]
-) -> set[str]:
-    """Record that the periods (name, start) have begun; the names of those that nobody had recorded yet."""
-    cursor = await connection.execute(
-        BEGIN_PERIODS,
-        {
-            "book_id": book_id,
-            "names": arrays.texts([name for name, _ in starts]),
-            "starts": arrays.timestamps([start for _, start in starts]),
-        },
-    )
-    return {name for (name,) in await cursor.fetchall()}
-
-
-async def unfinished_lanes(
-    connection: Connection, *, book_id: int, lanes: Sequence[tuple[str, str]]
-) -> set[tuple[str, str]]:
-    """Those of `lanes` (queue, key) that have an unfinished job."""
-    cursor = await connection.execute(
-        UNFINISHED_OF_KEYS,
-        {
-            "book_id": book_id,
-            "queues": arrays.texts([queue for queue, _ in lanes]),
-            "keys": arrays.texts([key for _, key in lanes]),
-        },
-    )
-    found: set[tuple[str, str]] = {(queue, key) for queue, key in await cursor.fetchall()}
-    return found & set(lanes)
-
-
-async def purge(connection: Connection, *, book_id: int, before: datetime, limit: int) -> int:
-    """Delete up to `limit` skipped and cancelled jobs that ended before `before`. How many it did."""
-    cursor = await connection.execute(PURGE, {"book_id": book_id, "before": before, "limit": limit})
-    return cursor.rowcount
