@@ -83,7 +83,7 @@ class Handler(Generic[P]):
         payload: type[P],
         run: Run[P],
         *,
-        max_batch: int = 100,
+        max_batch: int = 200,
         timeout_s: float = 30.0,
         retry: RetryPolicy | None = None,
         on_dead: OnDead = OnDead.BLOCK,

@@ -5,7 +5,7 @@ Other rooms need `enqueue` alone. The rest is the worker's; what operators do is
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,15 @@ async def enqueue(connection: Connection, jobs: Sequence[NewJob], *, now: dateti
     a pipeline this does not wait. Raises `JobPayloadTooLarge` before anything is sent.
     """
     if jobs:
-        await store.enqueue(connection, store.enqueue_parameters(jobs, [_encoded(job) for job in jobs], now))
+        await store.enqueue(connection, enqueue_parameters(jobs, now=now))
+
+
+def enqueue_parameters(jobs: Sequence[NewJob], *, now: datetime) -> tuple[Any, ...]:
+    """The parameters of the statement `ENQUEUE`, for a room that makes it part of a larger one.
+
+    There must be at least one job, and all must belong to one book. Raises `JobPayloadTooLarge`.
+    """
+    return store.enqueue_parameters(jobs, [_encoded(job) for job in jobs], now)
 
 
 async def claim(

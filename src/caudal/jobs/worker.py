@@ -38,7 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     queues: dict[str, int] = msgspec.field(default_factory=lambda: {DEFAULT_QUEUE: 4})
     """The queues to serve, with the number of claims of each that may be in work at once."""
-    batch: int = 100
+    batch: int = 200
     """Jobs to a claim, at most 500."""
     max_calls: int = 6
     """Handler calls at once, of all queues. The pool needs about two connections more."""
