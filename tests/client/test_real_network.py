@@ -42,7 +42,7 @@ async def test_the_example_of_a_first_transfer_runs(url: str, setting: Setting, 
         sys.executable,
         "-c",
         program.replace("http://127.0.0.1:8000", url),
-        env={**os.environ, "CAUDAL_KEY": setting.key},
+        env={**os.environ, "CAUDAL_API_KEY": setting.key},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -153,7 +153,7 @@ def _welcome(out: Console, *, url: str, database: str, key: Secret | None, call:
     out.print("\nTry this in another terminal:\n", style="bold")
     for line in (
         f'curl -H "Authorization: Bearer {shown}" {url}/v1/accounts',
-        f"caudal ledger import berka --sample{here}    # some accounts of a real bank",
+        f"caudal ledger import berka --sample{here}    # a small bank in a real one's format",
         f"caudal ledger compare berka --sample{here}   # its stated balances against ours",
         f"caudal accounts list{here}",
     ):

@@ -7,7 +7,7 @@
 
 
     async def main() -> None:
-        async with Caudal("http://127.0.0.1:8000", os.environ["CAUDAL_KEY"]) as caudal:
+        async with Caudal("http://127.0.0.1:8000", os.environ["CAUDAL_API_KEY"]) as caudal:
             cash = await caudal.accounts.open(currency="EUR", normal_side=Side.DEBIT)
             ana = await caudal.accounts.open(currency="EUR", normal_side=Side.CREDIT)
             await caudal.transfers.create(
