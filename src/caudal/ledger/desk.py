@@ -22,6 +22,7 @@ from caudal.ledger.types import Outcome, OutcomeStatus
 from caudal_base.coalesce import Coalescer, Limits, Stats
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
+from caudal_base.statements import Statement
 
 Render = Callable[[Sequence[Outcome]], Answer]
 """Makes the response of an order out of its commands' outcomes; it is stored in their transaction."""
@@ -169,19 +170,22 @@ class Desk:
         orders: Sequence[Order],
         answers: Sequence[Answer | None],
     ) -> AsyncCursor[TupleRow] | None:
-        """Queue all writes; the cursor is of the answers kept under idempotency keys."""
-        await self._ledger.write(connection, decided)
+        """Queue all writes; the cursor is of the answers kept under idempotency keys, None if none are."""
         worked = [
             (order, outcomes, answer)
             for order, outcomes, answer in zip(orders, decided.outcomes, answers, strict=True)
             if answer is not None
         ]
         at, book_id = decided.book.recorded_at, decided.book_id
-        await audit.append(
-            connection, [_record(book_id, at, order, outcomes) for order, outcomes, _ in worked]
-        )
+        also: list[Statement] = []
+        if worked:
+            records = [_record(book_id, at, order, outcomes) for order, outcomes, _ in worked]
+            also.append(Statement(audit.INSERT, audit.insert_parameters(records)))
         kept = [(order.claim, answer) for order, _, answer in worked if order.claim is not None]
-        return await idempotency.queue_insert(connection, book_id, kept, at) if kept else None
+        if kept:
+            also.append(Statement(idempotency.INSERT, idempotency.insert_parameters(book_id, kept, at)))
+        cursor = await self._ledger.write(connection, decided, also)
+        return cursor if kept else None
 
 
 def _weight(order: Order) -> int:

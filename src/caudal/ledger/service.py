@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
 from caudal.ledger import rules, store, writing
 from caudal.ledger.book import Book
 from caudal.ledger.commands import (
@@ -27,6 +30,7 @@ from caudal.ledger.store import Load
 from caudal.ledger.types import Outcome
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
+from caudal_base.statements import Statement
 
 LOT: Final = 2_000
 """Into lots of so many commands a long upload is cut, so that other writers of the book get in between."""
@@ -100,9 +104,15 @@ class Ledger:
         if len(decided.book.new_transfers) >= writing.COPY_FROM:
             await writing.copy_transfers(connection, decided.book_id, decided.book.new_transfers)
 
-    async def write(self, connection: Connection, decided: Decided) -> None:
-        """Queue all writes of a decided batch, in the caller's pipeline."""
-        await writing.write(connection, decided.book_id, decided.book)
+    async def write(
+        self, connection: Connection, decided: Decided, also: Sequence[Statement] = ()
+    ) -> AsyncCursor[TupleRow] | None:
+        """Queue all writes of a decided batch, in the caller's pipeline, and `also` what goes with them.
+
+        Where possible all of it is one statement, so what is added must write to tables of its own. The
+        cursor is that of the last statement.
+        """
+        return await writing.write(connection, decided.book_id, decided.book, also)
 
     async def dry_run(
         self, connection: Connection, book_id: int, commands: Sequence[Command]

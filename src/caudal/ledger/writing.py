@@ -10,6 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
 from caudal.ledger import writing_sql as sql
 from caudal.ledger.book import Book
 from caudal.ledger.codes import EVENT_CODE, HOLD_CODE, KIND_CODE, STATUS_CODE, to_json
@@ -18,6 +21,7 @@ from caudal.ledger.types import Account, Hold, Transfer, TransferKind
 from caudal_base import arrays
 from caudal_base.database import Connection
 from caudal_base.money import exponent
+from caudal_base.statements import Statement, together
 
 COPY_FROM: Final = 300
 """Batches of at least so many transfers are copied."""
@@ -31,11 +35,29 @@ async def copy_transfers(connection: Connection, book_id: int, transfers: Sequen
         await copy.write(encode_transfers(book_id, transfers))
 
 
-async def write(connection: Connection, book_id: int, book: Book) -> None:
-    """Queue the writing of all that a batch changed.
+async def write(
+    connection: Connection, book_id: int, book: Book, also: Sequence[Statement]
+) -> AsyncCursor[TupleRow] | None:
+    """Queue the writing of all that a batch changed, and of what others add to it; the last one's cursor.
 
     Inside a pipeline this waits for nothing. Transfers of large batches have been copied before.
     """
+    statements = [*_statements(book_id, book), *also]
+    if sum(statement.text in _OF_STATES for statement in statements) <= 1:
+        # No row is written twice, so that all may go as one.
+        return await connection.execute(*together(statements)) if statements else None
+    cursor = None
+    for statement in statements:
+        cursor = await connection.execute(*together([statement]))
+    return cursor
+
+
+_OF_STATES: Final = frozenset(
+    {sql.INSERT_STATES, sql.UPDATE_STATES, sql.UPDATE_STANDING, sql.UPDATE_EXPIRIES}
+)
+
+
+def _statements(book_id: int, book: Book) -> list[Statement]:
     common: Columns = {"book_id": book_id, "recorded_at": book.recorded_at}
     transfers, statements = book.new_transfers, list[tuple[str, Columns]]()
     if transfers and len(transfers) < COPY_FROM:
@@ -65,9 +87,9 @@ async def write(connection: Connection, book_id: int, book: Book) -> None:
     if book.new_refusals:
         statements.append((sql.INSERT_REFUSALS, _refusal_columns(book)))
     if book.seq >= first_seq:
-        statements.append((sql.FINISH_BATCH, {"seq": book.seq, "next_account_no": book.next_account_no}))
-    for statement, columns in statements:
-        await connection.execute(statement, {**common, **columns})
+        head = {"seq": book.seq, "next_account_no": book.next_account_no}
+        statements += [(sql.INSERT_BATCH, head), (sql.UPDATE_HEAD, head)]
+    return [Statement(statement, {**common, **columns}) for statement, columns in statements]
 
 
 def _transfer_columns(transfers: Sequence[Transfer]) -> Columns:
@@ -221,7 +243,7 @@ def _of_holds(book: Book, first_seq: int, touched: Sequence[Account]) -> list[tu
         expiring.update((account.no, account) for account in touched if account.next_expiry is not None)
     if expiring:
         columns = {
-            "numbers": list(expiring),
+            "numbers": arrays.integers(list(expiring)),
             "expiries": arrays.timestamps([account.next_expiry for account in expiring.values()]),
         }
         statements.append((sql.UPDATE_EXPIRIES, columns))

@@ -160,11 +160,12 @@ select %(book_id)s, account_no, day, debits, credits
        credits = e.credits + excluded.credits
 """
 
-FINISH_BATCH: Final = """
-with batch as (
-    insert into ledger.batch (book_id, last_seq, recorded_at)
-    values (%(book_id)s, %(seq)s, %(recorded_at)s)
-)
+INSERT_BATCH: Final = """
+insert into ledger.batch (book_id, last_seq, recorded_at)
+values (%(book_id)s, %(seq)s, %(recorded_at)s)
+"""
+
+UPDATE_HEAD: Final = """
 update ledger.book_head
    set seq = %(seq)s,
        recorded_at = %(recorded_at)s,
