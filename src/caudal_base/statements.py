@@ -21,7 +21,7 @@ class Statement(NamedTuple):
 
 
 def together(statements: Sequence[Statement]) -> tuple[bytes, list[Any]]:
-    """One statement that does what all of `statements` do, with its values; the row count is the last one's."""
+    """One statement that does what all of `statements` do, with its values; the last one counts its rows."""
     values: list[Any] = []
     for text, own in statements:
         values += [own[name] for name in _by_place(text)[1]] if isinstance(own, Mapping) else own
