@@ -175,7 +175,7 @@ def _refuse_gaps(delivered: list[Path], copied: Path) -> None:
             until = datetime.fromtimestamp(before.stat().st_mtime, UTC).isoformat(timespec="seconds")
             raise BackupError(
                 f"The delivered WAL has a gap after {before.name}, written at {until}. Restore to a time "
-                "before that with --at; what came after the gap needs a newer backup."
+                "before that with --to; what came after the gap needs a newer backup."
             )
 
 
@@ -217,7 +217,7 @@ def _recover(work: Layout, cluster: Path, identity: Identity, *, at: datetime | 
         until = "the backup's own end" if last is None else last.isoformat()
         raise BackupError(
             f"The delivered WAL ends before {at.isoformat()}: its last transaction is of {until}. "
-            "Without --at all of it is restored."
+            "Without --to all of it is restored."
         ) from error
     return _last_transaction(work.log)
 

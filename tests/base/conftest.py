@@ -158,10 +158,20 @@ def made_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def data_directory(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A stopped data directory for the tests of a module: each leaves it stopped, whole, and where it is."""
+    directory = copied(made_directory, tmp_path_factory.mktemp("module") / "data")
+    yield directory
+    shutil.rmtree(directory)
+
+
 @pytest.fixture
-def data_directory(made_directory: Path, tmp_path: Path) -> Path:
+def own_directory(made_directory: Path, tmp_path: Path) -> Iterator[Path]:
     """A stopped data directory of this test alone."""
-    return copied(made_directory, tmp_path / "data")
+    directory = copied(made_directory, tmp_path / "data")
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """An embedded PostgreSQL: who may do what, on whichever path, as whichever user."""
 
+import contextlib
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Iterator
@@ -36,6 +38,14 @@ def running(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     directory = copied(made_directory, tmp_path_factory.mktemp("running") / "data")
     with EmbeddedPostgres(directory, settings=QUICK) as server:
         yield server
+    shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def moved(directory: Path, target: Path) -> Iterator[Path]:
+    """The directory at another path, for the length of the block."""
+    yield directory.rename(target)
+    target.rename(directory)
 
 
 def test_a_new_directory_becomes_a_server_with_a_database(tmp_path: Path) -> None:
@@ -134,9 +144,11 @@ def test_two_directories_run_side_by_side_and_know_nothing_of_each_other(
 def test_a_path_too_long_for_a_socket_works(data_directory: Path, tmp_path: Path) -> None:
     deep = tmp_path / ("a" * 60) / ("ü" * 60)
     deep.mkdir(parents=True)
-    data_directory.rename(deep / "data")
 
-    with EmbeddedPostgres(deep / "data", settings=QUICK) as server:
+    with (
+        moved(data_directory, deep / "data") as directory,
+        EmbeddedPostgres(directory, settings=QUICK) as server,
+    ):
         sockets = Path(str(conninfo_to_dict(server.dsn())["host"]))
         assert query(server.dsn(), "select 1") == [(1,)]
         assert not sockets.is_relative_to(deep)
@@ -149,9 +161,10 @@ def test_a_path_too_long_for_a_socket_works(data_directory: Path, tmp_path: Path
 def test_a_path_with_spaces_quotes_and_commas_works(
     data_directory: Path, open_place: Path, name: str
 ) -> None:
-    odd = data_directory.rename(open_place / name)
-
-    with EmbeddedPostgres(odd, settings=QUICK) as server:
+    with (
+        moved(data_directory, open_place / name) as directory,
+        EmbeddedPostgres(directory, settings=QUICK) as server,
+    ):
         assert query(server.dsn(), "select 1") == [(1,)]
 
 

@@ -90,8 +90,18 @@ def test_a_database_that_has_lost_its_version_is_not_made_anew(tmp_path: Path) -
         EmbeddedPostgres(tmp_path).start()
 
 
-def test_passwords_that_do_not_fit_are_explained(data_directory: Path) -> None:
-    write_json(data_directory / "passwords.json", {"postgres": "other", "caudal": "other"})
+@pytest.fixture
+def passwords_file(data_directory: Path) -> Iterator[Path]:
+    """To be broken; whole again afterwards."""
+    path = data_directory / "passwords.json"
+    content = path.read_bytes()
+    yield path
+    path.write_bytes(content)
+    path.chmod(0o600)
+
+
+def test_passwords_that_do_not_fit_are_explained(passwords_file: Path, data_directory: Path) -> None:
+    write_json(passwords_file, {"postgres": "other", "caudal": "other"})
     server = EmbeddedPostgres(data_directory, settings=QUICK)
 
     with pytest.raises(ServerFailed, match=r"refuses its superuser(.|\n)*password authentication failed"):
@@ -110,8 +120,8 @@ def test_an_unfinished_restore_or_upgrade_is_never_taken_for_a_new_directory(
         EmbeddedPostgres(tmp_path).start()
 
 
-def test_missing_passwords_are_explained(data_directory: Path) -> None:
-    (data_directory / "passwords.json").unlink()
+def test_missing_passwords_are_explained(passwords_file: Path, data_directory: Path) -> None:
+    passwords_file.unlink()
 
     with pytest.raises(DirectoryUnusable, match=r"passwords\.json is missing or damaged"):
         EmbeddedPostgres(data_directory, settings=QUICK).start()
@@ -239,3 +249,5 @@ def test_a_socket_directory_of_a_stranger_is_refused(data_directory: Path) -> No
 
     with pytest.raises(DirectoryUnusable, match="another user's"):
         EmbeddedPostgres(data_directory).start()
+
+    sockets.unlink()

@@ -8,13 +8,7 @@ import pytest
 
 from caudal_base.embedded import DirectoryInUse, EmbeddedError, EmbeddedPostgres, attach, attach_or_start
 
-from .conftest import QUICK, StartOwner, alive, copied, eventually
-
-
-@pytest.fixture(scope="module")
-def data_directory(made_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all tests here: each leaves it as it was, stopped."""
-    return copied(made_directory, tmp_path_factory.mktemp("session") / "data")
+from .conftest import QUICK, StartOwner, alive, eventually
 
 
 def test_alone_a_command_runs_the_server_for_its_own_duration(data_directory: Path) -> None:

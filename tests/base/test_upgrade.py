@@ -250,11 +250,12 @@ def test_programs_of_another_version_are_refused(old_directory: Path) -> None:
         upgrade(old_directory, old_bin=OLD_BIN)
 
 
-def test_a_newer_directory_is_refused(data_directory: Path) -> None:
-    (data_directory / f"postgres-{server_major()}" / "PG_VERSION").write_text("99\n")
+def test_a_newer_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "postgres-99").mkdir()
+    (tmp_path / "postgres-99" / "PG_VERSION").write_text("99\n")
 
     with pytest.raises(VersionMismatch, match="Use the newer Caudal"):
-        upgrade(data_directory)
+        upgrade(tmp_path)
 
 
 def test_a_directory_in_use_is_not_upgraded(data_directory: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from caudal_base.embedded import tools
+from caudal_base.embedded.errors import EmbeddedError
 from caudal_base.embedded.layout import Layout, open_private, read_json, write_json
 
 SLOT = "caudal_backup"
@@ -40,9 +41,14 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 def read_archive(layout: Layout) -> Archive | None:
-    """The directory's archive, or None where it has none."""
+    """The directory's archive, or None where it has none. Raises EmbeddedError for a damaged one."""
     found = read_json(layout.archive)
-    return None if found is None else msgspec.convert(found, Archive)
+    try:
+        return None if found is None else msgspec.convert(found, Archive)
+    except msgspec.ValidationError as error:
+        raise EmbeddedError(
+            f"{layout.archive} is damaged ({error}). Remove it, and back up to a new place."
+        ) from error
 
 
 def write_archive(layout: Layout, archive: Archive) -> None:

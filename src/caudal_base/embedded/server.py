@@ -343,7 +343,5 @@ def in_use(layout: Layout, lock: FileLock) -> DirectoryInUse:
     pid = lock.holder()
     who = f"process {pid}" if pid is not None else "another process"
     return DirectoryInUse(
-        f"{layout.root} is in use by {who}. Stop that one first, use another directory, or, where it is "
-        "a `caudal up`, simply run your command: it joins the running server.",
-        pid=pid,
+        f"{layout.root} is in use by {who}. Stop that one first, or use another directory.", pid=pid
     )
