@@ -1,0 +1,35 @@
+"""What the pages show is what the program prints."""
+
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+
+from support.doc_pages import PAGES, ROOT, carry_out, examples, normal
+from support.processes import Up
+
+WITH_EXAMPLES = [page for page in PAGES if examples(page)]
+
+_numbers = itertools.count()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_print_what_the_page_says(page: Path, up: Up, tmp_path: Path) -> None:
+    book = f"page-{next(_numbers)}"
+    assert up.caudal("ledger", "books", "create", book).code == 0
+    made = up.caudal("keys", "create", book, "--scope", "admin", "--book", book, "--json")
+
+    carried_out = carry_out(page, url=up.url, key=made.json["text"], data=up.directory, directory=tmp_path)
+
+    assert len(carried_out) == len(examples(page))
+    for example, printed in carried_out:
+        if example.printed is not None:
+            assert normal(printed, page) == normal(example.printed, page), example.text
+
+
+def test_the_examples_are_found() -> None:
+    assert {"README.md", "docs/guides/getting-started.md"} <= {
+        str(page.relative_to(ROOT)) for page in WITH_EXAMPLES
+    }
