@@ -15,8 +15,8 @@ from caudal_base.backup import BackupError, back_up
 from caudal_base.embedded import DirectoryInUse, EmbeddedPostgres, VersionMismatch, process
 from caudal_base.embedded.fingerprint import fingerprint
 from caudal_base.embedded.identity import Identity, server_major
-from caudal_base.embedded.layout import write_json
-from caudal_base.embedded.server import connection_string
+from caudal_base.embedded.layout import Layout, write_json
+from caudal_base.embedded.server import Role, connection_string, make_socket_dir
 from caudal_base.embedded.tuning import PORT
 from caudal_base.upgrade import UpgradeError, upgrade
 
@@ -64,9 +64,7 @@ insert into ledger.transfer (book_id, amount, rate, details)
 
 
 def server_of(directory: Path, cluster: Path) -> subprocess.Popen[bytes]:
-    sockets = directory / "socket"
-    sockets.mkdir(mode=0o700, exist_ok=True)
-    IDENTITY.own(sockets)
+    sockets = make_socket_dir(Layout.of(directory), IDENTITY)
     log = directory / "server.log"
     settings = {"listen_addresses": "", "port": str(PORT)}
     server = process.launch(
@@ -76,9 +74,9 @@ def server_of(directory: Path, cluster: Path) -> subprocess.Popen[bytes]:
     return server
 
 
-def old_dsn(directory: Path, dbname: str, role: str = "postgres") -> str:
-    layout = EmbeddedPostgres(directory).layout
-    return connection_string(layout, directory / "socket", dbname=dbname, role=role)
+def dsn_of(directory: Path, dbname: str, role: Role = "postgres") -> str:
+    layout = Layout.of(directory)
+    return connection_string(layout, make_socket_dir(layout, IDENTITY), dbname=dbname, role=role)
 
 
 @pytest.fixture(scope="session")
@@ -108,12 +106,12 @@ def made_old_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         os.close(home)
     server = server_of(directory, cluster)
-    with psycopg.connect(old_dsn(directory, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(dsn_of(directory, "postgres"), autocommit=True) as connection:
         connection.execute(f"create role caudal login password '{PASSWORDS['caudal']}'")
         connection.execute("create role auditor")
         connection.execute("create database caudal owner caudal")
         connection.execute("alter database caudal set work_mem = '7MB'")
-    with psycopg.connect(old_dsn(directory, "caudal", "caudal"), autocommit=True) as connection:
+    with psycopg.connect(dsn_of(directory, "caudal", "caudal"), autocommit=True) as connection:
         connection.execute(CONTENT)
         connection.execute("grant usage on schema ledger to auditor")
     process.stop(server)
@@ -128,7 +126,7 @@ def old_directory(made_old_directory: Path, tmp_path: Path) -> Path:
 def content_of_old(directory: Path) -> object:
     server = server_of(directory, directory / "postgres-15")
     try:
-        return fingerprint(old_dsn(directory, "caudal"))
+        return fingerprint(dsn_of(directory, "caudal"))
     finally:
         process.stop(server)
 
@@ -212,13 +210,7 @@ def test_an_upgrade_that_was_killed_leaves_the_old_data_and_runs_again(
 def test_a_copy_that_differs_is_not_taken(old_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def lossy(what: str) -> None:
         if what == "comparing caudal":
-            dsn = connection_string(
-                EmbeddedPostgres(old_directory / ".upgrading").layout,
-                old_directory / ".upgrading" / "socket",
-                dbname="caudal",
-                role="postgres",
-            )
-            with psycopg.connect(dsn) as connection:
+            with psycopg.connect(dsn_of(old_directory / ".upgrading", "caudal")) as connection:
                 connection.execute("update ledger.book set name = 'zebrA' where name = 'zebra'")
 
     with pytest.raises(UpgradeError, match=r"differs from the original: ledger\.book$"):
@@ -230,7 +222,7 @@ def test_a_copy_that_differs_is_not_taken(old_directory: Path, monkeypatch: pyte
 
 def test_what_our_postgresql_cannot_hold_is_named(old_directory: Path) -> None:
     server = server_of(old_directory, old_directory / "postgres-15")
-    with psycopg.connect(old_dsn(old_directory, "caudal")) as connection:
+    with psycopg.connect(dsn_of(old_directory, "caudal")) as connection:
         connection.execute('create table german (name text collate "de-x-icu")')
     process.stop(server)
 
