@@ -14,6 +14,7 @@ WITH_EXAMPLES = [page for page in PAGES if examples(page)]
 _numbers = itertools.count()
 
 
+@pytest.mark.timeout(300)  # a page may start a dozen commands, each a Python of its own
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_print_what_the_page_says(page: Path, up: Up, tmp_path: Path) -> None:

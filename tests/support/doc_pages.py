@@ -102,7 +102,7 @@ def carry_out(page: Path, *, url: str, key: str, data: Path, directory: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     printed = done.stdout.split(f"{_END}\n")
