@@ -187,10 +187,10 @@ def refusal_answer(refusal: Refusal) -> Answer:
     reason = BY_CODE[refusal.code]
     problem = Problem(
         type=f"{DOCUMENTATION}#{refusal.code}",
-        title=reason.meaning,
-        status=reason.status,
+        title=reason.meaning[0].upper() + reason.meaning[1:],
+        status=int(reason.status),
         detail=refusal.detail,
         code=refusal.code,
         field=refusal.field,
     )
-    return Answer(reason.status, _PROBLEM_HEADERS, _encoder.encode(problem))
+    return Answer(int(reason.status), _PROBLEM_HEADERS, _encoder.encode(problem))
