@@ -34,6 +34,7 @@ from caudal_base.embedded.server import (
     in_use,
     make_socket_dir,
     passwords,
+    remove_socket_dir,
 )
 from caudal_base.embedded.tuning import PORT, READ_ONLY, UNSAFE_BULK_LOAD
 
@@ -194,6 +195,7 @@ def _serving(
         yield _Side(layout, socket_dir)
     finally:
         process.stop(server)
+        remove_socket_dir(layout, socket_dir)
 
 
 def _move(old: _Side, new: _Side, *, old_major: int, kept: Path, progress: Progress) -> UpgradeReport:

@@ -134,8 +134,8 @@ class EmbeddedPostgres:
                 process.stop(self._server)
                 self._server = None
             self._receiver.finish()
-            if self._socket_dir is not None and self._socket_dir != self.layout.sockets:
-                shutil.rmtree(self._socket_dir, ignore_errors=True)
+            if self._socket_dir is not None:
+                remove_socket_dir(self.layout, self._socket_dir)
         finally:
             self._lock.release()
 
@@ -311,6 +311,12 @@ def make_socket_dir(layout: Layout, identity: Identity) -> Path:
     path.chmod(0o700)
     identity.own(path)
     return path
+
+
+def remove_socket_dir(layout: Layout, socket_dir: Path) -> None:
+    """Removes what `make_socket_dir` made elsewhere, once its server has stopped."""
+    if socket_dir != layout.sockets:
+        shutil.rmtree(socket_dir, ignore_errors=True)
 
 
 def _suits_a_socket(directory: Path) -> bool:
