@@ -46,7 +46,7 @@ Every error has a stable `code`. Over HTTP it is a problem document (RFC 9457):
 ```json
 {
   "type": "/docs/errors#exceeds_debit_limit",
-  "title": "the debit account's debits would exceed its limit",
+  "title": "The debit account's debits would exceed its limit",
   "status": 422,
   "detail": "1050 may be debited",
   "code": "exceeds_debit_limit",

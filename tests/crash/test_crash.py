@@ -19,7 +19,7 @@ import httpx
 import msgspec
 import pytest
 
-from support.processes import Up, alive, descendants, running_up, wait_for
+from support.processes import Up, alive, descendants, run_process, running_up, wait_for
 
 CLIENTS = 12
 ACCOUNTS = 8
@@ -207,7 +207,7 @@ async def verify(up: Up, load: Load) -> None:
     assert sorted(row["id"] for row in recorded) == sorted(expected), "lost or twice"
     for row in recorded:
         assert {name: row[name] for name in expected[row["id"]]} == expected[row["id"]]
-    checked = up.caudal("ledger", "check", "--json")
+    checked = await asyncio.to_thread(run_process, "ledger", "check", "--json", "--data", up.directory)
     assert checked.code == 0, checked.out
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import httpx
+import structlog
 
 import caudal.cli
 
@@ -46,9 +48,30 @@ def run(*arguments: object, environment: dict[str, str] | None = None) -> Ran:
         mock.patch.object(sys, "stdin", io.StringIO()),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
+        logs_as_before(),
     ):
         code = caudal.cli.run([str(argument) for argument in arguments])
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def logs_as_before() -> Iterator[None]:
+    """Takes back what a command does to the logs of its process: other tests read theirs."""
+    root = logging.getLogger()
+    configured, before = structlog.is_configured(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in root.manager.loggerDict}
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name in root.manager.loggerDict:
+            logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+        if configured:
+            structlog.configure(**before)
+        else:
+            structlog.reset_defaults()
 
 
 def run_process(*arguments: object, environment: dict[str, str] | None = None) -> Ran:
