@@ -144,7 +144,6 @@ class Desk:
             order.render(outcomes) if works else None
             for order, works, outcomes in zip(orders, fresh, decided.outcomes, strict=True)
         ]
-        await self._ledger.copy(connection, decided)
         async with connection.pipeline():
             kept = await self._write(connection, decided, orders, answers)
         if kept is not None:

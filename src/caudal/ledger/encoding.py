@@ -18,8 +18,8 @@ TRANSFER_COLUMNS: Final = """
 
 # PostgreSQL documentation, COPY, "Binary Format": a header; per row a count of fields, each with its length.
 
-_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_TRAILER: Final = b"\xff\xff"
+HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER: Final = b"\xff\xff"
 _ROW: Final = struct.Struct(">h iiiqi16siqiiiiiqih" + "iq" * 8).pack
 _NO_TAIL: Final = struct.pack(">7i", *[-1] * 7)
 _BIGINT: Final = struct.Struct(">iq").pack
@@ -28,11 +28,16 @@ _LENGTH: Final = struct.Struct(">i").pack
 
 
 def encode_transfers(book_id: int, transfers: Sequence[Transfer]) -> bytes:
-    """The rows of `transfers` in PostgreSQL's binary COPY format, in the order of `TRANSFER_COLUMNS`."""
+    """`transfers` as one whole COPY, in the order of `TRANSFER_COLUMNS`."""
+    return HEADER + encode_rows(book_id, transfers) + TRAILER
+
+
+def encode_rows(book_id: int, transfers: Sequence[Transfer]) -> bytes:
+    """The rows of `transfers`, of one batch, to be sent between `HEADER` and `TRAILER`."""
     unhex, row = bytes.fromhex, _ROW
     posted, posted_code = TransferKind.POSTED, KIND_CODE[TransferKind.POSTED]  # an enum's hash is slow
     recorded_at = arrays.microseconds(transfers[0].recorded_at)
-    rows = [_HEADER]
+    rows = []
     for t in transfers:
         d, c = t.debit_after, t.credit_after
         rows.append(
@@ -44,7 +49,6 @@ def encode_transfers(book_id: int, transfers: Sequence[Transfer]) -> bytes:
             )
         )  # fmt: skip
         rows.append(_tail(t))
-    rows.append(_TRAILER)
     return b"".join(rows)
 
 

@@ -35,15 +35,19 @@ from caudal_base.statements import Statement
 LOT: Final = 2_000
 """Into lots of so many commands a long upload is cut, so that other writers of the book get in between."""
 
+_SLICE: Final = 1_000
+"""So many commands of a large batch are decided before their transfers are sent on."""
+
 
 class Decided:
     """A batch that has been decided and is still to be written."""
 
-    def __init__(self, book_id: int, book: Book, outcomes: list[list[Outcome]]) -> None:
-        """For each caller one outcome per command, in order."""
+    def __init__(self, book_id: int, book: Book, outcomes: list[list[Outcome]], *, copied: bool) -> None:
+        """For each caller one outcome per command, in order; `copied`: the transfers are written already."""
         self.book_id = book_id
         self.book = book
         self.outcomes = outcomes
+        self.copied = copied
 
 
 class Ledger:
@@ -63,7 +67,6 @@ class Ledger:
             load = await self.begin(connection, book_id, commands)
             book = await load.finish()
         decided = await self.decide(connection, book_id, book, [commands])
-        await self.copy(connection, decided)
         async with connection.pipeline():
             await self.write(connection, decided)
         return decided.outcomes[0]
@@ -79,9 +82,27 @@ class Ledger:
     ) -> Decided:
         """Run the rules on what was loaded, for each caller in turn; linked groups end with their caller.
 
-        Asks the database again only where holds have come due.
+        The transfers of a large batch are copied to the database as they are decided: outside of pipelines.
         """
         commands = list(chain.from_iterable(callers)) if len(callers) != 1 else callers[0]
+        await self._start(connection, book_id, book, commands)
+        if len(commands) < writing.COPY_FROM:
+            outcomes = [rules.carry_out(book, own) for own in callers]
+            return Decided(book_id, book, outcomes, copied=False)
+        outcomes = []
+        async with writing.copying(connection, book_id, book) as send:
+            for own in callers:
+                done: list[Outcome] = []
+                for slice_ in lots(own, _SLICE):
+                    done += rules.carry_out(book, slice_)
+                    await send()
+                outcomes.append(done)
+        return Decided(book_id, book, outcomes, copied=True)
+
+    async def _start(
+        self, connection: Connection, book_id: int, book: Book, commands: Sequence[Command]
+    ) -> None:
+        """Set the batch's time and expire what is due; asks the database again only where something is."""
         now = max(self._clock.now(), book.recorded_at)
         book.recorded_at = now
         missing = Needs(()).add_suspense_of(book, commands)
@@ -97,12 +118,6 @@ class Ledger:
             if due:
                 await store.load_due_holds(connection, book_id, book, due)
         rules.begin(book, commands, now)
-        return Decided(book_id, book, [rules.carry_out(book, own) for own in callers])
-
-    async def copy(self, connection: Connection, decided: Decided) -> None:
-        """Copy the transfers of a large batch; outside of any pipeline."""
-        if len(decided.book.new_transfers) >= writing.COPY_FROM:
-            await writing.copy_transfers(connection, decided.book_id, decided.book.new_transfers)
 
     async def write(
         self, connection: Connection, decided: Decided, also: Sequence[Statement] = ()
@@ -112,7 +127,8 @@ class Ledger:
         Where possible all of it is one statement, so what is added must write to tables of its own. The
         cursor is that of the last statement.
         """
-        return await writing.write(connection, decided.book_id, decided.book, also)
+        book = decided.book
+        return await writing.write(connection, decided.book_id, book, also, copied=decided.copied)
 
     async def dry_run(
         self, connection: Connection, book_id: int, commands: Sequence[Command]
@@ -122,7 +138,8 @@ class Ledger:
             load = Load(book_id, Needs(commands), self._directory)
             await load.queue(connection, lock=False)
             book = await load.finish()
-        return (await self.decide(connection, book_id, book, [commands])).outcomes[0]
+        await self._start(connection, book_id, book, commands)
+        return rules.carry_out(book, commands)
 
     async def expire_due(self, connection: Connection, book_id: int, limit: int = LOT) -> int:
         """Expire up to `limit` due holds of the book, those first that lapsed first. Returns how many."""
@@ -138,8 +155,7 @@ class Ledger:
         if not due:
             return 0
         rules.expire(book, due)
-        decided = Decided(book_id, book, [])
-        await self.copy(connection, decided)
+        decided = Decided(book_id, book, [], copied=False)
         async with connection.pipeline():
             await self.write(connection, decided)
         return len(due)

@@ -195,13 +195,6 @@ class Load:
         self._directory = directory
         self._identities: dict[int, tuple[AccountId, Identity]] = {}
         self._unknown: list[AccountId] = list(needs.whole)
-        known = directory.of_book(book_id)
-        for account in needs.accounts - needs.whole:
-            identity = known.get(account)
-            if identity is None:
-                self._unknown.append(account)
-            else:
-                self._identities[identity.no] = (account, identity)
         self._cursors: dict[str, Cursor] = {}
 
     async def queue(self, connection: Connection, *, lock: bool) -> None:
@@ -210,13 +203,17 @@ class Load:
         needs, parameters = self._needs, {"book_id": self._book_id}
         values: dict[str, Any]
         self._cursors["head"] = await connection.execute(LOCK_BOOK if lock else READ_BOOK, parameters)
-        own, referenced = needs.transfer_ids, needs.referenced_ids
+        own, referenced = needs.transfer_ids + needs.transaction_ids, needs.referenced_ids
+        if own:
+            values = {**parameters, "ids": arrays.hex_uuids(own)}
+            self._cursors["taken"] = await connection.execute(_TAKEN_IDS, values)
+        # Meanwhile the server waits for the lock and looks the ids up.
+        self._recall()
         uuids: list[tuple[str, str, Sequence[str]]] = [
-            ("taken", _TAKEN_IDS, own + needs.transaction_ids),
             ("transfers", _TRANSFERS_BY_ID, referenced),
             ("transactions", _TRANSACTIONS_BY_ID, needs.transaction_ids),
-            ("accounts", _ACCOUNTS_BY_ID, self._unknown),
             ("of_transfers", _ACCOUNTS_OF_TRANSFERS, referenced),
+            ("accounts", _ACCOUNTS_BY_ID, self._unknown),
             ("openings", _OPENINGS, needs.opened),
         ]
         for name, statement, ids in uuids:
@@ -229,6 +226,16 @@ class Load:
         if needs.references:
             values = {**parameters, "references": arrays.texts(list(needs.references))}
             self._cursors["by_reference"] = await connection.execute(_ACCOUNTS_BY_REFERENCE, values)
+
+    def _recall(self) -> None:
+        """Tell the accounts whose identities this process knows from the others."""
+        known = self._directory.of_book(self._book_id)
+        for account in self._needs.accounts - self._needs.whole:
+            identity = known.get(account)
+            if identity is None:
+                self._unknown.append(account)
+            else:
+                self._identities[identity.no] = (account, identity)
 
     async def finish(self) -> Book:
         """The book as the statements found it. Raises `BookNotFound`."""
