@@ -30,7 +30,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FULL: Final = Size(batches=20, http_seconds=10.0, reads=2_000, short_history=10**5, long_history=10**7)
-QUICK: Final = Size(batches=3, http_seconds=2.0, reads=200, short_history=10**4, long_history=10**5)
+QUICK: Final = Size(batches=2, http_seconds=1.5, reads=200, short_history=10**4, long_history=10**5)
 
 _CLIENTS: Final = (1, 16, 64, 256)
 
