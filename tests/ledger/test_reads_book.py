@@ -1,9 +1,12 @@
 """What a whole book shows: its trial balance at any moment, and its journal."""
 
+import datetime as dt
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from caudal.ledger import (
+    AccountFilter,
     AccountTotals,
     AtEffectiveDay,
     AtRecorded,
@@ -11,10 +14,12 @@ from caudal.ledger import (
     Book,
     BookNotFound,
     Counters,
+    CreateTransfer,
     Ledger,
     Moment,
     Now,
     Transfer,
+    list_accounts,
     read_journal,
     trial_balance,
     trial_balance_accounts,
@@ -24,11 +29,14 @@ from caudal_base.database import Connection, Database
 from caudal_base.errors import InvariantError
 from support.histories import START, Step
 from support.ledgers import (
+    account,
     live_through,
     moments_of_interest,
     new_book,
+    pending_sums,
     posted_sums,
     spread_histories,
+    transfer,
     two_accounts,
     value_at,
 )
@@ -45,13 +53,15 @@ on_histories = settings(
 )
 
 
-def expected_counters(model: Book, counted: list[Transfer], *, pending: bool) -> dict[str, Counters]:
-    """Each touched account's counters, by its id."""
+def expected_counters(model: Book, counted: list[Transfer], moment: Moment) -> dict[str, Counters]:
+    """Each account's counters by its id: what is held is as the last transfer left it, or as it is now."""
     counters = {}
     for id_ in model.accounts:
         own = [t for t in counted if id_ in (t.debit_account, t.credit_account)]
         held = (0, 0)
-        if own and pending:
+        if isinstance(moment, Now):
+            held = pending_sums(model, id_, at=moment.moment)
+        elif own and not isinstance(moment, AtEffectiveDay):
             last = own[-1]
             held = (last.debit_after if last.debit_account == id_ else last.credit_after)[2:]
         counters[str(id_)] = Counters(*posted_sums(own, id_), *held)
@@ -72,9 +82,11 @@ async def by_account(connection: Connection, book_id: int, moment: Moment, limit
 @given(history=spread_histories())
 async def test_the_trial_balance_adds_up_at_every_moment(database: Database, history: list[Step]) -> None:
     book = await new_book(database)
-    model, _ = await live_through(database, book.book_id, history)
+    model, clock = await live_through(database, book.book_id, history)
     transfers = model.new_transfers
-    cases: list[tuple[Moment, list[Transfer]]] = [(Now(), transfers)]
+    cases: list[tuple[Moment, list[Transfer]]] = [
+        (Now(clock.now() + dt.timedelta(seconds=seconds)), transfers) for seconds in (0, 25, 300)
+    ]
     for seq in range(0, model.seq + 2, 5):
         cases.append((AtSeq(seq), [t for t in transfers if t.seq <= seq]))
     for moment in moments_of_interest(model)[::9]:
@@ -84,7 +96,7 @@ async def test_the_trial_balance_adds_up_at_every_moment(database: Database, his
 
     async with database.connection() as connection:
         for moment, counted in cases:
-            expected = expected_counters(model, counted, pending=not isinstance(moment, AtEffectiveDay))
+            expected = expected_counters(model, counted, moment)
             shown = {
                 row.account: row.counters for row in await by_account(connection, book.book_id, moment, 2)
             }
@@ -105,10 +117,37 @@ async def test_the_trial_balance_adds_up_at_every_moment(database: Database, his
                 )
 
 
+async def test_the_trial_balance_now_is_the_sum_of_the_accounts_also_while_a_hold_is_due(
+    database: Database,
+) -> None:
+    book = await new_book(database)
+    due = START + dt.timedelta(hours=1)
+    hold = CreateTransfer(
+        id=transfer(1),
+        debit_account=account(1),
+        credit_account=account(2),
+        amount=70,
+        currency="USD",
+        pending=True,
+        expires_at=due,
+    )
+    async with database.transaction() as connection:
+        await Ledger(ManualClock(START)).apply(connection, book.book_id, [*two_accounts(), hold])
+
+    async with database.connection() as connection:
+        for now, held in ((due - dt.timedelta(microseconds=1), 70), (due, 0)):
+            trial = await trial_balance(connection, book.book_id, Now(now))
+            accounts = (await list_accounts(connection, book.book_id, AccountFilter(), now=now)).rows
+            assert trial.totals == {"USD": Counters(0, 0, held, held)}
+            assert sum(row.debits_pending for row in accounts) == held
+            assert sum(row.credits_pending for row in accounts) == held
+            assert [row.accounts for row in trial.rows] == [1, 1]
+
+
 async def test_the_trial_balance_of_an_empty_book_is_balanced(database: Database) -> None:
     book = await new_book(database)
     async with database.connection() as connection:
-        for moment in (Now(), AtSeq(5), AtRecorded(START), AtEffectiveDay(START.date())):
+        for moment in (Now(START), AtSeq(5), AtRecorded(START), AtEffectiveDay(START.date())):
             trial = await trial_balance(connection, book.book_id, moment)
             assert (trial.seq, trial.rows, trial.totals, trial.balanced) == (0, (), {}, True)
             page = await trial_balance_accounts(connection, book.book_id, moment)

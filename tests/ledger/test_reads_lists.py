@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -263,7 +264,13 @@ async def test_transfers_are_listed_by_every_condition(
             for limit in (1, 2, 1_000):
                 found = await all_pages(
                     lambda cursor, limit=limit, newest=newest_first, connection=connection: list_transfers(
-                        connection, book.book_id, wanted, newest_first=newest, cursor=cursor, limit=limit
+                        connection,
+                        book.book_id,
+                        wanted,
+                        now=START,
+                        newest_first=newest,
+                        cursor=cursor,
+                        limit=limit,
                     )
                 )
                 assert [row.transfer.seq for row in found] == (seqs[::-1] if newest_first else seqs)
@@ -273,13 +280,13 @@ async def test_a_transfer_tells_what_became_of_it(database: Database) -> None:
     book = await new_book(database)
     await a_day_of_transfers(database, book.book_id)
     async with database.connection() as connection:
-        hold = await get_transfer(connection, book.book_id, transfer(7))
-        original = await get_transfer(connection, book.book_id, transfer(1))
+        hold = await get_transfer(connection, book.book_id, transfer(7), now=START)
+        original = await get_transfer(connection, book.book_id, transfer(1), now=START)
         entry, members = await get_transaction(connection, book.book_id, ENTRY)
-        of_entry = await get_transfer(connection, book.book_id, members[1].id)
-        linked = await get_transfer(connection, book.book_id, transfer(10))
+        of_entry = await get_transfer(connection, book.book_id, members[1].id, now=START)
+        linked = await get_transfer(connection, book.book_id, transfer(10), now=START)
         with pytest.raises(TransferNotFound):
-            await get_transfer(connection, book.book_id, transfer(99))
+            await get_transfer(connection, book.book_id, transfer(99), now=START)
         with pytest.raises(TransactionNotFound):
             await get_transaction(connection, book.book_id, TransactionId(f"txn_{99:032x}"))
     assert (hold.state, hold.resolved_by) == (HoldState.POSTED, transfer(8))
@@ -287,6 +294,35 @@ async def test_a_transfer_tells_what_became_of_it(database: Database) -> None:
     assert [member.amount for member in members] == [5, 6]
     assert (entry.first_seq, entry.last_seq) == (members[0].seq, members[1].seq)
     assert (of_entry.transaction, linked.transaction) == (ENTRY, None)
+
+
+async def test_a_hold_reads_as_expired_from_the_moment_that_it_lapses(database: Database) -> None:
+    book = await new_book(database)
+    hold = msgspec.structs.replace(move(1), pending=True, expires_at=START + HOUR)
+    await apply(database, book.book_id, *two_accounts(), hold)
+
+    async def states(now: dt.datetime) -> tuple[HoldState | None, HoldState | None]:
+        async with database.connection() as connection:
+            one = await get_transfer(connection, book.book_id, hold.id, now=now)
+            page = await list_transfers(connection, book.book_id, TransferFilter(), now=now)
+        return one.state, page.rows[0].state
+
+    assert await states(START + HOUR - dt.timedelta(microseconds=1)) == (HoldState.OPEN, HoldState.OPEN)
+    assert await states(START + HOUR) == (HoldState.EXPIRED, HoldState.EXPIRED)
+
+
+async def test_a_read_by_a_clock_that_is_behind_is_of_the_books_own_time(database: Database) -> None:
+    book = await new_book(database)
+    await apply(database, book.book_id, *two_accounts())
+    hold = msgspec.structs.replace(move(1), pending=True, expires_at=START + HOUR)
+    async with database.transaction() as connection:
+        await Ledger(ManualClock(START)).apply(connection, book.book_id, [hold])
+        # A batch of another process, whose clock is ahead, has been recorded since.
+        await connection.execute(
+            "update ledger.book_head set recorded_at = %s where book_id = %s", (START + HOUR, book.book_id)
+        )
+        seen = await get_transfer(connection, book.book_id, hold.id, now=START)
+    assert seen.state is HoldState.EXPIRED
 
 
 async def test_paging_transfers_neither_skips_nor_repeats_while_transfers_are_recorded(
@@ -299,7 +335,7 @@ async def test_paging_transfers_neither_skips_nor_repeats_while_transfers_are_re
         connection: Connection, *, newest: bool, cursor: int | None
     ) -> tuple[list[int], int | None]:
         found = await list_transfers(
-            connection, book.book_id, TransferFilter(), newest_first=newest, cursor=cursor, limit=3
+            connection, book.book_id, TransferFilter(), now=START, newest_first=newest, cursor=cursor, limit=3
         )
         return [row.transfer.seq for row in found.rows], found.next
 

@@ -245,11 +245,11 @@ def account_reads() -> dict[str, tuple[Read, int, int]]:
 def history_reads() -> dict[str, tuple[Read, int, int]]:
     """As `account_reads`, of transfers, entries, statements and the book."""
     reads: dict[str, tuple[Read, int, int]] = {
-        "transfer": (lambda c: get_transfer(c, 1, transfer(40_000)), 1, 60),
+        "transfer": (lambda c: get_transfer(c, 1, transfer(40_000), now=START), 1, 60),
         "transaction": (lambda c: get_transaction(c, 1, TransactionId(f"txn_{4000:032x}")), 10, 60),
         "journal": (lambda c: read_journal(c, 1, after=40_000, limit=PAGE), PAGE, 1_500),
         "trial balance by account": (
-            lambda c: trial_balance_accounts(c, 1, Now(), after=500, limit=9),
+            lambda c: trial_balance_accounts(c, 1, Now(START), after=500, limit=9),
             20,
             600,
         ),
@@ -280,7 +280,7 @@ def history_reads() -> dict[str, tuple[Read, int, int]]:
         for newest in (False, True):
             reads[f"transfers {name}, {'newest' if newest else 'oldest'} first"] = (
                 lambda c, wanted=wanted, newest=newest: list_transfers(
-                    c, 1, wanted, newest_first=newest, limit=PAGE
+                    c, 1, wanted, now=START, newest_first=newest, limit=PAGE
                 ),
                 2 * PAGE,
                 4_000,
@@ -357,7 +357,9 @@ async def test_a_list_by_a_condition_that_nothing_meets_stops_looking(
     monkeypatch.setattr(queries_accounts, "SCAN_MAX", 100)
     async with large.connection() as connection:
         explainer: Any = Explainer(connection)
-        page = await list_transfers(explainer, 1, TransferFilter(kind=TransferKind.EXPIRY, account=HOT))
+        page = await list_transfers(
+            explainer, 1, TransferFilter(kind=TransferKind.EXPIRY, account=HOT), now=START
+        )
         assert (page.rows, page.next) == ((), 2_000)
         judge(explainer.costs, 2_000, 2_000)
         explainer.costs.clear()

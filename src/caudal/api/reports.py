@@ -105,7 +105,7 @@ class JournalView(View, frozen=True, kw_only=True):
 
 async def read_trial_balance(request: Request[TrialBalanceQuery, NoBody]) -> Answer:
     """GET /v1/trial-balance"""
-    moment = _moment(request.query)
+    moment = _moment(request.query, request.services.clock.now())
     async with request.services.database.snapshot() as connection:
         balance = await trial_balance(connection, request.book_id, moment)
     rows = tuple(
@@ -120,7 +120,7 @@ async def read_trial_balance(request: Request[TrialBalanceQuery, NoBody]) -> Ans
     return json_answer(200, view)
 
 
-def _moment(query: TrialBalanceQuery) -> Moment:
+def _moment(query: TrialBalanceQuery, now: dt.datetime) -> Moment:
     at_most_one(at_seq=query.at_seq, at_recorded=query.at_recorded, at_effective_day=query.at_effective_day)
     at_recorded = utc(query.at_recorded, "at_recorded")
     if query.at_seq is not None:
@@ -129,7 +129,7 @@ def _moment(query: TrialBalanceQuery) -> Moment:
         return AtRecorded(at_recorded)
     if query.at_effective_day is not None:
         return AtEffectiveDay(day(query.at_effective_day, "at_effective_day"))
-    return Now()
+    return Now(now)
 
 
 def _four(counters: Counters) -> dict[str, int]:

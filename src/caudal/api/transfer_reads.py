@@ -25,7 +25,7 @@ class TransferDetailView(TransferView, frozen=True, kw_only=True):
     """A transfer, with what has become of it since."""
 
     resolved_by: str | None = None
-    """Of a hold: the post, void or expiry that closed it."""
+    """Of a hold: the post, void or expiry that closed it; of one that has lapsed, once it is recorded."""
     reversed_amount: int = 0
     """How much of it reversals have taken back."""
     transaction: str | None = None
@@ -49,7 +49,12 @@ def detail_view(detail: TransferDetail) -> TransferDetailView:
 async def read_transfer(request: Request[NoQuery, NoBody]) -> Answer:
     """GET /v1/transfers/{id}"""
     async with request.services.database.connection() as connection:
-        detail = await get_transfer(connection, request.book_id, path_transfer_id(request))
+        detail = await get_transfer(
+            connection,
+            request.book_id,
+            path_transfer_id(request),
+            now=request.services.clock.now(),
+        )
     return json_answer(200, detail_view(detail))
 
 
@@ -73,6 +78,7 @@ async def find_transfers(request: Request[TransfersQuery, NoBody]) -> Answer:
             connection,
             request.book_id,
             wanted,
+            now=request.services.clock.now(),
             newest_first=query.newest_first,
             cursor=number(query.cursor),
             limit=query.limit,

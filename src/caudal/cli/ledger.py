@@ -131,7 +131,7 @@ async def trial_balance(
 ) -> Exit:
     """Sum the accounts by chart code and currency; exit code 1 where debits and credits differ."""
     found = await operator.book(book)
-    moment = _moment(at_seq, at, effective)
+    moment = _moment(at_seq, at, effective) or ledger.Now(operator.clock.now())
     async with operator.database.snapshot() as connection:
         balance = await ledger.trial_balance(connection, found.book_id, moment)
     data = {
@@ -164,7 +164,7 @@ async def trial_balance(
     return Exit.DONE if balance.balanced else Exit.REFUSED
 
 
-def _moment(at_seq: int | None, at: str | None, effective: str | None) -> Moment:
+def _moment(at_seq: int | None, at: str | None, effective: str | None) -> Moment | None:
     if sum(choice is not None for choice in (at_seq, at, effective)) > 1:
         raise InvalidRequest("name one moment: --at-seq, --at or --effective")
     if at_seq is not None:
@@ -172,7 +172,7 @@ def _moment(at_seq: int | None, at: str | None, effective: str | None) -> Moment
     moment = moment_of(at, field="at")
     if moment is not None:
         return ledger.AtRecorded(moment)
-    return ledger.Now() if effective is None else ledger.AtEffectiveDay(day_of(effective, field="effective"))
+    return None if effective is None else ledger.AtEffectiveDay(day_of(effective, field="effective"))
 
 
 def _four(found: ledger.Counters, currency: str) -> tuple[str, str, str, str]:

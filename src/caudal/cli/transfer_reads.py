@@ -36,7 +36,9 @@ async def show(operator: Operator, transfer: TransferArgument, book: BookOption 
     """Show a transfer, and what has become of it since."""
     found = await operator.book(book)
     async with operator.database.connection() as connection:
-        detail = await ledger.get_transfer(connection, found.book_id, TransferId(transfer))
+        detail = await ledger.get_transfer(
+            connection, found.book_id, TransferId(transfer), now=operator.clock.now()
+        )
     made = detail.transfer
     reversed_ = money(detail.reversed_amount, made.currency) if detail.reversed_amount else None
     rows = [
@@ -78,7 +80,7 @@ async def list_(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """List transfers in the order of recording."""
-    found = await operator.book(book)
+    found, now = await operator.book(book), operator.clock.now()
     wanted = TransferFilter(
         account=None if account is None else (await find_account(operator, found, account)).id,
         recorded_from=moment_of(since, field="since"),
@@ -92,7 +94,7 @@ async def list_(
     async def page(cursor: int | None, size: int) -> ledger.Page[TransferDetail]:
         async with operator.database.connection() as connection:
             return await ledger.list_transfers(
-                connection, found.book_id, wanted, newest_first=newest, cursor=cursor, limit=size
+                connection, found.book_id, wanted, now=now, newest_first=newest, cursor=cursor, limit=size
             )
 
     rows, cursor = await collect(page, after=number_of(after), limit=limit)

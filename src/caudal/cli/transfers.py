@@ -212,7 +212,8 @@ async def reverse(
 
 async def _transfer(operator: Operator, book: BookInfo, named: str) -> Transfer:
     async with operator.database.connection() as connection:
-        return (await get_transfer(connection, book.book_id, TransferId(named))).transfer
+        detail = await get_transfer(connection, book.book_id, TransferId(named), now=operator.clock.now())
+    return detail.transfer
 
 
 def _id(operator: Operator, given: str | None) -> TransferId:

@@ -2,6 +2,8 @@
 
 A list walks along one index in the order of `seq`, from the cursor on, and looks at the rest of its
 conditions row by row; it never sorts, and never looks at more than `SCAN_MAX` rows a page.
+
+A hold whose time has passed reads as expired from that moment on, as in the reads of accounts.
 """
 
 import datetime as dt
@@ -11,7 +13,7 @@ import msgspec
 from psycopg.rows import TupleRow
 
 from caudal.ledger.balances import ROWS_PER_PAGE_MAX, Page
-from caudal.ledger.codes import HOLD_OF, KIND_CODE, to_json, transaction_id, transfer_id
+from caudal.ledger.codes import HOLD_CODE, HOLD_OF, KIND_CODE, to_json, transaction_id, transfer_id
 from caudal.ledger.encoding import TRANSFER_COLUMNS as BARE_COLUMNS
 from caudal.ledger.errors import TransactionNotFound, TransferNotFound
 from caudal.ledger.queries_accounts import SCAN_MAX, account_number
@@ -39,7 +41,13 @@ from caudal_base.database import Connection
 
 DETAIL_COLUMNS: Final = f"""
 {TRANSFER_COLUMNS},
-       h.state, h.expires_at, q.id, v.amount, x.id
+       case when h.state = {HOLD_CODE[HoldState.OPEN]}
+             and h.expires_at <= greatest(%(now)s, (select recorded_at
+                                                      from ledger.book_head
+                                                     where book_id = %(book_id)s))
+            then {HOLD_CODE[HoldState.EXPIRED]}
+            else h.state end,
+       h.expires_at, q.id, v.amount, x.id
 """
 
 DETAIL_JOINS: Final = f"""
@@ -147,11 +155,11 @@ class TransferDetail(msgspec.Struct, frozen=True, kw_only=True):
 
     transfer: Transfer
     state: HoldState | None = None
-    """Of a hold: where it stands."""
+    """Of a hold: where it stands. `EXPIRED` from the moment that it lapses, before that is recorded."""
     expires_at: dt.datetime | None = None
     """Of a hold: when it lapses by itself."""
     resolved_by: TransferId | None = None
-    """Of a hold: the post, void or expiry that closed it."""
+    """Of a hold: the post, void or expiry that closed it; of one that has lapsed, once it is recorded."""
     reversed_amount: int = 0
     """How much of it reversals have taken back."""
     transaction: TransactionId | None = None
@@ -180,10 +188,12 @@ class TransferFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What resolved this hold, or what reversed this transfer."""
 
 
-async def get_transfer(connection: Connection, book_id: int, transfer: TransferId) -> TransferDetail:
-    """The transfer that has this id. Raises `InvalidId`, `TransferNotFound`."""
+async def get_transfer(
+    connection: Connection, book_id: int, transfer: TransferId, *, now: dt.datetime
+) -> TransferDetail:
+    """The transfer that has this id, as it stands at `now`. Raises `InvalidId`, `TransferNotFound`."""
     uuid = ids.decode(ids.TRANSFER, transfer, field="transfer")
-    cursor = await connection.execute(TRANSFER_BY_ID, {"book_id": book_id, "id": uuid})
+    cursor = await connection.execute(TRANSFER_BY_ID, {"book_id": book_id, "id": uuid, "now": now})
     row = await cursor.fetchone()
     if row is None:
         raise TransferNotFound("no transfer of this book has this id", field="transfer")
@@ -208,18 +218,19 @@ async def list_transfers(
     book_id: int,
     wanted: TransferFilter,
     *,
+    now: dt.datetime,
     newest_first: bool = False,
     cursor: int | None = None,
     limit: int = 100,
 ) -> Page[TransferDetail]:
-    """Transfers in the order of their `seq`, or against it, from behind the `cursor` on.
+    """Transfers as they stand at `now`, in the order of their `seq` or against it, from behind `cursor` on.
 
     A seq is handed out under the book's lock and seen in order, so paging neither skips nor repeats a
     transfer while others are recorded. Raises `InvalidId`, `AccountNotFound`, `TransferNotFound`,
     `TransactionNotFound` for conditions that name what the book does not have.
     """
     check(1 <= limit <= ROWS_PER_PAGE_MAX, "a page has 1 to 1,000 rows")
-    values = await _values(connection, book_id, wanted)
+    values = await _values(connection, book_id, wanted, now)
     if cursor is not None:
         _narrow(values, **({"before": cursor} if newest_first else {"after": cursor}))
     driver, conditions = _list_parts(wanted)
@@ -276,11 +287,14 @@ def _list_parts(wanted: TransferFilter) -> tuple[str, str]:
     return driver, "".join(f"and {condition} " for condition in conditions.values())
 
 
-async def _values(connection: Connection, book_id: int, wanted: TransferFilter) -> dict[str, Any]:
+async def _values(
+    connection: Connection, book_id: int, wanted: TransferFilter, now: dt.datetime
+) -> dict[str, Any]:
     """The parameters of a list; moments, ids and groups become numbers and ranges of `seq`."""
     pair = next(iter((wanted.metadata or {}).items()), ("", ""))
     values: dict[str, Any] = {
         "book_id": book_id,
+        "now": now,
         "after": 0,
         "before": 2**63 - 1,
         "code": wanted.code,
@@ -293,7 +307,8 @@ async def _values(connection: Connection, book_id: int, wanted: TransferFilter) 
     if wanted.account is not None:
         values["account_no"] = await account_number(connection, book_id, wanted.account)
     if wanted.related is not None:
-        values["related"] = (await get_transfer(connection, book_id, wanted.related)).transfer.seq
+        hold = await get_transfer(connection, book_id, wanted.related, now=now)
+        values["related"] = hold.transfer.seq
     if wanted.recorded_from is not None:
         _narrow(values, after=await _seq_before(connection, book_id, wanted.recorded_from))
     if wanted.recorded_before is not None:
