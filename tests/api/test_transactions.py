@@ -139,19 +139,21 @@ async def test_a_repeat_has_its_answer_also_when_the_template_has_changed(world:
 
 
 @pytest.mark.parametrize(
-    "parameters",
+    ("parameters", "field"),
     [
-        {},
-        {"price": {"amount": 0, "currency": "USD"}},
-        {"price": {"amount": 2**60, "currency": "USD"}},
-        {"price": {"amount": 5, "currency": "XXQ"}},
-        {"price": "5"},
-        {"buyer": "nobody"},
-        {"buyer": {"amount": 5, "currency": "USD"}},
-        {"more": "x"},
+        ({}, "parameters.buyer"),
+        ({"price": {"amount": 0, "currency": "USD"}}, "parameters"),
+        ({"price": {"amount": 2**60, "currency": "USD"}}, "parameters.price.amount"),
+        ({"price": {"amount": 5, "currency": "XXQ"}}, "parameters.price.currency"),
+        ({"price": "5"}, "parameters.price"),
+        ({"buyer": "nobody"}, "parameters.buyer"),
+        ({"buyer": {"amount": 5, "currency": "USD"}}, "parameters.buyer"),
+        ({"more": "x"}, "parameters.more"),
     ],
 )
-async def test_parameters_that_do_not_fit(world: World, parameters: dict[str, Any]) -> None:
+async def test_parameters_that_do_not_fit_are_named(
+    world: World, parameters: dict[str, Any], field: str
+) -> None:
     buyer, seller, house = [await world.account() for _ in range(3)]
     await world.post("/v1/templates", sale(house))
     good = {
@@ -164,8 +166,17 @@ async def test_parameters_that_do_not_fit(world: World, parameters: dict[str, An
 
     response = await world.post("/v1/transactions", {"template": "sale", "parameters": given})
 
-    assert problem(response)[0] in {400, 422}
+    status, _, named = problem(response)
+    assert status in {400, 422}
+    assert named == field
     assert await world.balance(seller) == 0
+
+
+@pytest.mark.parametrize("template", ["sale", "sale@1"])
+async def test_a_template_that_is_not_there_is_named_as_it_was_sent(world: World, template: str) -> None:
+    response = await world.post("/v1/transactions", {"template": template, "parameters": {}})
+
+    assert problem(response) == (404, "template_not_found", "template")
 
 
 async def test_templates_are_kept_in_versions(world: World) -> None:

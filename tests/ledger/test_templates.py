@@ -184,16 +184,16 @@ class TestExpansion:
     @pytest.mark.parametrize(
         ("changed", "field"),
         [
-            ({"price": None}, "arguments.price"),
-            ({"tip": Money(1, "EUR")}, "arguments.tip"),
-            ({"price": BUYER}, "arguments.price"),
-            ({"price": Money(-1, "EUR")}, "arguments.price.amount"),
-            ({"price": Money(5, "USD")}, "arguments.price.currency"),
-            ({"buyer": Money(1, "EUR")}, "arguments.buyer"),
-            ({"buyer": "acct_17"}, "arguments.buyer"),
-            ({"order": ""}, "arguments.order"),
-            ({"order": "a\0b"}, "arguments.order"),
-            ({"order": "x" * 501}, "arguments.order"),
+            ({"price": None}, "parameters.price"),
+            ({"tip": Money(1, "EUR")}, "parameters.tip"),
+            ({"price": BUYER}, "parameters.price"),
+            ({"price": Money(-1, "EUR")}, "parameters.price.amount"),
+            ({"price": Money(5, "USD")}, "parameters.price.currency"),
+            ({"buyer": Money(1, "EUR")}, "parameters.buyer"),
+            ({"buyer": "acct_17"}, "parameters.buyer"),
+            ({"order": ""}, "parameters.order"),
+            ({"order": "a\0b"}, "parameters.order"),
+            ({"order": "x" * 501}, "parameters.order"),
             ({"order": "x" * 495}, "reference"),
             ({"price": Money(20, "EUR")}, "legs[3].amount"),
         ],
@@ -217,7 +217,7 @@ class TestExpansion:
                 split(leg(SELLER, "credit", "whole", of="price")),
                 PRICE_OF_BUYER | {"price": Money(0, "EUR")},
             )
-        assert refusal.value.field == "arguments"
+        assert refusal.value.field == "parameters"
 
     def test_sides_that_rounding_has_parted_are_refused(self) -> None:
         half = {"kind": "percent", "of": "price", "percent": "50"}

@@ -17,13 +17,14 @@ from caudal.ledger import (
     OutcomeStatus,
     Posting,
     RecordTransaction,
+    TemplateNotFound,
     TransactionId,
     get_transaction,
     templates,
 )
 from caudal_base import ids
 from caudal_base.errors import CaudalError, InvariantError
-from caudal_base.money import MAX_AMOUNT, Money
+from caudal_base.money import MAX_AMOUNT, Money, UnknownCurrency
 from caudal_base.strictjson import InvalidField, MissingField, UnknownField
 
 
@@ -93,7 +94,10 @@ async def _from_template(request: Request[Write, NewTransaction]) -> RecordTrans
     if version and (number is None or not 0 < number < 2**31):
         raise InvalidField("expected name or name@version", field="template")
     async with request.services.database.connection() as connection:
-        template = await templates.get(connection, request.book_id, name, number)
+        try:
+            template = await templates.get(connection, request.book_id, name, number)
+        except TemplateNotFound as error:
+            raise TemplateNotFound(error.detail, field="template") from None
     arguments = {key: _argument(key, value) for key, value in (body.parameters or {}).items()}
     return templates.expand(
         template,
@@ -108,7 +112,10 @@ def _argument(name: str, value: MoneyArgument | str) -> templates.Argument:
         return value
     if not 0 <= value.amount <= MAX_AMOUNT:
         raise InvalidField("an amount is 0 to 2^53 - 1", field=f"parameters.{name}.amount")
-    return Money(value.amount, value.currency)
+    try:
+        return Money(value.amount, value.currency)
+    except UnknownCurrency as error:
+        raise UnknownCurrency(error.detail, field=f"parameters.{name}.currency") from None
 
 
 def _render(outcomes: Sequence[Outcome]) -> Answer:

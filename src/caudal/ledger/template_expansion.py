@@ -48,7 +48,7 @@ def expand(
     """The journal entry that `template` makes of `arguments`; pure, the same every time.
 
     Its postings balance in every currency, in the order of the legs; legs that come to zero are left out.
-    Raises `TemplateInvalid` naming the argument or leg at fault: a missing, unknown or unfit argument, a
+    Raises `TemplateInvalid` naming the parameter or leg at fault: a missing, unknown or unfit argument, a
     remainder below zero (the shares exceed the amount), sides that do not balance, nothing left to post.
     """
     definition = template.definition
@@ -81,12 +81,12 @@ def expand(
 def _refuse_unfit(definition: Definition, arguments: Mapping[str, Argument]) -> None:
     for name in definition.parameters:
         if name not in arguments:
-            raise TemplateInvalid("the argument is missing", field=f"arguments.{name}")
+            raise TemplateInvalid("the argument is missing", field=f"parameters.{name}")
     for name, argument in arguments.items():
         parameter = definition.parameters.get(name)
         if parameter is None:
-            raise TemplateInvalid("the template has no such parameter", field=f"arguments.{name}")
-        _refuse_argument(f"arguments.{name}", parameter, argument)
+            raise TemplateInvalid("the template has no such parameter", field=f"parameters.{name}")
+        _refuse_argument(f"parameters.{name}", parameter, argument)
 
 
 def _refuse_argument(field: str, parameter: Parameter, argument: Argument) -> None:
@@ -190,7 +190,7 @@ def _divided(amount: int, shares: list[Fixed | Whole | Percent | Weight | Rest])
 
 def _refuse_unbalanced(postings: tuple[Posting, ...]) -> None:
     if not postings:
-        raise TemplateInvalid("the amounts are too small: every leg comes to zero", field="arguments")
+        raise TemplateInvalid("the amounts are too small: every leg comes to zero", field="parameters")
     net: dict[str, int] = defaultdict(int)
     for posting in postings:
         check(posting.amount > 0, "a leg has no negative amount")
