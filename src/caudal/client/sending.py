@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import msgspec
 
 from caudal.client.errors import (
     CaudalError,
+    InvalidRequest,
     OutcomeUnknown,
     Refused,
     TooManyRequests,
@@ -112,7 +114,13 @@ class Sender:
         query: msgspec.Struct | None = None,
     ) -> T:
         """POST `body` to `path` under the idempotency key `key`, its answer as `type_`."""
-        encoded = None if body is None else _encoder.encode(body)
+        if not key.isascii():
+            raise InvalidRequest(
+                "an idempotency key is printable ASCII: nothing was sent",
+                code="invalid_idempotency_key",
+                field="idempotency_key",
+            )
+        encoded = None if body is None else _encoded(body)
         return await self._decoded(
             type_, Call(method="POST", path=path + query_text(query), body=encoded, key=key)
         )
@@ -217,11 +225,58 @@ def query_text(query: msgspec.Struct | None) -> str:
             pairs.append((name, str(value)))
     if not pairs:
         return ""
-    return "?" + "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+    return "?" + "&".join(f"{_quoted(name, name)}={_quoted(value, name)}" for name, value in pairs)
 
 
 def segment(text: str) -> str:
     """An id or name as part of a path. Raises `ValueError` for one that would lead elsewhere."""
     if text in {"", ".", ".."}:
         raise ValueError("an id or a name is needed here")
-    return quote(text, safe="")
+    return _quoted(text, "id")
+
+
+def _encoded(body: msgspec.Struct) -> bytes:
+    """`body` as JSON. Raises `InvalidRequest`, naming the field, for a text that UTF-8 cannot hold."""
+    try:
+        return _encoder.encode(body)
+    except UnicodeEncodeError:
+        raise _not_utf8(_surrogate_in(msgspec.to_builtins(body), "")) from None
+
+
+def _quoted(text: str, field: str) -> str:
+    """`text` as part of a URL. Raises `InvalidRequest` naming `field` for what UTF-8 cannot hold."""
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise _not_utf8(field) from None
+
+
+def _not_utf8(field: str | None) -> InvalidRequest:
+    return InvalidRequest(
+        "a text holds a lone surrogate, which is no character: it was not sent",
+        code="lone_surrogate",
+        field=field,
+    )
+
+
+def _surrogate_in(value: Any, path: str) -> str | None:
+    """The path of the first text in `value` that holds a lone surrogate."""
+    if isinstance(value, str):
+        return path if _SURROGATE.search(value) else None
+    children: list[tuple[Any, str]] = []
+    if isinstance(value, dict):
+        for key, child in value.items():
+            here = f"{path}.{key}" if path else str(key)
+            if _SURROGATE.search(str(key)):
+                return path or None
+            children.append((child, here))
+    elif isinstance(value, list | tuple):
+        children = [(child, f"{path}[{index}]") for index, child in enumerate(value)]
+    for child, here in children:
+        found = _surrogate_in(child, here)
+        if found is not None:
+            return found
+    return None
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
