@@ -1,6 +1,8 @@
 """`caudal keys`: API keys."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -18,6 +20,8 @@ from caudal.ledger import BookInfo, BookMode, list_books
 from caudal_base import ids
 
 app = group("API keys: create, list, revoke.")
+
+_PUBLIC_ID: Final = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
 
 
 @on_database(app, "create")
@@ -42,7 +46,10 @@ async def create(
     ] = None,
     succeeds: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Rotation: the key whose identity it continues; both work."),
+        typer.Option(
+            metavar="KEY",
+            help="Rotation: the key (id or `public_id`) whose identity it continues; both work.",
+        ),
     ] = None,
 ) -> None:
     """Make an API key, and show its text: this once, since it is stored nowhere.
@@ -50,6 +57,7 @@ async def create(
     The text says `live` where the key reaches a live book, else `test`.
     """
     now = operator.clock.now()
+    earlier = None if succeeds is None else await _key_id(operator, succeeds, field="succeeds")
     async with operator.database.transaction() as connection:
         directory = await list_books(connection)
         reached = None if all_books else [await operator.book(one) for one in book or [FIRST_BOOK]]
@@ -59,7 +67,7 @@ async def create(
             books=None if reached is None else frozenset(one.book_id for one in reached),
             environment=_environment(directory if reached is None else reached),
             expires_at=None if expires_in is None else now + span_of(expires_in, field="expires_in"),
-            succeeds=None if succeeds is None else ids.decode(ids.KEY, succeeds, field="succeeds"),
+            succeeds=earlier,
         )
         (issued,) = await access.create_keys(
             connection, [command], caller=_caller(operator), at=now, new_ids=operator.ids
@@ -88,11 +96,12 @@ async def list_(operator: Operator, limit: LimitOption = DEFAULT_LIMIT, after: A
     now = operator.clock.now()
 
     def show(out: Console) -> None:
-        shown = table("key", "name", "status", "books", "scopes", "created", "last used")
+        shown = table("key", "public id", "name", "status", "books", "scopes", "created", "last used")
         for key in page.keys:
             shown.add_row(
-                ids.encode(ids.KEY, key.id), key.name, key.status(now).value, _books(key, names),
-                " ".join(sorted(key.scopes)), cell(key.created_at), cell(key.last_used_at),
+                ids.encode(ids.KEY, key.id), key.public_id, key.name, key.status(now).value,
+                _books(key, names), " ".join(sorted(key.scopes)),
+                cell(key.created_at), cell(key.last_used_at),
             )  # fmt: skip
         out.print(shown if page.keys else "No keys. `caudal keys create` makes one.")
         more(out, page.next_cursor)
@@ -104,11 +113,16 @@ async def list_(operator: Operator, limit: LimitOption = DEFAULT_LIMIT, after: A
 @on_database(app, "revoke")
 async def revoke(
     operator: Operator,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id (`key_…`), not its text.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="The key's id (`key_…`) or its `public_id`, as `keys list` shows them."
+        ),
+    ],
     yes: YesOption = False,
 ) -> None:
     """Stop a key, for good: within a second every process refuses it."""
-    key_id = ids.decode(ids.KEY, key, field="key")
+    key_id = await _key_id(operator, key, field="key")
     operator.terminal.confirm(f"Revoke {key}? Whoever uses it is refused from now on.", yes=yes)
     async with operator.database.transaction() as connection:
         (result,) = await access.revoke_keys(
@@ -137,6 +151,22 @@ def scopes(call: Call) -> None:
     )
 
 
+async def _key_id(operator: Operator, named: str, *, field: str) -> UUID:
+    """The key of this id or public id. Raises `InvalidId` for what is neither, `KeyNotFound`."""
+    if not _PUBLIC_ID.fullmatch(named):
+        return ids.decode(ids.KEY, named, field=field)
+    cursor: str | None = None
+    async with operator.database.connection() as connection:
+        while True:
+            page = await access.list_keys(connection, principal=access.OPERATOR, cursor=cursor, limit=1_000)
+            for key in page.keys:
+                if key.public_id == named:
+                    return key.id
+            cursor = page.next_cursor
+            if cursor is None:
+                raise access.KeyNotFound(f"No key has the public id {named}.", field=field)
+
+
 def _environment(books: list[BookInfo]) -> Environment:
     return Environment.LIVE if any(one.mode is BookMode.LIVE for one in books) else Environment.TEST
 
@@ -154,6 +184,7 @@ def _books(key: ApiKey, names: dict[int, str]) -> str:
 def _rows(operator: Operator, key: ApiKey, names: dict[int, str]) -> list[tuple[str, Any]]:
     return [
         ("key", ids.encode(ids.KEY, key.id)),
+        ("public id", key.public_id),
         ("name", key.name),
         ("status", key.status(operator.clock.now()).value),
         ("books", _books(key, names)),
