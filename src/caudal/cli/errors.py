@@ -63,9 +63,14 @@ def _of_database(error: Exception) -> tuple[Exit, dict[str, Any]]:
     if isinstance(error, psycopg.Error) and classify(error) not in {Failure.LOST, Failure.TRANSIENT}:
         refusal = translate(error)
         return _code_of(refusal), refusal.problem()
-    detail = (
-        "The database went away or is too busy. See whether the command had its effect, and repeat it if not."
-    )
+    if isinstance(error, psycopg.Error) and error.pgconn is not None:
+        # It has a connection only where one could not be made.
+        detail = f"PostgreSQL cannot be reached: {error}"
+    else:
+        detail = (
+            "The database went away or is too busy. Repeat the command; if it is one that writes, see first "
+            "whether it had its effect."
+        )
     return Exit.UNAVAILABLE, _problem("unavailable", "Temporarily unavailable", detail)
 
 
