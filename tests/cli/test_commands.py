@@ -1,15 +1,31 @@
 """What commands print, and with which code they exit."""
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from caudal.cli.root import COMMANDS, FLAGS
 from support.processes import CAUDAL, ENVIRONMENT, Up, run, run_process
+
+
+def leaves(command: Any) -> Iterator[Any]:
+    """The commands below one, or itself."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield command
+    else:
+        for child in below.values():
+            yield from leaves(child)
+
 
 MOVE = ("transfers", "create", "--debit", "cash", "--credit")
 
@@ -22,6 +38,8 @@ def accounts(up: Up) -> tuple[str, str]:
             "accounts", "open", "--currency", "USD", "--side", side, "--reference", reference, "--json"
         )
         assert opened.code == 0, opened
+    up.caudal("accounts", "open", "--currency", "USD", "--reference", "rich")
+    assert up.caudal(*MOVE, "rich", "--amount", "1").code == 0
     return "cash", "ana"
 
 
@@ -99,7 +117,7 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(up: Up, accounts: tup
         (("transfers", "show", "tr_1"), 2, "invalid_id", "transfer"),
         (("accounts", "list", "--book", "none"), 1, "book_not_found", "book"),
         (("accounts", "balance", "ana", "--at", "yesterday"), 2, "invalid_request", "at"),
-        (("accounts", "close", "ana"), 1, "account_not_empty", None),
+        (("accounts", "close", "rich"), 1, "account_not_empty", None),
         (("accounts", "list", "--limit", "0"), 2, "usage", None),
         (("keys", "create", "nothing"), 2, "invalid_key_request", "scopes"),
         (("jobs", "replay", "job_" + 32 * "1"), 1, "job_not_found", None),
@@ -121,6 +139,40 @@ def test_a_refusal_is_one_json_object_and_an_exit_code(
     if field is not None:
         assert refused.json["error"]["field"] == field
     assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ((*MOVE, "ana", "--amount", "1", "--code", "a\udcff"), "--code"),
+        (("accounts", "open", "--currency", "USD", "--reference=a\udcff"), "--reference"),
+        (("accounts", "open", "--currency", "USD", "--metadata", "k=\udcff"), "--metadata"),
+        (("accounts", "show", "--json", "a\udcff"), None),
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_wrong_usage(arguments: tuple[str, ...], field: str | None) -> None:
+    """Python gives bytes that are not UTF-8 as lone surrogates."""
+    refused = run(*arguments, "--json")
+
+    assert refused.code == 2
+    assert refused.json["error"]["code"] == "usage"
+    assert "\\xff is not UTF-8" in refused.json["error"]["detail"]
+    assert refused.json["error"].get("field") == field
+    assert refused.err == ""
+
+
+def test_options_without_a_value_are_known_where_arguments_are_refused() -> None:
+    """What stands behind one of these is not blamed on it."""
+    flags = {
+        name
+        for _, module, _ in COMMANDS.values()
+        for command in leaves(typer.main.get_command(importlib.import_module(module).app))
+        for option in command.params
+        if getattr(option, "is_flag", False) and not getattr(option, "is_eager", False)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+
+    assert {name for name in flags if not name.endswith("-completion")} <= FLAGS
 
 
 def test_a_refusal_for_people_goes_to_standard_error(up: Up, accounts: tuple[str, str]) -> None:
@@ -173,6 +225,19 @@ def test_keys_are_made_listed_and_revoked(up: Up) -> None:
     assert asked.code == 1
     assert "--yes" in asked.err
     assert up.caudal("keys", "revoke", made["id"], "--yes", "--json").json["status"] == "revoked"
+
+
+def test_a_key_is_named_by_any_id_that_the_list_shows(up: Up) -> None:
+    made = up.caudal("keys", "create", "other", "--scope", "ledger:read", "--json").json
+    assert made["public_id"] in up.caudal("keys", "list").out
+
+    revoked = up.caudal("keys", "revoke", made["public_id"], "--yes", "--json")
+    unknown = up.caudal("keys", "revoke", "0" * 12, "--yes", "--json")
+    neither = up.caudal("keys", "revoke", "key_1", "--yes", "--json")
+
+    assert (revoked.json["id"], revoked.json["status"]) == (made["id"], "revoked")
+    assert (unknown.code, unknown.json["error"]["code"]) == (1, "key_not_found")
+    assert (neither.code, neither.json["error"]["code"]) == (2, "invalid_id")
 
 
 def test_what_operators_do_is_in_the_audit_log(up: Up, accounts: tuple[str, str]) -> None:
@@ -243,10 +308,11 @@ def test_a_hold_lapses_in_the_journal_without_anybody_asking(up: Up, accounts: t
     assert held.code == 0, held
 
     deadline = time.monotonic() + 40
-    while up.caudal("transfers", "show", held.json["id"], "--json").json["state"] != "expired":
+    while not (swept := up.caudal("audit", "list", "--principal", "expiry", "--json").json["data"]):
         assert time.monotonic() < deadline
-    swept = up.caudal("audit", "list", "--principal", "expiry", "--json").json["data"]
     assert swept[0]["details"] == {"holds": 1}
+    shown = up.caudal("transfers", "show", held.json["id"], "--json").json
+    assert (shown["state"], "resolved_by" in shown) == ("expired", True)
 
 
 def test_a_command_alone_starts_the_database_for_itself_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -265,13 +331,17 @@ def test_a_command_alone_starts_the_database_for_itself_and_leaves_nothing_runni
     assert not (directory / "server.json").exists()
 
 
-def test_a_database_that_cannot_be_reached_is_exit_code_3(tmp_path: Path) -> None:
-    away = {"CAUDAL_DATABASE_URL": f"postgresql://nobody@/none?host={tmp_path}"}
+@pytest.mark.parametrize("arguments", [("accounts", "list"), ("db", "status"), ("db", "migrate")])
+def test_a_database_that_cannot_be_reached_is_exit_code_3(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    away = {"CAUDAL_DATABASE_URL": f"postgresql://nobody:secret@/none?host={tmp_path}"}
 
-    refused = run("accounts", "list", "--json", environment=away)
+    refused = run(*arguments, "--json", environment=away)
 
     assert refused.code == 3
     assert refused.json["error"]["code"] == "unavailable"
+    assert "connection to server on socket" in refused.json["error"]["detail"]
+    assert "had its effect" not in refused.out
+    assert "secret" not in refused.out
 
 
 def test_a_database_without_the_schema_is_explained_and_migrated_on_request(dsn: str, tmp_path: Path) -> None:

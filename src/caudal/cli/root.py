@@ -17,9 +17,17 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "up": (_RUN, "caudal.cli.up", "Run everything on this machine: PostgreSQL, the API and the worker."),
     "api": (_RUN, "caudal.cli.api", "Run the HTTP API alone, as in production."),
     "worker": (_RUN, "caudal.cli.worker", "Run the background work alone, as in production."),
-    "accounts": (_LEDGER, "caudal.cli.accounts", "Open, show, freeze and close accounts; their balances."),
-    "transfers": (_LEDGER, "caudal.cli.transfers", "Move money: create, post, void, reverse; look it up."),
-    "ledger": (_LEDGER, "caudal.cli.ledger", "Books, checks, periods, the journal, imports."),
+    "accounts": (
+        _LEDGER,
+        "caudal.cli.accounts",
+        "Open, show, limit, freeze and close accounts; their balances.",
+    ),
+    "transfers": (
+        _LEDGER,
+        "caudal.cli.transfers",
+        "Move money: create, post, void, reverse, batches; look it up.",
+    ),
+    "ledger": (_LEDGER, "caudal.cli.ledger", "Books, journal entries, templates, checks, periods, imports."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
@@ -70,6 +78,9 @@ def run(arguments: Sequence[str]) -> int:
     RFC 9457: `code`, `title`, `detail`, `status` and, where one is at fault, `field`.
     """
     as_json = "--json" in arguments
+    for index, argument in enumerate(arguments):
+        if not _is_text(argument):
+            return _not_text(arguments, index, as_json=as_json)
     command = typer.main.get_command(_application())
     try:
         code = command.main(list(arguments), prog_name="caudal", standalone_mode=False)
@@ -89,6 +100,39 @@ def run(arguments: Sequence[str]) -> int:
         code, problem = explain(error)
         return _failed(as_json, code, problem)
     return code if isinstance(code, int) else Exit.DONE
+
+
+def _is_text(argument: str) -> bool:
+    """Whether it was UTF-8: of bytes that are not, Python makes lone surrogates, which nothing can store."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
+
+
+def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
+    """Refuse the argument at `index`, naming the option that it is of or stands behind."""
+    argument = arguments[index]
+    before = arguments[index - 1] if index else ""
+    field = None
+    if argument.startswith("--"):
+        field = argument.partition("=")[0]
+    elif argument.startswith("-"):
+        field = argument[:2]
+    elif before.startswith("-") and "=" not in before and before not in FLAGS:
+        field = before
+    shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
+    problem = _problem("usage", "The command line is not valid", f"The argument {shown} is not UTF-8.")
+    if field is not None and _is_text(field):
+        problem["field"] = field
+    return _failed(as_json, Exit.USAGE, problem, hint="`caudal --help` shows how.")
+
+
+FLAGS: Final = frozenset(
+    {
+        "--", "--all-books", "--atomic", "--beyond-limits", "--csv", "--deliver", "--deployment", "--dry-run",
+        "--hold-rest", "--json", "--newest", "--no-deliver", "--pending", "--quick", "--sample",
+        "--skip-errors", "--up-to", "--yes", "-y",
+    }
+)  # fmt: skip
+"""Options that take no value: what stands behind one of these is not its own."""
 
 
 def _wrong_usage(error: typer.TyperException, *, as_json: bool) -> int:
