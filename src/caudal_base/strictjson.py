@@ -5,7 +5,8 @@ are dropped, a NUL goes through to a database that cannot store it. Each of thes
 error names the field as a path (`transfers[3].amount`):
 
     InvalidRequest
-    ├── MalformedJson      not JSON, or not UTF-8
+    ├── MalformedJson      not JSON
+    ├── InvalidText        a text or a key that is not UTF-8, or has half of a surrogate pair
     ├── InvalidField       a value of another type, or out of its range
     ├── MissingField
     ├── UnknownField
@@ -15,11 +16,12 @@ error names the field as a path (`transfers[3].amount`):
     PayloadTooLarge
     UnsupportedMediaType
 
-A string holds no lone surrogates and a number is finite, since msgspec refuses the rest.
+A number is finite, since msgspec refuses the rest.
 """
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -37,6 +39,13 @@ class MalformedJson(InvalidRequest):
 
     code = "malformed_json"
     title = "The body is not JSON"
+
+
+class InvalidText(InvalidRequest):
+    """A text or a key has bytes that are not UTF-8, or half of a surrogate pair."""
+
+    code = "invalid_text"
+    title = "A text is not Unicode"
 
 
 class InvalidField(InvalidRequest):
@@ -115,7 +124,7 @@ class StrictDecoder(Generic[T]):
         except msgspec.ValidationError as error:
             raise _field_error(str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedJson(_shortened(str(error))) from None
+            raise _text_error(body) or MalformedJson(_shortened(str(error))) from None
         except RecursionError:
             raise TooDeep(f"at most {self._max_depth} levels are allowed") from None
         self._require_sound(body, plain)
@@ -191,6 +200,39 @@ def _examine(node: Any, path: str) -> None:
             _examine(child, f"{path}[{index}]")
     elif isinstance(node, str) and "\0" in node:
         raise NulCharacter("a text holds U+0000", field=_shortened(path))
+
+
+# Bytes that are not UTF-8 decode to lone surrogates here, and an escape may write one.
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def _text_error(body: bytes) -> InvalidText | None:
+    """The error of a body that is JSON but for some text that is not Unicode: msgspec does not say which."""
+    try:
+        lenient = json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=_Pairs)
+        path = _first_not_unicode(lenient, "")
+    except (ValueError, RecursionError):
+        return None
+    if path is None:
+        return None
+    reason = "it has bytes that are not UTF-8, or half of a surrogate pair"
+    return InvalidText(reason, field=_shortened(path) or None)
+
+
+def _first_not_unicode(node: Any, path: str) -> str | None:
+    """The path of the first text or key that holds a surrogate."""
+    if isinstance(node, str):
+        return path if _SURROGATE.search(node) else None
+    children: Iterable[tuple[str, Any]] = ()
+    if isinstance(node, _Pairs):
+        children = ((f"{path}.{key}" if path else key, child) for key, child in node)
+    elif isinstance(node, list):
+        children = ((f"{path}[{index}]", child) for index, child in enumerate(node))
+    for here, child in children:
+        found = here if _SURROGATE.search(here) else _first_not_unicode(child, here)
+        if found is not None:
+            return found
+    return None
 
 
 # msgspec gives the path only within its message; the tests pin the forms of both.

@@ -14,6 +14,7 @@ from caudal_base.errors import CaudalError, InvalidRequest, PayloadTooLarge, Uns
 from caudal_base.strictjson import (
     DuplicateKey,
     InvalidField,
+    InvalidText,
     MalformedJson,
     MissingField,
     NulCharacter,
@@ -143,17 +144,34 @@ def test_a_backslash_before_u0000_is_no_nul() -> None:
         b"{'transfers': []}",
         one('"amount": 1, "currency": "\x01"'),
         one('"amount": 1, "currency": "\x00"'),
-        one('"amount": 1, "currency": "\\ud800"'),
-        one('"amount": 1, "anything": "\\udc00\\ud800"'),
-        one('"amount": 1, "currency": "~"').replace(b"~", b"\xff"),
-        one('"amount": 1, "currency": "~"').replace(b"~", b"\xed\xa0\x80"),
-        one('"amount": 1, "metadata": {"~": "x"}').replace(b"~", b"\xc0\x80"),
-        one('"amount": 1, "~": 1').replace(b"~", b"\xff"),
+        b'{"transfers": [{"amount": 1, "currency": "\xff"}',
+        b"\xff",
         b'{"transfers": []}'.decode().encode("utf-16"),
     ],
 )
 def test_what_is_not_json_in_utf_8_is_refused(body: bytes) -> None:
     assert refusal(body) == (MalformedJson, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "raw", "field"),
+    [
+        ('"amount": 1, "currency": "\\ud800"', b"", "transfers[1].currency"),
+        ('"amount": 1, "anything": ["", "\\udc00\\ud800"]', b"", "transfers[1].anything[1]"),
+        ('"amount": 1, "metadata": {"a": "\\ud83d\\ude00", "b": "\\ude00"}', b"", "transfers[1].metadata.b"),
+        ('"amount": 1, "currency": "~"', b"\xff", "transfers[1].currency"),
+        ('"amount": 1, "currency": "~"', b"\xed\xa0\x80", "transfers[1].currency"),
+        ('"amount": 1, "anything": {"a": [1, "~"]}', b"\xc3", "transfers[1].anything.a[1]"),
+        ('"amount": 1, "metadata": {"~": "x"}', b"\xc0\x80", r"transfers[1].metadata.\udcc0\udc80"),
+        ('"amount": 1, "~": 1', b"\xff", r"transfers[1].\udcff"),
+    ],
+)
+def test_a_text_that_is_not_unicode_is_refused_and_named(fields: str, raw: bytes, field: str) -> None:
+    assert refusal(one(fields).replace(b"~", raw or b"~")) == (InvalidText, field)
+
+
+def test_a_body_that_is_one_text_has_no_field_to_name() -> None:
+    assert refusal(b'"\xff"', StrictDecoder(Any, max_bytes=100)) == (InvalidText, None)
 
 
 def nested(depth: int) -> bytes:

@@ -62,6 +62,8 @@ class QueryDecoder(Generic[T]):
                 errors="strict",
                 max_num_fields=MAX_PARAMETERS,
             )
+        except UnicodeDecodeError:
+            raise _not_utf_8(query) from None
         except ValueError:
             raise InvalidParameter("the query is not of the form name=value&name=value, in UTF-8") from None
         values: dict[str, Any] = {}
@@ -81,6 +83,14 @@ class QueryDecoder(Generic[T]):
             else:
                 values[name] = self._readers[name](name, text)
         return values
+
+
+def _not_utf_8(query: bytes) -> InvalidParameter:
+    """The error of a query with bytes that are not UTF-8, raw or escaped."""
+    for name, text in parse_qsl(query.decode("ascii", "surrogateescape"), errors="surrogateescape"):
+        if any("\ud800" <= character <= "\udfff" for character in name + text):
+            return InvalidParameter("this parameter is not UTF-8", field=_printable(name))
+    return InvalidParameter("the query is not of the form name=value&name=value, in UTF-8")
 
 
 def _alternatives(kind: inspect.Type) -> list[inspect.Type]:
