@@ -1,3 +1,5 @@
+import pytest
+
 from support.worlds import World, problem, some_id, transfer
 
 
@@ -134,3 +136,40 @@ async def test_a_refused_transfer_moves_nothing(world: World) -> None:
     assert problem(response) == (422, "exceeds_debit_limit", "amount")
     assert await world.balance(account) == 100
     assert await world.seq() == before + 1, "only the other account's opening"
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("post", "pending_transfer_not_found"),
+        ("void", "pending_transfer_not_found"),
+        ("reverse", "original_not_found"),
+    ],
+)
+async def test_a_path_that_names_no_transfer_is_not_found_and_its_repeat_has_the_same_answer(
+    world: World, action: str, code: str
+) -> None:
+    path = f"/v1/transfers/{some_id('tr', world.services)}/{action}"
+
+    first = await world.post(path, key="once")
+    again = await world.post(path, key="once")
+    tried = await world.post(f"{path}?dry_run=true")
+
+    assert problem(first) == problem(tried) == (404, code, "id")
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+
+
+async def test_in_a_batch_the_item_is_refused_that_names_no_transfer(world: World) -> None:
+    missing = some_id("tr", world.services)
+    items = [
+        {"type": "void_pending", "id": some_id("tr", world.services), "pending_id": missing},
+        {"type": "reversal", "id": some_id("tr", world.services), "original_id": missing},
+    ]
+
+    response = await world.post("/v1/transfers/batch", {"transfers": items})
+
+    assert response.status_code == 200
+    assert [(row["error"]["code"], row["error"]["field"]) for row in response.json()["results"]] == [
+        ("pending_transfer_not_found", "transfers[0].pending_id"),
+        ("original_not_found", "transfers[1].original_id"),
+    ]

@@ -47,6 +47,18 @@ def allow_beyond_limits(request: Request[Q, B]) -> None:
 def render(outcomes: Sequence[Outcome]) -> Answer:
     """The response to one transfer command."""
     (outcome,) = outcomes
+    return _answer(outcome)
+
+
+def render_of_path(outcomes: Sequence[Outcome]) -> Answer:
+    """The response to a command about the transfer that the path names."""
+    (outcome,) = outcomes
+    if outcome.refusal is not None:
+        return refusal_answer(outcome.refusal, of_path=True)
+    return _answer(outcome)
+
+
+def _answer(outcome: Outcome) -> Answer:
     if outcome.refusal is not None:
         return refusal_answer(outcome.refusal)
     transfer = outcome.transfer
@@ -100,7 +112,7 @@ async def post_hold(request: Request[Write, PostHold]) -> Answer:
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
     )
-    return await request.carry_out("transfer.post", (command,), render, dry_run=request.query.dry_run)
+    return await request.carry_out("transfer.post", (command,), render_of_path, dry_run=request.query.dry_run)
 
 
 async def void_hold(request: Request[Write, VoidHold]) -> Answer:
@@ -113,7 +125,7 @@ async def void_hold(request: Request[Write, VoidHold]) -> Answer:
         reference=body.reference,
         metadata=body.metadata,
     )
-    return await request.carry_out("transfer.void", (command,), render, dry_run=request.query.dry_run)
+    return await request.carry_out("transfer.void", (command,), render_of_path, dry_run=request.query.dry_run)
 
 
 async def reverse_transfer(request: Request[Write, Reverse]) -> Answer:
@@ -132,4 +144,6 @@ async def reverse_transfer(request: Request[Write, Reverse]) -> Answer:
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
     )
-    return await request.carry_out("transfer.reverse", (command,), render, dry_run=request.query.dry_run)
+    return await request.carry_out(
+        "transfer.reverse", (command,), render_of_path, dry_run=request.query.dry_run
+    )

@@ -172,6 +172,10 @@ class PageView(View, Generic[Row], frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+_REFERENCES: Final = frozenset({"pending_transfer_not_found", "original_not_found"})
+"""Why a transfer that a command refers to is not there."""
+
+
 def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
     """A response with `value` as JSON."""
     return Answer(status, (JSON, *headers) if headers else _JSON_HEADERS, _encoder.encode(value))
@@ -182,15 +186,21 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def refusal_answer(refusal: Refusal) -> Answer:
-    """The response to a request of which the ledger refused the only command."""
+def refusal_answer(refusal: Refusal, *, of_path: bool = False) -> Answer:
+    """The response to a request of which the ledger refused the only command.
+
+    `of_path`: what the command refers to is what the path names, so where it is not there the answer is 404.
+    """
     reason = BY_CODE[refusal.code]
+    status, field = int(reason.status), refusal.field
+    if of_path and refusal.code in _REFERENCES:
+        status, field = 404, "id"
     problem = Problem(
         type=f"{DOCUMENTATION}#{refusal.code}",
         title=reason.meaning[0].upper() + reason.meaning[1:],
-        status=int(reason.status),
+        status=status,
         detail=refusal.detail,
         code=refusal.code,
-        field=refusal.field,
+        field=field,
     )
-    return Answer(int(reason.status), _PROBLEM_HEADERS, _encoder.encode(problem))
+    return Answer(status, _PROBLEM_HEADERS, _encoder.encode(problem))
