@@ -10,9 +10,10 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from caudal.api import ENDPOINTS, docs, document_text
+from caudal.api import ENDPOINTS, docs, document_text, examples
 from caudal.api.endpoint import Access, KeyUse, NoBody
 from caudal.ledger import REASONS
+from caudal.ledger.statements import CSV_COLUMNS
 from caudal_base.strictjson import StrictDecoder
 from support.worlds import World
 
@@ -45,10 +46,19 @@ def test_examples_are_what_the_schemas_say(endpoint: Any) -> None:
         for media_type, content in answer.get("content", {}).items():
             if media_type == "application/json":
                 validate(content)
+            else:
+                assert content["example"].endswith("\n")
     if endpoint.body is not NoBody:
         validate(operation["requestBody"]["content"]["application/json"])
         decoder = StrictDecoder(endpoint.body, max_bytes=10_000)
         decoder.decode(msgspec.json.encode(endpoint.example))
+
+
+def test_the_example_of_a_csv_has_the_columns_of_one() -> None:
+    lines = examples.STATEMENT_CSV.splitlines()
+
+    assert tuple(lines[0].split(",")) == CSV_COLUMNS
+    assert {len(line.split(",")) for line in lines} == {len(CSV_COLUMNS)}
 
 
 @pytest.mark.parametrize("endpoint", DESCRIBED, ids=lambda e: e.name)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from caudal.api import examples
 from support.worlds import World, new_key, problem, transfer
 
 
@@ -162,3 +163,40 @@ async def test_a_dry_run_says_what_would_be_refused(world: World) -> None:
     assert problem(tried)[:2] == (422, "exceeds_debit_limit")
     again = await world.post("/v1/transfers?dry_run=true", transfer(account, await world.account(), 10))
     assert again.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/periods", "/v1/templates", "/v1/books"])
+async def test_a_dry_run_of_what_moves_no_money_keeps_nothing_either(world: World, path: str) -> None:
+    bodies = {
+        "/v1/periods": {"through": "2020-01-31"},
+        "/v1/templates": examples.NEW_TEMPLATE,
+        "/v1/books": {"name": f"{world.book.name}-tried"},
+    }
+    if path == "/v1/books":
+        world.key = await new_key(world.services, None)
+    headers = {"Caudal_Book": world.book.name}
+    before = (await world.http.get(path, headers=world.headers(**headers))).json()
+
+    tried = await world.post(f"{path}?dry_run=true", bodies[path], key="once", **headers)
+    seen = (await world.http.get(path, headers=world.headers(**headers))).json()
+    done = await world.post(path, bodies[path], key="once", **headers)
+    refused = await world.post(f"{path}?dry_run=true", {}, **headers)
+
+    assert (tried.status_code, tried.headers["caudal-dry-run"]) == (200, "true")
+    assert "location" not in tried.headers
+    assert tried.json().keys() == done.json().keys()
+    assert seen == before
+    assert (done.status_code, "idempotent-replayed" in done.headers) == (201, False)
+    assert problem(refused)[:2] == (400, "missing_field")
+
+
+async def test_a_dry_run_says_for_what_a_period_or_a_book_would_be_refused(world: World) -> None:
+    world.key = await new_key(world.services, None)
+
+    period = await world.post(
+        "/v1/periods?dry_run=true", {"through": "2999-01-01"}, Caudal_Book=world.book.name
+    )
+    book = await world.post("/v1/books?dry_run=true", {"name": world.book.name})
+
+    assert problem(period) == (422, "period_not_over", "through")
+    assert problem(book) == (409, "book_name_taken", "name")

@@ -228,7 +228,7 @@ class NewLimit(RequestBody, frozen=True, kw_only=True):
 
 
 class Write(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The query parameters of POSTs to the ledger."""
+    """The query parameters of POSTs that write."""
 
     dry_run: Annotated[
         bool,

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from caudal import access, audit
 from caudal.access import DEPLOYMENT, Principal, Scope
-from caudal.api.bodies import RequestBody
+from caudal.api.bodies import RequestBody, Write
 from caudal.api.endpoint import NoBody, NoQuery
 from caudal.api.fields import Time
 from caudal.api.paging import number, page_answer
@@ -49,7 +49,7 @@ def _view(book: BookInfo) -> BookView:
     return BookView(id=book.id, name=book.name, mode=book.mode, created_at=book.created_at)
 
 
-async def make_book(request: Request[NoQuery, NewBook]) -> Answer:
+async def make_book(request: Request[Write, NewBook]) -> Answer:
     """POST /v1/books"""
     access.require(request.principal, Scope.BOOKS_WRITE, DEPLOYMENT)
 
@@ -61,7 +61,7 @@ async def make_book(request: Request[NoQuery, NewBook]) -> Answer:
         await audit.append(connection, [request.record("book.create", book.id, "created", at=now)])
         return json_answer(201, _view(book), ("Location", f"/v1/books/{book.id}"))
 
-    return await request.once(work)
+    return await request.once(work, dry_run=request.query.dry_run)
 
 
 async def find_books(request: Request[PageQuery, NoBody]) -> Answer:

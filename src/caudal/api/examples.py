@@ -1,5 +1,6 @@
 """What the document shows of each endpoint: one small story, told consistently."""
 
+import json
 from typing import Any, Final
 
 CUSTOMER: Final = "acct_0199f3a0b1c27d3e8f405162738495a6"
@@ -249,3 +250,22 @@ JOURNAL: Final[Json] = {
     "next_after": 1017,
     "head": 1017,
 }
+JOURNAL_LINES: Final = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in JOURNAL["data"])
+STATEMENT_CSV: Final = "\r\n".join(
+    (
+        "type,seq,transfer,recorded_at,effective_at,kind,side,amount_minor,amount,balance_minor,balance,"
+        "currency,counterparty,code,reference",
+        "opening,,,,2026-03-01T00:00:00.000000Z,,,,,12500,125.00,USD,,,",
+        f"entry,1017,{TRANSFER},{_AT},{_AT},posted,debit,1050,10.50,11450,114.50,USD,{MERCHANT},,order-17",
+        "closing,,,,2026-03-31T23:59:59.999999Z,,,,,11450,114.50,USD,,,",
+        "",
+    )
+)
+METRICS: Final = """\
+# HELP caudal_http_requests_total Requests answered.
+# TYPE caudal_http_requests_total counter
+caudal_http_requests_total{method="POST",route="/v1/transfers",status="201"} 1017.0
+# HELP caudal_database_pool_available psycopg's pool: pool_available.
+# TYPE caudal_database_pool_available gauge
+caudal_database_pool_available 4.0
+"""

@@ -3,6 +3,7 @@
 import psycopg
 
 from caudal.access import Scope
+from caudal.api import examples
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 from caudal.api.metrics import CONTENT_TYPE
 from caudal.api.request import Request
@@ -75,6 +76,8 @@ ENDPOINTS = (
         body=NoBody,
         access=Access.KEY,
         scope=Scope.LEDGER_READ,
-        answers={200: (Shape(description="The text format.", media_type="text/plain"),)},
+        answers={
+            200: (Shape(description="The text format.", media_type="text/plain", example=examples.METRICS),)
+        },
     ),
 )

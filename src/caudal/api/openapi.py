@@ -255,7 +255,7 @@ def _answer(endpoint: Endpoint[Any, Any], shapes: Sequence[Shape], by_type: dict
     for shape in shapes:
         headers |= shape.headers
         if shape.type is None:
-            content[shape.media_type] = {"schema": {"type": "string"}}
+            content[shape.media_type] = {"schema": {"type": "string"}, "example": shape.example}
         else:
             content[shape.media_type] = {"schema": by_type[id(shape.type)], "example": shape.example}
     if endpoint.key is not KeyUse.NONE:

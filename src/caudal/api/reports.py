@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from caudal import audit
 from caudal.api.account_views import AccountEventView, event_view
-from caudal.api.bodies import RequestBody
-from caudal.api.endpoint import NoBody, NoQuery, Stream
+from caudal.api.bodies import RequestBody, Write
+from caudal.api.endpoint import NoBody, Stream
 from caudal.api.fields import Time, utc
 from caudal.api.history import at_most_one
 from caudal.api.paging import bad_cursor, day, page_answer
@@ -141,7 +141,7 @@ def _four(counters: Counters) -> dict[str, int]:
     }
 
 
-async def make_period(request: Request[NoQuery, NewPeriod]) -> Answer:
+async def make_period(request: Request[Write, NewPeriod]) -> Answer:
     """POST /v1/periods"""
     through = day(request.body.through, "through")
 
@@ -157,7 +157,7 @@ async def make_period(request: Request[NoQuery, NewPeriod]) -> Answer:
         await audit.append(connection, [record])
         return json_answer(201, _period_view(period))
 
-    return await request.once(work)
+    return await request.once(work, dry_run=request.query.dry_run)
 
 
 async def find_periods(request: Request[PageQuery, NoBody]) -> Answer:

@@ -112,18 +112,28 @@ class Request(Generic[Q, B]):
         self.replayed = reply.replayed
         return reply.answer
 
-    async def once(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+    async def once(self, work: Callable[[Connection], Awaitable[Answer]], *, dry_run: bool = False) -> Answer:
         """Do `work` in a transaction of its own, once per idempotency key where the request has one.
 
-        Raises what `work` raises; under a key its final refusals are answers too, and kept.
+        Raises what `work` raises; under a key its final refusals are answers too, and kept. With `dry_run`
+        what `work` did is rolled back: the answer tells of it, and nothing is left.
         """
+        attempt = self._rehearse if dry_run else self._once
         for _ in range(_ATTEMPTS):
             try:
-                return await self._once(work)
+                return await attempt(work)
             except psycopg.Error as error:
                 if classify(error) is not Failure.TRANSIENT:
                     raise
-        return await self._once(work)
+        return await attempt(work)
+
+    async def _rehearse(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
+        async with (
+            self.services.database.transaction() as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            answer = await work(connection)
+        return _tried(answer)
 
     async def _once(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         services, claim = self.services, self.claim
@@ -156,7 +166,11 @@ class Request(Generic[Q, B]):
     async def _try_out(self, commands: Sequence[Command], render: Render) -> Answer:
         async with self.services.database.snapshot() as connection:
             outcomes = await self.services.ledger.dry_run(connection, self.book_id, commands)
-        answer = render(outcomes)
-        headers = tuple(pair for pair in answer.headers if pair[0] != "Location")
-        status = 200 if answer.status == 201 else answer.status
-        return Answer(status, (*headers, ("Caudal-Dry-Run", "true")), answer.body)
+        return _tried(render(outcomes))
+
+
+def _tried(answer: Answer) -> Answer:
+    """`answer` as that of a dry run: nothing was created, and there is nothing to be read again."""
+    headers = tuple(pair for pair in answer.headers if pair[0] != "Location")
+    status = 200 if answer.status == 201 else answer.status
+    return Answer(status, (*headers, ("Caudal-Dry-Run", "true")), answer.body)

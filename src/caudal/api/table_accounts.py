@@ -178,7 +178,11 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         answers={
             200: (
                 Shape(description="The statement.", type=StatementView, example=examples.STATEMENT),
-                Shape(description="The statement.", media_type="text/csv"),
+                Shape(
+                    description="The statement.",
+                    media_type="text/csv",
+                    example=examples.STATEMENT_CSV,
+                ),
             )
         },
         errors=(404, 422),

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from caudal.access import Scope
 from caudal.api import books, examples, reports, template_pages
+from caudal.api.bodies import Write
 from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.queries import (
     JournalQuery,
@@ -18,6 +19,7 @@ from caudal.ledger import templates
 _BOOKS: Final = "Books"
 _TEMPLATES: Final = "Templates"
 _REPORTS: Final = "Reports"
+_DRY_RUN: Final = "By `dry_run`, what would be answered."
 
 ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     Endpoint(
@@ -28,12 +30,15 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         summary="Make a book",
         description="Needs a key that reaches all books.",
         handle=books.make_book,
-        query=NoQuery,
+        query=Write,
         body=books.NewBook,
         access=Access.KEY,
         scope=Scope.BOOKS_WRITE,
         key=KeyUse.ACCEPTED,
-        answers={201: (Shape(description="Made.", type=books.BookView, example=examples.BOOK_VIEW),)},
+        answers={
+            201: (Shape(description="Made.", type=books.BookView, example=examples.BOOK_VIEW),),
+            200: (Shape(description=_DRY_RUN, type=books.BookView, example=examples.BOOK_VIEW),),
+        },
         errors=(409, 422),
         example=examples.NEW_BOOK,
     ),
@@ -75,7 +80,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         summary="Keep a template",
         description="Another definition under a name becomes its next version; a version never changes.",
         handle=template_pages.create_template,
-        query=NoQuery,
+        query=Write,
         body=templates.NewTemplate,
         scope=Scope.LEDGER_WRITE,
         key=KeyUse.ACCEPTED,
@@ -85,7 +90,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
             ),
             200: (
                 Shape(
-                    description="Some version has this definition already.",
+                    description="Some version has this definition already, or it is a dry run.",
                     type=template_pages.TemplateView,
                     example=examples.TEMPLATE_VIEW,
                 ),
@@ -165,11 +170,14 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="Nothing can then be recorded with an effective date inside, but with the scope "
         "`ledger:post_closed_period`.",
         handle=reports.make_period,
-        query=NoQuery,
+        query=Write,
         body=reports.NewPeriod,
         scope=Scope.LEDGER_CLOSE_PERIOD,
         key=KeyUse.ACCEPTED,
-        answers={201: (Shape(description="Closed.", type=reports.PeriodView, example=examples.PERIOD_VIEW),)},
+        answers={
+            201: (Shape(description="Closed.", type=reports.PeriodView, example=examples.PERIOD_VIEW),),
+            200: (Shape(description=_DRY_RUN, type=reports.PeriodView, example=examples.PERIOD_VIEW),),
+        },
         errors=(404, 409, 422),
         example=examples.NEW_PERIOD,
     ),
@@ -204,7 +212,11 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         answers={
             200: (
                 Shape(description="A page.", type=reports.JournalView, example=examples.JOURNAL),
-                Shape(description="One row a line.", media_type=reports.NDJSON),
+                Shape(
+                    description="One row a line.",
+                    media_type=reports.NDJSON,
+                    example=examples.JOURNAL_LINES,
+                ),
             )
         },
         errors=(404,),

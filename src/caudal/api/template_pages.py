@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 from caudal import audit
-from caudal.api.endpoint import NoBody, NoQuery
+from caudal.api.bodies import Write
+from caudal.api.endpoint import NoBody
 from caudal.api.fields import Time
 from caudal.api.paging import bad_cursor, page_answer
 from caudal.api.queries import TemplateQuery, TemplatesQuery
@@ -36,7 +37,7 @@ def _view(template: templates.Template) -> TemplateView:
     )
 
 
-async def create_template(request: Request[NoQuery, templates.NewTemplate]) -> Answer:
+async def create_template(request: Request[Write, templates.NewTemplate]) -> Answer:
     """POST /v1/templates"""
     body = request.body
     templates.refuse_invalid(body.name, body.definition)
@@ -52,7 +53,7 @@ async def create_template(request: Request[NoQuery, templates.NewTemplate]) -> A
         location = ("Location", f"/v1/templates/{kept.template.name}?version={kept.template.version}")
         return json_answer(201 if created else 200, _view(kept.template), location)
 
-    return await request.once(work)
+    return await request.once(work, dry_run=request.query.dry_run)
 
 
 async def find_templates(request: Request[TemplatesQuery, NoBody]) -> Answer:
