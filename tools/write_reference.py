@@ -68,7 +68,9 @@ _REFUSALS_INTRODUCTION: Final = """\
 In the order in which they are looked for: a command that is wrong in several ways always gets the reason that
 stands first. Reasons marked *passing* rest on the state of the book, which may change: the id of a transfer
 or transaction that was refused for one stays refused (`id_already_refused`), so that a late duplicate cannot
-succeed after its caller gave up. In the results of a batch a refusal has no status of its own.
+succeed after its caller gave up. In the results of a batch a refusal has no status of its own. Where the path
+of a request names the transfer that is not there (`pending_transfer_not_found`, `original_not_found`), it is
+404.
 """
 
 _API_INTRODUCTION: Final = """\

@@ -84,11 +84,9 @@ REASONS: Final = (
     Reason("exists_with_different_beyond_limits", _C, False, "the id exists with another beyond_limits"),
     # What the command refers to.
     Reason("expires_in_the_past", _U, True, "the expiry is not after the time of recording"),
-    Reason(
-        "pending_transfer_not_found", _U, True, "no transfer has the pending id; 404 where the path names it"
-    ),
+    Reason("pending_transfer_not_found", _U, True, "no transfer has the pending id"),
     Reason("transfer_not_pending", _U, False, "the transfer is not a hold"),
-    Reason("original_not_found", _U, True, "no transfer has the original's id; 404 where the path names it"),
+    Reason("original_not_found", _U, True, "no transfer has the original's id"),
     Reason("original_not_posted", _U, False, "only what was posted can be reversed, and a reversal cannot"),
     Reason("debit_account_not_found", _U, True, "no account has the debit account's id"),
     Reason("credit_account_not_found", _U, True, "no account has the credit account's id"),
