@@ -55,6 +55,7 @@ def register(app: typer.Typer, show_account: Show) -> None:
 async def list_(
     operator: Operator,
     code: Annotated[str | None, typer.Option(help="Only those of this chart code.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Only the one with this reference.")] = None,
     currency: Annotated[str | None, typer.Option(help="Only those in this currency.")] = None,
     status: Annotated[AccountStatus | None, typer.Option(help="Only those that stand so.")] = None,
     metadata: MetadataOption = None,
@@ -64,7 +65,9 @@ async def list_(
 ) -> None:
     """List accounts in the order of their opening, with their balances."""
     found = await operator.book(book)
-    wanted = AccountFilter(code=code, currency=currency, status=status, metadata=metadata_of(metadata))
+    wanted = AccountFilter(
+        code=code, reference=reference, currency=currency, status=status, metadata=metadata_of(metadata)
+    )
     now = operator.clock.now()
 
     async def page(cursor: int | None, size: int) -> ledger.Page[Account]:

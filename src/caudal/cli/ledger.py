@@ -1,4 +1,4 @@
-"""`caudal ledger`: books, checks, periods, the journal, imports."""
+"""`caudal ledger`: books, journal entries, templates, checks, periods, imports."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from caudal import audit, ledger
-from caudal.cli import ledger_imports, shapes
+from caudal.cli import ledger_entries, ledger_imports, shapes
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import PRINCIPAL, Operator, on_database
@@ -25,11 +25,12 @@ from caudal.cli.terminal import facts, money, table, when
 from caudal.ledger import AccountEvent, BookInfo, BookMode, Moment
 from caudal_base.errors import InvalidRequest
 
-app = group("Books, checks, periods, the journal, imports.")
+app = group("Books, journal entries, templates, checks, periods, imports.")
 books = group("Books: sets of accounts that balance together.")
 app.add_typer(books, name="books")
 app.add_typer(ledger_imports.imports, name="import")
 app.add_typer(ledger_imports.compare, name="compare")
+ledger_entries.register(app)
 
 
 @on_database(books, "create")

@@ -48,8 +48,16 @@ class Operator:
         async with self.database.connection() as connection:
             return await require_book(connection, id_or_name)
 
-    async def carry_out(self, book: BookInfo, commands: Sequence[Command], action: str) -> list[Outcome]:
-        """Carry out commands in one order, with its audit record. One outcome each; a refusal is one."""
+    async def carry_out(
+        self, book: BookInfo, commands: Sequence[Command], action: str, *, dry_run: bool = False
+    ) -> list[Outcome]:
+        """Carry out commands in one order, with its audit record. One outcome each; a refusal is one.
+
+        With `dry_run` the outcomes are those that it would have now, and nothing is written.
+        """
+        if dry_run:
+            async with self.database.snapshot() as connection:
+                return await Ledger(self.clock).dry_run(connection, book.book_id, commands)
         kept: list[Outcome] = []
 
         def keep(outcomes: Sequence[Outcome]) -> Answer:

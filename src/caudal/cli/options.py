@@ -24,6 +24,7 @@ AfterOption = Annotated[
     typer.Option("--after", metavar="CURSOR", help="Go on behind this one: the `next_cursor` shown before."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
 
 DEFAULT_LIMIT: Final = 50
 

@@ -174,6 +174,40 @@ def recorded(outcome: Outcome) -> Shape:
     return {"result": outcome.status.value, **shape}
 
 
+def entered(outcome: Outcome) -> Shape:
+    """The journal entry that a command recorded, now (`created`) or before (`exists`)."""
+    made = outcome.transaction
+    if made is None:
+        return {"result": outcome.status.value}
+    return {
+        "result": outcome.status.value,
+        **_set(
+            {
+                "id": made.id,
+                "first_seq": made.first_seq,
+                "last_seq": made.last_seq,
+                "recorded_at": made.recorded_at,
+                "effective_at": made.effective_at,
+                "code": made.code,
+                "reference": made.reference,
+                "metadata": made.metadata or None,
+                "template": made.template,
+                "beyond_limits": True if made.beyond_limits else None,
+            }
+        ),
+        "postings": [
+            {
+                "account": posting.account,
+                "side": posting.side.value,
+                "amount": posting.amount,
+                "currency": posting.currency,
+            }
+            for posting in made.postings
+        ],
+        "transfers": [transfer(one) for one in outcome.transfers],
+    }
+
+
 def entry(found: Entry) -> Shape:
     """A transfer as its account sees it, with the posted balance after it."""
     return {

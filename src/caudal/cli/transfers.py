@@ -6,12 +6,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from caudal.cli import shapes
+from caudal.cli import shapes, transfer_batches, transfer_reads
 from caudal.cli.finding import find_account
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import (
     BookOption,
+    DryRunOption,
     MetadataOption,
     TransferArgument,
     amount_of,
@@ -20,11 +21,9 @@ from caudal.cli.options import (
 )
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, money
-from caudal.cli.transfer_reads import register
 from caudal.ledger import (
     BookInfo,
     CreateTransfer,
-    Ledger,
     Outcome,
     OutcomeStatus,
     PostPending,
@@ -33,6 +32,7 @@ from caudal.ledger import (
     Transfer,
     TransferCommand,
     TransferId,
+    Versions,
     VoidPending,
     get_transfer,
 )
@@ -40,7 +40,7 @@ from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.errors import InvalidRequest
 
-app = group("Move money: create, post, void, reverse; look it up.")
+app = group("Move money: create, post, void, reverse, batches; look it up.")
 
 AmountOption = Annotated[
     str | None, typer.Option(metavar="UNITS", help="In units of the currency, exact: 10.50.")
@@ -73,7 +73,14 @@ MinAvailableOption = Annotated[
     str | None, typer.Option(metavar="UNITS", help="What must stay available on the account that pays.")
 ]
 UpToOption = Annotated[bool, typer.Option("--up-to", help="Move what is available, at most the amount.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
+DebitVersionOption = Annotated[
+    int | None,
+    typer.Option("--if-debit-version", min=0, help="Refuse if the debited account has moved since."),
+]
+CreditVersionOption = Annotated[
+    int | None,
+    typer.Option("--if-credit-version", min=0, help="Refuse if the credited account has moved since."),
+]
 
 
 @on_database(app, "create")
@@ -90,6 +97,8 @@ async def create(
     code: CodeOption = None,
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
+    if_debit_version: DebitVersionOption = None,
+    if_credit_version: CreditVersionOption = None,
     min_available: MinAvailableOption = None,
     up_to: UpToOption = False,
     beyond_limits: BeyondOption = False,
@@ -117,6 +126,7 @@ async def create(
         code=code,
         reference=reference,
         metadata=metadata_of(metadata),
+        if_version=_versions(if_debit_version, if_credit_version),
         min_available=amount_of(min_available, None, unit, field="min_available"),
         up_to=up_to,
         beyond_limits=beyond_limits,
@@ -138,6 +148,7 @@ async def post(
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
     beyond_limits: BeyondOption = False,
+    dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
@@ -155,7 +166,7 @@ async def post(
         metadata=metadata_of(metadata),
         beyond_limits=beyond_limits,
     )
-    await _carry_out(operator, found, command, "transfer.post")
+    await _carry_out(operator, found, command, "transfer.post", dry_run=dry_run)
 
 
 @on_database(app, "void")
@@ -165,6 +176,7 @@ async def void(
     code: CodeOption = None,
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
+    dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
@@ -177,7 +189,7 @@ async def void(
         reference=reference,
         metadata=metadata_of(metadata),
     )
-    await _carry_out(operator, found, command, "transfer.void")
+    await _carry_out(operator, found, command, "transfer.void", dry_run=dry_run)
 
 
 @on_database(app, "reverse")
@@ -191,6 +203,7 @@ async def reverse(
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
     beyond_limits: BeyondOption = False,
+    dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
@@ -207,7 +220,11 @@ async def reverse(
         metadata=metadata_of(metadata),
         beyond_limits=beyond_limits,
     )
-    await _carry_out(operator, found, command, "transfer.reverse")
+    await _carry_out(operator, found, command, "transfer.reverse", dry_run=dry_run)
+
+
+def _versions(debit: int | None, credit: int | None) -> Versions | None:
+    return None if debit is None and credit is None else Versions(debit=debit, credit=credit)
 
 
 async def _transfer(operator: Operator, book: BookInfo, named: str) -> Transfer:
@@ -225,11 +242,7 @@ def _id(operator: Operator, given: str | None) -> TransferId:
 async def _carry_out(
     operator: Operator, book: BookInfo, command: TransferCommand, action: str, *, dry_run: bool = False
 ) -> None:
-    if dry_run:
-        async with operator.database.transaction() as connection:
-            (outcome,) = await Ledger(operator.clock).dry_run(connection, book.book_id, [command])
-    else:
-        (outcome,) = await operator.carry_out(book, [command], action)
+    (outcome,) = await operator.carry_out(book, [command], action, dry_run=dry_run)
     shapes.accepted(outcome)
     data = {**shapes.recorded(outcome), **({"dry_run": True} if dry_run else {})}
     operator.terminal.answer(data, lambda out: _show(out, outcome, dry_run=dry_run))
@@ -256,9 +269,10 @@ def _show(out: Console, outcome: Outcome, *, dry_run: bool) -> None:
         ("code", transfer.code),
         ("reference", transfer.reference),
         ("metadata", cell(transfer.metadata) if transfer.metadata else None),
-        ("rest held as", None if outcome.remainder is None else outcome.remainder.id),
+        ("rest held as", None if dry_run or outcome.remainder is None else outcome.remainder.id),
     ]
     out.print(facts(rows))
 
 
-register(app)
+transfer_batches.register(app)
+transfer_reads.register(app)
