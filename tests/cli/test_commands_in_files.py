@@ -219,6 +219,7 @@ def test_a_template_is_kept_in_versions_and_makes_entries(files: Files, accounts
             ],
         },
     }
+    tried = files("ledger", "templates", "create", "--dry-run", content=template)
     made = files("ledger", "templates", "create", content=template)
     again = files("ledger", "templates", "create", content=template)
     template["definition"]["code"] = "deposit"
@@ -227,6 +228,7 @@ def test_a_template_is_kept_in_versions_and_makes_entries(files: Files, accounts
     assert [(one.json["result"], one.json["version"]) for one in (made, again, newer)] == [
         ("created", 1), ("exists", 1), ("created", 2),
     ]  # fmt: skip
+    assert (tried.json["dry_run"], tried.json["version"]) == (True, 1)
     named = ("--book", "files", "--json")
     listed = files.up.caudal("ledger", "templates", "list", *named).json["data"]
     shown = files.up.caudal("ledger", "templates", "show", "deposit@1", *named).json

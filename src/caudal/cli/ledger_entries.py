@@ -76,7 +76,9 @@ def _show_entry(out: Console, outcome: Outcome, *, dry_run: bool) -> None:
 
 
 @on_database(app, "create")
-async def create(operator: Operator, file: FileArgument, book: BookOption = FIRST_BOOK) -> None:
+async def create(
+    operator: Operator, file: FileArgument, dry_run: DryRunOption = False, book: BookOption = FIRST_BOOK
+) -> None:
     """Keep a template, `{"name": ..., "definition": ...}` as POST /v1/templates has it.
 
     A definition that the name does not have yet becomes its next version; versions never change.
@@ -85,7 +87,10 @@ async def create(operator: Operator, file: FileArgument, book: BookOption = FIRS
     wanted: templates.NewTemplate = read_json(operator, file, templates.NewTemplate)
     templates.refuse_invalid(wanted.name, wanted.definition)
     now = operator.clock.now()
-    async with operator.database.transaction() as connection:
+    async with (
+        operator.database.transaction() as connection,
+        connection.transaction(force_rollback=dry_run),
+    ):
         (kept,) = await templates.create(connection, found.book_id, [wanted], at=now)
         made = audit.Record(
             book_id=found.book_id,
@@ -99,11 +104,14 @@ async def create(operator: Operator, file: FileArgument, book: BookOption = FIRS
         await audit.append(connection, [made])
 
     def show(out: Console) -> None:
-        if kept.status is OutcomeStatus.EXISTS:
+        if dry_run:
+            out.print(Text("This would be kept; nothing was done.", "bold"))
+        elif kept.status is OutcomeStatus.EXISTS:
             out.print(Text("It exists already; nothing was done again.", "bold"))
         _show_template(out, kept.template)
 
-    operator.terminal.answer({"result": kept.status.value, **_shape(kept.template)}, show)
+    data = {"result": kept.status.value, **_shape(kept.template), **({"dry_run": True} if dry_run else {})}
+    operator.terminal.answer(data, show)
 
 
 @on_database(app, "list")
