@@ -9,6 +9,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -147,12 +148,14 @@ def kill(up: Up, find: Callable[[Up], list[int]]) -> None:
 @pytest.mark.timeout(240)
 async def test_every_acknowledged_transfer_is_there_exactly_once(tmp_path: Path) -> None:
     directory, chance = tmp_path / "data", random.Random(20_260_310)
-    port, key, load = 0, "", None
+    # Not one of the first free ones from 8000 on, which another test may take while ours is down.
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    key, load = "", None
     remaining = list(VICTIMS)
     while True:
-        options = ("--port", port) if port else ()
-        with running_up(directory, *options, key=key) as up:
-            port, key = int(up.url.rpartition(":")[2]), up.key
+        with running_up(directory, "--port", port, key=key) as up:
+            key = up.key
             if load is None:
                 load = await start(up, chance)
             clients = [asyncio.create_task(load.client()) for _ in range(CLIENTS)]
