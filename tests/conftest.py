@@ -6,6 +6,7 @@ CAUDAL_TEST_DATABASE_URL names, whose role must be allowed to create databases.
 
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,18 @@ class Server:
 
     def drop_database(self, name: str) -> None:
         """Removes the database, also from under connections that a failed test left open."""
-        self._execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        statement = sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self._execute(statement)
+            except psycopg.errors.InsufficientPrivilege:
+                # PostgreSQL 15's autovacuum is a superuser's, whom we may not send away: it goes by itself.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:

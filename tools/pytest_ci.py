@@ -15,6 +15,7 @@ ACCEPTED = (
     "is about what root does",
     "no interpreter with the packages is in an ordinary user's reach",
     "only root can",
+    "plans are held on the embedded PostgreSQL",
 )
 """How the reasons begin that say what a test is about, rather than what is missing."""
 

@@ -92,7 +92,8 @@ class Cutter:
 async def test_a_connection_cut_after_the_work_leads_to_one_effect_and_no_secret_in_the_logs(
     url: str, setting: Setting, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG):
+    # By name too: whatever configured the logs of this process before has made it quiet.
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="httpcore"):
         async with (
             Cutter(url, cuts=2).open() as way,
             Caudal(way.url, setting.key, retry=Retry(first_wait_s=0.001, longest_wait_s=0.001)) as client,

@@ -46,6 +46,14 @@ from caudal_base.database import Connection, Database
 from support.histories import START
 from support.ledgers import account, new_book, transfer
 
+
+@pytest.fixture(scope="module", autouse=True)
+def _planner_that_is_known(server: Any) -> None:
+    """Where tables are nearly empty, as holds are here, another version may read one whole, and be right."""
+    if server.embedded is None:
+        pytest.skip("plans are held on the embedded PostgreSQL")
+
+
 ROWS = 100_000
 PER_BATCH = 100
 MIDDLE = START + dt.timedelta(minutes=ROWS // PER_BATCH // 2)
