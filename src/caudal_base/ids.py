@@ -24,8 +24,22 @@ KEY: Final = "key"
 REQUEST: Final = "req"
 JOB: Final = "job"
 AUDIT: Final = "aud"
+CUSTOMER: Final = "cus"
+PAYMENT: Final = "pay"
+ATTEMPT: Final = "att"
+CAPTURE: Final = "cap"
+REFUND: Final = "re"
+DISPUTE: Final = "dp"
+SETTLEMENT: Final = "set"
+EVENT: Final = "evt"
+INBOUND: Final = "whi"
 
-PREFIXES: Final = frozenset({BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT})
+PREFIXES: Final = frozenset(
+    {
+        BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
+        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND,
+    }
+)  # fmt: skip
 """Every prefix in use: one per kind of thing."""
 
 Entropy = Callable[[int], bytes]

@@ -35,6 +35,11 @@ class Scope(enum.StrEnum):
         "Record transfers with an effective date inside a closed period",
     )
     ACCOUNTS_WRITE = "accounts:write", "Open, change, freeze, close and reopen accounts"
+    CUSTOMERS_READ = "customers:read", "Read customers and products"
+    CUSTOMERS_WRITE = "customers:write", "Create and change customers and products"
+    PAYMENTS_READ = "payments:read", "Read payments, refunds, disputes and events"
+    PAYMENTS_WRITE = "payments:write", "Create, capture, cancel and refund payments"
+    PAYMENTS_REVIEW = "payments:review", "Approve and decline payments that are held for review"
     BOOKS_WRITE = "books:write", "Create books"
     KEYS_READ = "keys:read", "List API keys"
     KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"

@@ -1,0 +1,1 @@
+"""Partners, one folder each, behind one protocol."""

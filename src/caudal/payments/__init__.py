@@ -1,0 +1,1 @@
+"""The payment state machine: the only orchestrator of money movement."""
