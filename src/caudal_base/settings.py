@@ -8,16 +8,26 @@ that only suit a developer's machine.
     env = "production"
     database_url = "postgresql://caudal@db.internal/caudal?passfile=..."
     log_format = "json"
+
+    [partners.stripe]
+    connector = "stripe"
+    book = "main"
+    api_key = "sk_..."
+    webhook_secrets = ["whsec_..."]
+
+The partners as a variable are one JSON object: `CAUDAL_PARTNERS='{"stripe": {"connector": "stripe", ...}}'`.
 """
 
 import difflib
 import enum
+import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import psycopg
@@ -26,6 +36,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from caudal_base.errors import CaudalError
 from caudal_base.secret import Secret
+from caudal_base.strictjson import StrictDecoder
 
 PREFIX: Final = "CAUDAL_"
 
@@ -47,6 +58,10 @@ WELL_KNOWN_PASSWORDS: Final = frozenset(
     {"admin", "caudal", "changeme", "password", "postgres", "secret", "test"}
 )
 """Passwords of examples and tutorials, refused in production."""
+
+
+SHORTEST_SECRET: Final = 16
+"""Of a partner's key or webhook secret in production, in characters: shorter ones are examples."""
 
 
 class InvalidSettings(CaudalError):
@@ -85,6 +100,37 @@ class LogLevel(enum.Enum):
     ERROR = "error"
 
 
+class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One account with a partner, and the book whose payments go through it.
+
+    The times in seconds override what the connector knows of the partner, which is for tests and simulations.
+    """
+
+    connector: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
+    """`stripe`, `bank`, or one of your own as `package.module:name`."""
+    book: Annotated[str, Meta(min_length=1)]
+    """The name of the book that it serves."""
+    url: str | None = None
+    """Where the partner's API is; none is where the connector knows it to be."""
+    api_key: Secret
+    webhook_secrets: list[Secret] = []
+    """Whichever of them signed a webhook is good: two while one replaces the other."""
+    timeout_ms: Annotated[int, Meta(ge=1, le=120_000)] = 10_000
+    """How long to wait for the answer to a call. After it, the outcome is unknown."""
+    calls_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    """At most so many with this key, as agreed with the partner; none is the connector's own bound."""
+    at_once: Annotated[int, Meta(ge=1, le=1_000)] = 32
+    """Calls that may be under way together, in each process."""
+    key_lifetime_s: Annotated[float, Meta(ge=0)] | None = None
+    """How long the partner remembers idempotency keys."""
+    search_horizon_s: Annotated[float, Meta(ge=0)] | None = None
+    """After how long a search sees whatever the partner has accepted."""
+    poll_after_s: Annotated[float, Meta(gt=0)] | None = None
+    """When to ask about what the partner has said nothing of since."""
+    authorisation_lifetime_s: Annotated[float, Meta(gt=0)] | None = None
+    """How long an authorisation holds."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set from outside. `database_url` is `CAUDAL_DATABASE_URL`, and so on."""
 
@@ -107,6 +153,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The largest request body; a batch of 8,000 transfers has about 3 MB."""
     queue_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 4_096
     """Requests that may wait for a book's next batch before the next one is refused with 503."""
+    partners: dict[str, PartnerSettings] = {}
+    """Who moves money for us, by the names that payments, accounts and webhook addresses use."""
 
 
 def load(environ: Mapping[str, str] | None = None, *, file: Path | None = None) -> Settings:
@@ -170,6 +218,9 @@ def _convert(
     name: str, value: Any, where: str, values: dict[str, Any], problems: list[str], *, from_text: bool
 ) -> None:
     """Put `value` as the setting `name` into `values`, or why it cannot be into `problems`."""
+    if name == "partners":
+        values[name] = _partners(value, where, problems, from_text=from_text)
+        return
     wanted = _FIELDS[name].type
     if from_text and wanted not in _TEXTS and _INTEGER.fullmatch(value):
         value = int(value)
@@ -179,6 +230,33 @@ def _convert(
         problems.append(f"{where}: {str(error).replace('`', '')}")
 
 
+def _partners(value: Any, where: str, problems: list[str], *, from_text: bool) -> dict[str, PartnerSettings]:
+    """The partners in a table of the file or in a variable's JSON. No message holds anything of a value."""
+    if from_text:
+        try:
+            value = _JSON_OBJECT.decode(value.encode("utf-8", "surrogateescape"))
+        except CaudalError as error:
+            at = f" ({error.field})" if error.field else ""
+            problems.append(f"{where}: {error.title}{at}")
+            return {}
+    if not isinstance(value, dict):
+        problems.append(f"{where}: Expected tables, one for each partner")
+        return {}
+    partners = {}
+    for name, fields in value.items():
+        if not _PARTNER_NAME.fullmatch(name):
+            problems.append(f"{where}: a partner's name is lower case, digits and _, at most 32 characters")
+            continue
+        try:
+            partners[name] = msgspec.convert(fields, PartnerSettings, dec_hook=_from_text)
+        except msgspec.ValidationError as error:
+            problems.append(f"{name} of {where}: {str(error).replace('`', '').replace('$.', '')}")
+    return partners
+
+
+_JSON_OBJECT: Final = StrictDecoder(dict[str, Any], max_bytes=1024 * 1024)
+# It is part of ledger accounts' references and of webhook addresses.
+_PARTNER_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _TEXTS: Final = (str, Path, Secret | None)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
@@ -210,4 +288,44 @@ def _contradictions(settings: Settings) -> list[str]:
             problems.append("in production database_url must not hold a password that everybody knows")
         if settings.log_format is LogFormat.CONSOLE:
             problems.append("in production log_format must be json")
+    for name, partner in settings.partners.items():
+        problems += _partner_problems(name, partner, production=settings.env is Environment.PRODUCTION)
     return problems
+
+
+def _partner_problems(name: str, partner: PartnerSettings, *, production: bool) -> list[str]:
+    """What is wrong with one partner's settings as a whole."""
+    problems = []
+    url = _address(partner.url) if partner.url is not None else None
+    if partner.url is not None and url is None:
+        problems.append(
+            f"url of partner {name} must be http:// or https:// and a host, without user or query"
+        )
+    secrets = [("api_key", partner.api_key), *(("webhook_secrets", it) for it in partner.webhook_secrets)]
+    for field, secret in secrets:
+        text = secret.reveal()
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            problems.append(f"{field} of partner {name} must be printable ASCII without spaces")
+        elif production and (len(text) < SHORTEST_SECRET or "sandbox" in text.lower()):
+            problems.append(f"in production {field} of partner {name} must not be one of an example")
+    if production and url is not None and url.scheme == "http" and not _is_loopback(url.hostname or ""):
+        problems.append(f"in production url of partner {name} must be https://")
+    return problems
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an address to call, or None where it is none."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises for a port that is none
+    except ValueError:
+        return None
+    plain = not (parts.query or parts.fragment or parts.username is not None)
+    return parts if parts.scheme in ("http", "https") and parts.hostname and plain else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,12 +1,28 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from caudal_base.secret import Secret
-from caudal_base.settings import Environment, InvalidSettings, LogFormat, LogLevel, Settings, load
+from caudal_base.settings import (
+    Environment,
+    InvalidSettings,
+    LogFormat,
+    LogLevel,
+    PartnerSettings,
+    Settings,
+    load,
+)
 
 URL = "postgresql://caudal:Zr9-kXw2@db.internal/caudal"
 PRODUCTION = {"CAUDAL_ENV": "production", "CAUDAL_DATABASE_URL": URL, "CAUDAL_LOG_FORMAT": "json"}
+STRIPE: dict[str, Any] = {
+    "connector": "stripe",
+    "book": "main",
+    "api_key": "sk_live_9fQ2mWx7Lr4T",
+    "webhook_secrets": ["whsec_new6uYp1VnK3", "whsec_old8sXc5BzJ2"],
+}
 
 
 def problems_of(environ: dict[str, str], file: Path | None = None) -> list[str]:
@@ -43,6 +59,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "CAUDAL_LOCK_TIMEOUT_MS": "1000",
         "CAUDAL_MAX_BODY_BYTES": "1048576",
         "CAUDAL_QUEUE_LIMIT": "100",
+        "CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE}),
     }
     assert {f"CAUDAL_{name.upper()}" for name in Settings.__struct_fields__} == environ.keys()
     assert load(environ) == Settings(
@@ -59,6 +76,14 @@ def test_every_setting_can_come_from_the_environment() -> None:
         lock_timeout_ms=1000,
         max_body_bytes=1048576,
         queue_limit=100,
+        partners={
+            "stripe": PartnerSettings(
+                connector="stripe",
+                book="main",
+                api_key=Secret("sk_live_9fQ2mWx7Lr4T"),
+                webhook_secrets=[Secret("whsec_new6uYp1VnK3"), Secret("whsec_old8sXc5BzJ2")],
+            )
+        },
     )
 
 
@@ -180,3 +205,155 @@ def test_production_refuses_what_only_suits_development(change: dict[str, str | 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().port = 1  # type: ignore[misc]
+
+
+def partner_problems(change: dict[str, Any], *, production: bool = False) -> list[str]:
+    fields = {name: value for name, value in {**STRIPE, **change}.items() if value is not None}
+    environ = {"CAUDAL_PARTNERS": json.dumps({"stripe": fields})}
+    return problems_of({**(PRODUCTION if production else {}), **environ})
+
+
+def test_partners_can_come_from_the_file_with_all_that_can_be_said_of_them(toml: Path) -> None:
+    toml.write_text(
+        """
+        [partners.acme]
+        connector = "bank"
+        book = "eu"
+        url = "https://api.acme.test"
+        api_key = "key-1"
+        webhook_secrets = ["whsec_1"]
+        timeout_ms = 2000
+        calls_per_second = 25
+        at_once = 4
+        key_lifetime_s = 60
+        search_horizon_s = 1.5
+        poll_after_s = 30
+        authorisation_lifetime_s = 3600
+
+        [partners.second]
+        connector = "acme.connector:create"
+        book = "main"
+        api_key = "key-2"
+        """
+    )
+    assert load({}, file=toml).partners == {
+        "acme": PartnerSettings(
+            connector="bank",
+            book="eu",
+            url="https://api.acme.test",
+            api_key=Secret("key-1"),
+            webhook_secrets=[Secret("whsec_1")],
+            timeout_ms=2000,
+            calls_per_second=25.0,
+            at_once=4,
+            key_lifetime_s=60.0,
+            search_horizon_s=1.5,
+            poll_after_s=30.0,
+            authorisation_lifetime_s=3600.0,
+        ),
+        "second": PartnerSettings(connector="acme.connector:create", book="main", api_key=Secret("key-2")),
+    }
+
+
+def test_partners_in_the_variable_replace_all_those_in_the_file(toml: Path) -> None:
+    toml.write_text('[partners.acme]\nconnector = "bank"\nbook = "main"\napi_key = "key-1"')
+    environ = {"CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE})}
+    assert list(load(environ, file=toml).partners) == ["stripe"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("stripe", "The body is not JSON"),
+        ("[]", "A field has an invalid value"),
+        ('{"stripe": {}, "stripe": {}}', "A key is given twice (stripe)"),
+        ('{"Stripe": {}}', "a partner's name is lower case, digits and _, at most 32 characters"),
+        ('{"a:b": {}}', "a partner's name is lower case, digits and _, at most 32 characters"),
+    ],
+)
+def test_partners_that_cannot_be_read_are_refused(text: str, problem: str) -> None:
+    assert problems_of({"CAUDAL_PARTNERS": text}) == [f"CAUDAL_PARTNERS: {problem}"]
+
+
+def test_partners_of_the_file_must_be_tables(toml: Path) -> None:
+    toml.write_text('partners = "stripe"')
+    assert problems_of({}, toml) == [f"partners in {toml}: Expected tables, one for each partner"]
+    toml.write_text("[partners.acme]\nconnector = 5")
+    assert problems_of({}, toml) == [f"acme of partners in {toml}: Expected str, got int - at connector"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"book": None}, "Object missing required field book"),
+        ({"api_key": None}, "Object missing required field api_key"),
+        ({"timeout": 5}, "Object contains unknown field timeout"),
+        ({"timeout_ms": 0}, "Expected int >= 1 - at timeout_ms"),
+        ({"at_once": "many"}, "Expected int, got str - at at_once"),
+        ({"calls_per_second": 0}, "Expected float > 0.0 - at calls_per_second"),
+        ({"api_key": 5}, "Expected str - at api_key"),
+        ({"webhook_secrets": "whsec_1"}, "Expected array, got str - at webhook_secrets"),
+    ],
+)
+def test_a_partner_setting_that_does_not_fit_is_refused_with_its_name(
+    change: dict[str, Any], problem: str
+) -> None:
+    assert partner_problems(change) == [f"stripe of CAUDAL_PARTNERS: {problem}"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.test",
+        "ftp://api.test",
+        "https://",
+        "https://key@api.test",
+        "https://api.test/?a=1",
+        "http://h:99999",
+    ],
+)
+def test_a_partners_url_is_an_address_and_nothing_more(url: str) -> None:
+    assert partner_problems({"url": url}) == [
+        "url of partner stripe must be http:// or https:// and a host, without user or query"
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"api_key": ""}, {"api_key": "sk live"}, {"api_key": "sk\n"}, {"webhook_secrets": ["schlüssel"]}],
+)
+def test_a_partners_secret_fits_into_a_header(change: dict[str, Any]) -> None:
+    [field] = change
+    assert partner_problems(change) == [f"{field} of partner stripe must be printable ASCII without spaces"]
+
+
+def test_production_accepts_a_partner_with_secrets_of_its_own_over_https_or_on_this_machine() -> None:
+    for url in (None, "https://api.test", "http://127.0.0.1:9000", "http://localhost", "http://[::1]:9000"):
+        fields = {**STRIPE, **({"url": url} if url else {})}
+        environ = {**PRODUCTION, "CAUDAL_PARTNERS": json.dumps({"stripe": fields})}
+        assert load(environ).partners["stripe"].url == url
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"url": "http://api.test"}, "url of partner stripe must be https://"),
+        ({"url": "http://10.0.0.7"}, "url of partner stripe must be https://"),
+        ({"api_key": "sk_test_x"}, "api_key of partner stripe must not be one of an example"),
+        ({"api_key": "sk_test_of_the_sandbox"}, "api_key of partner stripe must not be one of an example"),
+        ({"webhook_secrets": ["whsec_1"]}, "webhook_secrets of partner stripe must not be one of an example"),
+    ],
+)
+def test_production_refuses_partners_in_the_clear_and_secrets_of_examples(
+    change: dict[str, Any], problem: str
+) -> None:
+    assert partner_problems(change, production=True) == [f"in production {problem}"]
+
+
+def test_no_message_and_no_printing_shows_a_partners_secrets(toml: Path) -> None:
+    environ = {**PRODUCTION, "CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE})}
+    assert "9fQ2mWx7" not in repr(load(environ))
+    assert "new6uYp1" not in repr(load(environ))
+    assert "9fQ2mWx7" not in str(problems_of({"CAUDAL_PARTNERS": json.dumps(STRIPE) + "x"}))
+    assert "9fQ2mWx7" not in str(partner_problems({"api_key": ["sk_live_9fQ2mWx7Lr4T"]}))
+    assert "9fQ2mWx7" not in str(partner_problems({"api_key": "sk_live_9fQ2mWx7 "}))
