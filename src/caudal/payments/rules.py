@@ -1,0 +1,536 @@
+"""The payment state machine: one table of states, events, guards and ledger postings.
+
+`TABLE` is what the code executes, what the diagram in the docs is drawn from, and what a test explores from
+every reachable state. A row names the state, the event, the guards that must all hold, the state that
+follows, what is posted to the ledger (`postings`), what is to be done next (`effects`), and what the attempt
+and the capture under way become. The first row whose guards hold is taken. Where there is no row, the event
+is refused with the code of `refusal_of`; nothing else can happen to a payment.
+
+`STALE` rows are news that says nothing new: partners repeat themselves, and their events overtake one another.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from caudal.payments.types import AttemptState, DisputeState, PartState, PaymentState
+
+
+class Event(enum.Enum):
+    """What can happen to a payment."""
+
+    # Our own decision, when the payment is created or its time has come.
+    SCHEDULED = "scheduled"
+    APPROVED = "approved"
+    HELD = "held"
+    REFUSED = "refused"
+    UNFUNDED = "unfunded"
+    # Callers.
+    CAPTURE = "capture"
+    INCREMENT = "increment"
+    CANCEL = "cancel"
+    CONFIRM = "confirm"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    REFUND = "refund"
+    # The clock.
+    TIME_OUT = "time_out"
+    # What the partner says of the payment.
+    PARTNER_ACCEPTED = "partner_accepted"
+    PARTNER_ACTION_REQUIRED = "partner_action_required"
+    PARTNER_AUTHORISED = "partner_authorised"
+    PARTNER_CAPTURED = "partner_captured"
+    """A part has been captured, and more may be."""
+    PARTNER_INCREMENTED = "partner_incremented"
+    PARTNER_SUCCEEDED = "partner_succeeded"
+    PARTNER_FAILED = "partner_failed"
+    PARTNER_CANCELLED = "partner_cancelled"
+    PARTNER_RETURNED = "partner_returned"
+    PARTNER_MISMATCHED = "partner_mismatched"
+    """Another amount or currency than was asked."""
+    # What became of a call about an existing payment.
+    CAPTURE_FAILED = "capture_failed"
+    INCREMENT_FAILED = "increment_failed"
+    VOID_FAILED = "void_failed"
+    UNRESOLVED = "unresolved"
+    """The outcome of the call is unknown, and the partner cannot be asked."""
+
+
+S, E, A, P = PaymentState, Event, AttemptState, PartState
+
+
+class Guard(enum.Enum):
+    """A condition of a row; what each means stands in `guards`."""
+
+    INTERNAL = "internal"
+    UNSENT = "unsent"
+    PARTNER_CANCELS = "partner_cancels"
+    IN_RISK_REVIEW = "in_risk_review"
+    IN_MISMATCH_REVIEW = "in_mismatch_review"
+    IN_OUTCOME_REVIEW = "in_outcome_review"
+    SAME_CURRENCY = "same_currency"
+    REPORTED_CAPTURED = "reported_captured"
+    WITHIN_AUTHORISED = "within_authorised"
+    ABOVE_AUTHORISED = "above_authorised"
+    PARTNER_INCREMENTS = "partner_increments"
+    DUE = "due"
+    DEFAULT_APPROVES = "default_approves"
+    MANUAL = "manual"
+    OF_CAPTURE = "of_capture"
+    OF_INCREMENT = "of_increment"
+    OF_CANCEL = "of_cancel"
+    FINAL = "final"
+    PARTLY_CAPTURED = "partly_captured"
+    WAS_AUTHORISED = "was_authorised"
+    PARTNER_EXPIRED = "partner_expired"
+    ENDS_EXPIRED = "ends_expired"
+    ENDS_FAILED = "ends_failed"
+    GIVEN_UP = "given_up"
+    SENT = "sent"
+    REFUNDABLE = "refundable"
+    UNDISPUTED = "undisputed"
+    PARTNER_REFUNDS = "partner_refunds"
+
+
+G = Guard
+
+
+class Posting(enum.Enum):
+    """What a row does to the ledger; the transfers stand in `postings`."""
+
+    NOTHING = "nothing"
+    RESERVE = "reserve"
+    """Hold the amount, and of payouts and internal payments our fee."""
+    RELEASE = "release"
+    MOVE = "move"
+    """Move at once from customer to customer, with our fee."""
+    POST = "post"
+    """Post what is held, and our fee."""
+    POST_PART = "post_part"
+    """Post what has been captured so far, hold the rest, and our fee's share."""
+    POST_LAST = "post_last"
+    """Post what has been captured in total, release the rest, and our fee's share."""
+    POST_REPORTED = "post_reported"
+    """Post what the partner reports, whatever was held."""
+    ENLARGE = "enlarge"
+    """Hold the incremented amount."""
+    POST_LATE = "post_late"
+    """Post, beyond limits, what moved though nothing was held any more."""
+    TAKE_BACK = "take_back"
+    """Post back, beyond limits, what was returned."""
+
+
+L = Posting
+
+
+class Effect(enum.Enum):
+    """What is to be done once the row is committed: each becomes a job."""
+
+    SUBMIT = "submit"
+    CAPTURE = "capture"
+    INCREMENT = "increment"
+    VOID = "void"
+    REFUND = "refund"
+    GIVE_BACK = "give_back"
+    """Refund at the partner what it took wrongly."""
+    ASK = "ask"
+    """Ask the partner how the payment stands."""
+    TIMER = "timer"
+    """Look again when `expires_at` has come."""
+
+
+F = Effect
+
+
+class Row(NamedTuple):
+    """One transition."""
+
+    state: PaymentState | None
+    """None: the payment does not exist yet."""
+    event: Event
+    to: PaymentState
+    guards: tuple[Guard, ...] = ()
+    posting: Posting = Posting.NOTHING
+    effects: tuple[Effect, ...] = ()
+    attempt: AttemptState | None = None
+    """What the attempt under way becomes."""
+    part: PartState | None = None
+    """What the capture under way becomes."""
+    stale: bool = False
+    """Says nothing new: nothing is written."""
+
+
+def _stale(state: PaymentState, *events: Event) -> tuple[Row, ...]:
+    return tuple(Row(state, event, state, stale=True) for event in events)
+
+
+_NEW: Final = (
+    Row(None, E.SCHEDULED, S.SCHEDULED, effects=(F.TIMER,)),
+    Row(None, E.APPROVED, S.SUCCEEDED, (G.INTERNAL,), L.MOVE),
+    Row(None, E.APPROVED, S.PROCESSING, (), L.RESERVE, (F.SUBMIT,)),
+    Row(None, E.HELD, S.REVIEW, (), L.RESERVE, (F.TIMER,)),
+    Row(None, E.REFUSED, S.DECLINED),
+)
+
+_SCHEDULED: Final = (
+    Row(S.SCHEDULED, E.APPROVED, S.SUCCEEDED, (G.INTERNAL,), L.MOVE),
+    Row(S.SCHEDULED, E.APPROVED, S.PROCESSING, (), L.RESERVE, (F.SUBMIT,)),
+    Row(S.SCHEDULED, E.HELD, S.REVIEW, (), L.RESERVE, (F.TIMER,)),
+    Row(S.SCHEDULED, E.REFUSED, S.DECLINED),
+    Row(S.SCHEDULED, E.UNFUNDED, S.FAILED),
+    Row(S.SCHEDULED, E.CANCEL, S.CANCELLED),
+)
+
+_REVIEW: Final = (
+    Row(S.REVIEW, E.APPROVE, S.SUCCEEDED, (G.IN_RISK_REVIEW, G.INTERNAL), L.POST),
+    Row(S.REVIEW, E.APPROVE, S.PROCESSING, (G.IN_RISK_REVIEW,), effects=(F.SUBMIT,)),
+    Row(S.REVIEW, E.DECLINE, S.DECLINED, (G.IN_RISK_REVIEW,), L.RELEASE),
+    Row(S.REVIEW, E.CANCEL, S.CANCELLED, (G.IN_RISK_REVIEW,), L.RELEASE),
+    Row(S.REVIEW, E.TIME_OUT, S.SUCCEEDED, (G.IN_RISK_REVIEW, G.DUE, G.DEFAULT_APPROVES, G.INTERNAL), L.POST),
+    Row(
+        S.REVIEW, E.TIME_OUT, S.PROCESSING, (G.IN_RISK_REVIEW, G.DUE, G.DEFAULT_APPROVES), effects=(F.SUBMIT,)
+    ),
+    Row(S.REVIEW, E.TIME_OUT, S.DECLINED, (G.IN_RISK_REVIEW, G.DUE), L.RELEASE),
+    # The partner said something else than was asked.
+    Row(
+        S.REVIEW, E.APPROVE, S.SUCCEEDED, (G.IN_MISMATCH_REVIEW, G.SAME_CURRENCY), L.POST_REPORTED,
+        attempt=A.SUCCEEDED, part=P.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.DECLINE, S.FAILED, (G.IN_MISMATCH_REVIEW, G.REPORTED_CAPTURED), L.RELEASE,
+        (F.GIVE_BACK,), A.FAILED, P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.DECLINE, S.CANCELLING, (G.IN_MISMATCH_REVIEW,), effects=(F.VOID,), attempt=A.FAILED,
+        part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_CANCELLED, S.SUCCEEDED, (G.IN_MISMATCH_REVIEW, G.PARTLY_CAPTURED), L.RELEASE,
+        attempt=A.FAILED, part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_CANCELLED, S.FAILED, (G.IN_MISMATCH_REVIEW,), L.RELEASE, attempt=A.FAILED,
+        part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_FAILED, S.FAILED, (G.IN_MISMATCH_REVIEW,), L.RELEASE, attempt=A.FAILED,
+        part=P.FAILED,
+    ),
+    # The partner cannot be asked, so a person says how it ended.
+    Row(
+        S.REVIEW, E.APPROVE, S.SUCCEEDED, (G.IN_OUTCOME_REVIEW, G.OF_CAPTURE, G.FINAL), L.POST_LAST,
+        attempt=A.SUCCEEDED, part=P.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.AUTHORISED, (G.IN_OUTCOME_REVIEW, G.OF_CAPTURE), L.POST_PART, (F.TIMER,),
+        A.SUCCEEDED, P.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.AUTHORISED, (G.IN_OUTCOME_REVIEW, G.OF_INCREMENT), L.ENLARGE, (F.TIMER,),
+        A.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.SUCCEEDED, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL, G.PARTLY_CAPTURED), L.RELEASE,
+        attempt=A.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.CANCELLED, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL), L.RELEASE, attempt=A.SUCCEEDED
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.AUTHORISED, (G.IN_OUTCOME_REVIEW, G.MANUAL), effects=(F.TIMER,),
+        attempt=A.SUCCEEDED,
+    ),
+    Row(S.REVIEW, E.APPROVE, S.SUCCEEDED, (G.IN_OUTCOME_REVIEW,), L.POST, attempt=A.SUCCEEDED),
+    Row(
+        S.REVIEW, E.DECLINE, S.AUTHORISED, (G.IN_OUTCOME_REVIEW, G.WAS_AUTHORISED), effects=(F.TIMER,),
+        attempt=A.FAILED, part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.DECLINE, S.PROCESSING, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL), effects=(F.ASK,),
+        attempt=A.FAILED,
+    ),
+    Row(S.REVIEW, E.DECLINE, S.FAILED, (G.IN_OUTCOME_REVIEW,), L.RELEASE, attempt=A.FAILED),
+    # It cannot be asked, and speaks after all.
+    Row(
+        S.REVIEW, E.PARTNER_ACCEPTED, S.PROCESSING, (G.IN_OUTCOME_REVIEW,), effects=(F.ASK,),
+        attempt=A.ACCEPTED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_ACTION_REQUIRED, S.REQUIRES_ACTION, (G.IN_OUTCOME_REVIEW,), effects=(F.TIMER,),
+        attempt=A.ACCEPTED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_AUTHORISED, S.AUTHORISED, (G.IN_OUTCOME_REVIEW,), effects=(F.TIMER,),
+        attempt=A.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (G.IN_OUTCOME_REVIEW,), L.POST_LAST, attempt=A.SUCCEEDED,
+        part=P.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_CAPTURED, S.AUTHORISED, (G.IN_OUTCOME_REVIEW,), L.POST_PART, (F.TIMER,),
+        A.SUCCEEDED, P.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_INCREMENTED, S.AUTHORISED, (G.IN_OUTCOME_REVIEW,), L.ENLARGE, (F.TIMER,),
+        A.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_CANCELLED, S.SUCCEEDED, (G.IN_OUTCOME_REVIEW, G.PARTLY_CAPTURED), L.RELEASE,
+        attempt=A.FAILED, part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_CANCELLED, S.CANCELLED, (G.IN_OUTCOME_REVIEW,), L.RELEASE, attempt=A.FAILED,
+        part=P.FAILED,
+    ),
+    Row(
+        S.REVIEW, E.PARTNER_FAILED, S.FAILED, (G.IN_OUTCOME_REVIEW,), L.RELEASE, attempt=A.FAILED,
+        part=P.FAILED,
+    ),
+    Row(S.REVIEW, E.PARTNER_MISMATCHED, S.REVIEW, (G.IN_OUTCOME_REVIEW,)),
+    *_stale(
+        S.REVIEW, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
+        E.PARTNER_CAPTURED, E.PARTNER_INCREMENTED, E.PARTNER_SUCCEEDED, E.PARTNER_MISMATCHED, E.UNRESOLVED,
+    ),
+)  # fmt: skip
+
+
+def _with_partner(state: PaymentState) -> tuple[Row, ...]:
+    """How a payment goes on that the partner has not authorised yet."""
+    return (
+        Row(state, E.PARTNER_AUTHORISED, S.AUTHORISED, (), effects=(F.TIMER,), attempt=A.SUCCEEDED),
+        Row(state, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, attempt=A.SUCCEEDED),
+        Row(state, E.PARTNER_CAPTURED, S.AUTHORISED, (), L.POST_PART, (F.TIMER,), A.SUCCEEDED),
+        Row(state, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, attempt=A.FAILED),
+        Row(state, E.PARTNER_CANCELLED, S.EXPIRED, (G.PARTNER_EXPIRED,), L.RELEASE, attempt=A.FAILED),
+        Row(state, E.PARTNER_CANCELLED, S.CANCELLED, (), L.RELEASE, attempt=A.FAILED),
+        Row(state, E.PARTNER_MISMATCHED, S.REVIEW),
+        Row(state, E.UNRESOLVED, S.REVIEW),
+    )
+
+
+_PROCESSING: Final = (
+    Row(S.PROCESSING, E.PARTNER_ACCEPTED, S.PROCESSING, attempt=A.ACCEPTED),
+    Row(
+        S.PROCESSING, E.PARTNER_ACTION_REQUIRED, S.REQUIRES_ACTION, effects=(F.TIMER,), attempt=A.ACCEPTED
+    ),
+    *_with_partner(S.PROCESSING),
+    Row(S.PROCESSING, E.CANCEL, S.CANCELLED, (G.UNSENT,), L.RELEASE, attempt=A.CANCELLED),
+    Row(S.PROCESSING, E.CANCEL, S.CANCELLING, (G.PARTNER_CANCELS,), effects=(F.VOID,)),
+    *_stale(S.PROCESSING, E.TIME_OUT, E.PARTNER_INCREMENTED),
+)
+
+_REQUIRES_ACTION: Final = (
+    Row(S.REQUIRES_ACTION, E.PARTNER_ACCEPTED, S.PROCESSING, effects=(F.ASK,), attempt=A.ACCEPTED),
+    *_with_partner(S.REQUIRES_ACTION),
+    Row(S.REQUIRES_ACTION, E.CONFIRM, S.REQUIRES_ACTION, effects=(F.ASK,)),
+    Row(S.REQUIRES_ACTION, E.CANCEL, S.CANCELLING, effects=(F.VOID,)),
+    Row(S.REQUIRES_ACTION, E.TIME_OUT, S.CANCELLING, (G.DUE,), effects=(F.VOID,)),
+    *_stale(S.REQUIRES_ACTION, E.TIME_OUT, E.PARTNER_ACTION_REQUIRED, E.PARTNER_INCREMENTED),
+)
+
+
+def _cancelled_by_partner(
+    state: PaymentState, attempt: AttemptState | None, part: PartState | None
+) -> tuple[Row, ...]:
+    """Where it ends when the partner releases what was authorised."""
+    event = E.PARTNER_CANCELLED
+    return (
+        Row(state, event, S.SUCCEEDED, (G.PARTLY_CAPTURED,), L.RELEASE, attempt=attempt, part=part),
+        Row(state, event, S.EXPIRED, (G.PARTNER_EXPIRED,), L.RELEASE, attempt=attempt, part=part),
+        Row(state, event, S.CANCELLED, (), L.RELEASE, attempt=attempt, part=part),
+    )
+
+
+_AUTHORISED: Final = (
+    Row(S.AUTHORISED, E.CAPTURE, S.CAPTURING, (G.WITHIN_AUTHORISED,), effects=(F.CAPTURE,)),
+    Row(
+        S.AUTHORISED, E.INCREMENT, S.INCREMENTING, (G.PARTNER_INCREMENTS, G.ABOVE_AUTHORISED),
+        effects=(F.INCREMENT,),
+    ),
+    Row(S.AUTHORISED, E.CANCEL, S.CANCELLING, effects=(F.VOID,)),
+    Row(S.AUTHORISED, E.TIME_OUT, S.CANCELLING, (G.DUE,), effects=(F.VOID,)),
+    # Done by somebody else at the partner's.
+    Row(S.AUTHORISED, E.PARTNER_CAPTURED, S.AUTHORISED, (), L.POST_PART),
+    Row(S.AUTHORISED, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST),
+    Row(S.AUTHORISED, E.PARTNER_INCREMENTED, S.AUTHORISED, (), L.ENLARGE),
+    *_cancelled_by_partner(S.AUTHORISED, None, None),
+    Row(S.AUTHORISED, E.PARTNER_FAILED, S.SUCCEEDED, (G.PARTLY_CAPTURED,), L.RELEASE),
+    Row(S.AUTHORISED, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE),
+    Row(S.AUTHORISED, E.PARTNER_MISMATCHED, S.REVIEW),
+    *_stale(
+        S.AUTHORISED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED
+    ),
+)
+
+_CAPTURING: Final = (
+    Row(S.CAPTURING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.SUCCEEDED, P.SUCCEEDED),
+    Row(S.CAPTURING, E.PARTNER_CAPTURED, S.SUCCEEDED, (G.FINAL,), L.POST_LAST, (), A.SUCCEEDED, P.SUCCEEDED),
+    Row(S.CAPTURING, E.PARTNER_CAPTURED, S.AUTHORISED, (), L.POST_PART, (F.TIMER,), A.SUCCEEDED, P.SUCCEEDED),
+    Row(S.CAPTURING, E.CAPTURE_FAILED, S.AUTHORISED, (), effects=(F.TIMER, F.ASK), attempt=A.FAILED, part=P.FAILED),
+    *_cancelled_by_partner(S.CAPTURING, A.FAILED, P.FAILED),
+    Row(S.CAPTURING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED, P.FAILED),
+    Row(S.CAPTURING, E.PARTNER_MISMATCHED, S.REVIEW),
+    Row(S.CAPTURING, E.UNRESOLVED, S.REVIEW),
+    *_stale(
+        S.CAPTURING, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
+        E.PARTNER_INCREMENTED,
+    ),
+)  # fmt: skip
+
+_INCREMENTING: Final = (
+    Row(S.INCREMENTING, E.PARTNER_INCREMENTED, S.AUTHORISED, (), L.ENLARGE, (F.TIMER,), A.SUCCEEDED),
+    Row(S.INCREMENTING, E.INCREMENT_FAILED, S.AUTHORISED, effects=(F.TIMER, F.ASK), attempt=A.FAILED),
+    Row(S.INCREMENTING, E.PARTNER_CAPTURED, S.INCREMENTING, (), L.POST_PART),
+    Row(S.INCREMENTING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.FAILED),
+    *_cancelled_by_partner(S.INCREMENTING, A.FAILED, None),
+    Row(S.INCREMENTING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED),
+    Row(S.INCREMENTING, E.PARTNER_MISMATCHED, S.REVIEW),
+    Row(S.INCREMENTING, E.UNRESOLVED, S.REVIEW),
+    *_stale(
+        S.INCREMENTING, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED
+    ),
+)
+
+_CANCELLING: Final = (
+    Row(S.CANCELLING, E.PARTNER_CANCELLED, S.SUCCEEDED, (G.PARTLY_CAPTURED,), L.RELEASE, (), A.SUCCEEDED),
+    Row(S.CANCELLING, E.PARTNER_CANCELLED, S.EXPIRED, (G.ENDS_EXPIRED,), L.RELEASE, (), A.SUCCEEDED),
+    Row(S.CANCELLING, E.PARTNER_CANCELLED, S.FAILED, (G.ENDS_FAILED,), L.RELEASE, (), A.SUCCEEDED),
+    Row(S.CANCELLING, E.PARTNER_CANCELLED, S.CANCELLED, (), L.RELEASE, (), A.SUCCEEDED),
+    Row(S.CANCELLING, E.VOID_FAILED, S.AUTHORISED, (G.WAS_AUTHORISED,), effects=(F.ASK, F.TIMER), attempt=A.FAILED),
+    Row(S.CANCELLING, E.VOID_FAILED, S.PROCESSING, effects=(F.ASK,), attempt=A.FAILED),
+    Row(S.CANCELLING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.FAILED),
+    Row(S.CANCELLING, E.PARTNER_CAPTURED, S.CANCELLING, (), L.POST_PART),
+    Row(S.CANCELLING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED),
+    Row(S.CANCELLING, E.PARTNER_MISMATCHED, S.REVIEW),
+    Row(S.CANCELLING, E.UNRESOLVED, S.REVIEW),
+    *_stale(
+        S.CANCELLING, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
+        E.PARTNER_INCREMENTED,
+    ),
+)  # fmt: skip
+
+_SUCCEEDED: Final = (
+    Row(
+        S.SUCCEEDED, E.REFUND, S.SUCCEEDED, (G.PARTNER_REFUNDS, G.UNDISPUTED, G.REFUNDABLE),
+        effects=(F.REFUND,),
+    ),
+    Row(S.SUCCEEDED, E.PARTNER_RETURNED, S.RETURNED, (), L.TAKE_BACK),
+    *_stale(
+        S.SUCCEEDED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
+        E.PARTNER_CAPTURED, E.PARTNER_INCREMENTED, E.PARTNER_SUCCEEDED, E.PARTNER_CANCELLED,
+    ),
+)  # fmt: skip
+
+
+def _ended(state: PaymentState) -> tuple[Row, ...]:
+    """A payment that has ended without money, of which the partner may know better."""
+    return (
+        Row(state, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (G.SENT,), L.POST_LATE),
+        Row(state, E.PARTNER_AUTHORISED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
+        Row(state, E.PARTNER_ACCEPTED, S.PROCESSING, (G.GIVEN_UP,), effects=(F.ASK,)),
+        Row(state, E.PARTNER_ACTION_REQUIRED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
+        *_stale(
+            state, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
+            E.PARTNER_INCREMENTED, E.PARTNER_FAILED, E.PARTNER_CANCELLED,
+        ),
+    )  # fmt: skip
+
+
+TABLE: Final = (
+    *_NEW, *_SCHEDULED, *_REVIEW, *_PROCESSING, *_REQUIRES_ACTION, *_AUTHORISED, *_CAPTURING, *_INCREMENTING,
+    *_CANCELLING, *_SUCCEEDED, *_ended(S.FAILED), *_ended(S.CANCELLED), *_ended(S.EXPIRED),
+    *_stale(S.DECLINED, E.TIME_OUT),
+    *_stale(
+        S.RETURNED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_AUTHORISED, E.PARTNER_SUCCEEDED,
+        E.PARTNER_RETURNED,
+    ),
+)  # fmt: skip
+
+ROWS: Final[Mapping[tuple[PaymentState | None, Event], tuple[Row, ...]]] = {
+    (state, event): tuple(row for row in TABLE if row.state is state and row.event is event)
+    for state in (None, *PaymentState)
+    for event in Event
+}
+
+FINAL: Final = frozenset({S.SUCCEEDED, S.DECLINED, S.FAILED, S.CANCELLED, S.EXPIRED, S.RETURNED})
+"""States that wait for nothing. What the outside world does later may still change them."""
+
+IN_FLIGHT: Final = frozenset({S.PROCESSING, S.CAPTURING, S.INCREMENTING, S.CANCELLING})
+
+
+class RefundEvent(enum.Enum):
+    """What the partner says of a refund."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class RefundPosting(enum.Enum):
+    """What a refund's transition does to the ledger."""
+
+    NOTHING = "nothing"
+    RESERVE = "reserve"
+    RESERVE_FORCED = "reserve_forced"
+    """Of a refund that was made at the partner's and not here: whatever the balance."""
+    POST = "post"
+    RELEASE = "release"
+    REVERSE = "reverse"
+    """It had been paid back, and came back."""
+    FORCE = "force"
+    """It has been paid back, though nothing was held any more."""
+
+
+REFUNDS: Final[Mapping[tuple[PartState | None, RefundEvent], tuple[PartState, RefundPosting]]] = {
+    (None, RefundEvent.PENDING): (P.PENDING, RefundPosting.RESERVE_FORCED),
+    (None, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.FORCE),
+    (None, RefundEvent.FAILED): (P.FAILED, RefundPosting.NOTHING),
+    (P.PENDING, RefundEvent.PENDING): (P.PENDING, RefundPosting.NOTHING),
+    (P.PENDING, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.POST),
+    (P.PENDING, RefundEvent.FAILED): (P.FAILED, RefundPosting.RELEASE),
+    (P.SUCCEEDED, RefundEvent.PENDING): (P.SUCCEEDED, RefundPosting.NOTHING),
+    (P.SUCCEEDED, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.NOTHING),
+    (P.SUCCEEDED, RefundEvent.FAILED): (P.FAILED, RefundPosting.REVERSE),
+    (P.FAILED, RefundEvent.PENDING): (P.FAILED, RefundPosting.NOTHING),
+    (P.FAILED, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.FORCE),
+    (P.FAILED, RefundEvent.FAILED): (P.FAILED, RefundPosting.NOTHING),
+}
+"""Every event in every state of a refund; None is one that was made at the partner's and not here."""
+
+
+class DisputePosting(enum.Enum):
+    """What a dispute's transition does to the ledger."""
+
+    NOTHING = "nothing"
+    WITHDRAW = "withdraw"
+    REINSTATE = "reinstate"
+    BOTH = "both"
+    """Opened and won before we heard of it."""
+
+
+_D = DisputeState
+
+DISPUTES: Final[Mapping[tuple[DisputeState | None, DisputeState], tuple[DisputeState, DisputePosting]]] = {
+    (None, _D.INQUIRY): (_D.INQUIRY, DisputePosting.NOTHING),
+    (None, _D.OPEN): (_D.OPEN, DisputePosting.WITHDRAW),
+    (None, _D.WON): (_D.WON, DisputePosting.BOTH),
+    (None, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
+    (_D.INQUIRY, _D.INQUIRY): (_D.INQUIRY, DisputePosting.NOTHING),
+    (_D.INQUIRY, _D.OPEN): (_D.OPEN, DisputePosting.WITHDRAW),
+    (_D.INQUIRY, _D.WON): (_D.WON, DisputePosting.NOTHING),
+    (_D.INQUIRY, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
+    (_D.OPEN, _D.INQUIRY): (_D.OPEN, DisputePosting.NOTHING),
+    (_D.OPEN, _D.OPEN): (_D.OPEN, DisputePosting.NOTHING),
+    (_D.OPEN, _D.WON): (_D.WON, DisputePosting.REINSTATE),
+    (_D.OPEN, _D.LOST): (_D.LOST, DisputePosting.NOTHING),
+    (_D.WON, _D.INQUIRY): (_D.WON, DisputePosting.NOTHING),
+    (_D.WON, _D.OPEN): (_D.WON, DisputePosting.NOTHING),
+    (_D.WON, _D.WON): (_D.WON, DisputePosting.NOTHING),
+    (_D.WON, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
+    (_D.LOST, _D.INQUIRY): (_D.LOST, DisputePosting.NOTHING),
+    (_D.LOST, _D.OPEN): (_D.LOST, DisputePosting.NOTHING),
+    (_D.LOST, _D.WON): (_D.WON, DisputePosting.REINSTATE),
+    (_D.LOST, _D.LOST): (_D.LOST, DisputePosting.NOTHING),
+}
+"""By state and by what the partner says: the new state and the posting. The last word of a partner counts."""
