@@ -61,6 +61,8 @@ async def test_every_operation_of_the_document_has_a_call(
         "reverse_transfer": transfers.reverse(transfer),
         "create_transaction": caudal.transactions.record([posting, posting]),
         "get_transaction": caudal.transactions.get(txn),
+        "list_events": _all(caudal.events.list(type="payment.succeeded")),
+        "get_event": caudal.events.get(f"evt_{'7' * 32}"),
     }
     for operation, call in calls.items():
         with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from caudal.api import docs_pages, openapi, table_accounts, table_books, table_transfers
+from caudal.api import docs_pages, openapi, table_accounts, table_books, table_events, table_transfers
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 from caudal.api.health import ENDPOINTS as HEALTH
 from caudal.api.request import Request
@@ -24,6 +24,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
     *table_books.ENDPOINTS,
     *table_accounts.ENDPOINTS,
     *table_transfers.ENDPOINTS,
+    *table_events.ENDPOINTS,
     *HEALTH,
 )
 """The endpoints that the document describes."""

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Move money: create, post, void, reverse, batches; look it up.",
     ),
     "ledger": (_LEDGER, "caudal.cli.ledger", "Books, journal entries, templates, checks, periods, imports."),
+    "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),

@@ -63,6 +63,7 @@ from caudal.client.errors import (
     UnexpectedAnswer,
     Unprocessable,
 )
+from caudal.client.events import Event, Events
 from caudal.client.ids import new_account_id, new_idempotency_key, new_transaction_id, new_transfer_id
 from caudal.client.listing import Rows
 from caudal.client.reports import (
@@ -144,6 +145,8 @@ __all__ = [
     "Definition",
     "Derived",
     "Entry",
+    "Event",
+    "Events",
     "Fixed",
     "Forbidden",
     "HoldState",

@@ -12,6 +12,7 @@ import httpx
 from caudal.client.accounts import Accounts
 from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
+from caudal.client.events import Events
 from caudal.client.reports import JournalPage, JournalRow, TrialBalance
 from caudal.client.retry import Retry
 from caudal.client.sending import Bearer, Sender, Sleep
@@ -67,6 +68,7 @@ class Caudal:
         self.templates: Final = Templates(self._sender)
         self.books: Final = Books(self._sender)
         self.periods: Final = Periods(self._sender)
+        self.events: Final = Events(self._sender)
 
     @property
     def retries(self) -> int:
