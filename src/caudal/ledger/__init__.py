@@ -3,7 +3,7 @@
 from caudal.ledger import templates
 from caudal.ledger.account_rules import limit_of
 from caudal.ledger.balances import Balance, Counters, Page, ValueBalance, balance_of, end_of, start_of
-from caudal.ledger.book import Book
+from caudal.ledger.book import Book, derived_id
 from caudal.ledger.books import (
     BookDirectory,
     BookInfo,
@@ -227,6 +227,7 @@ __all__ = [
     "create_book",
     "csv_rows",
     "currency_exponents",
+    "derived_id",
     "encode_transfers",
     "end_of",
     "get_account",
