@@ -2,9 +2,18 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from caudal.connectors.types import Answer, Call, Capabilities, Found, Inbound, Settlement, Snapshot
+from caudal.connectors.types import (
+    Answer,
+    Call,
+    Capabilities,
+    Direction,
+    Found,
+    Inbound,
+    Settlement,
+    Snapshot,
+)
 
 
 class Connector(Protocol):
@@ -27,7 +36,7 @@ class Connector(Protocol):
     async def query(self, call: Call) -> Found:
         """Learn what became of `call`, changing nothing. By partner id where known, else by attempt id."""
 
-    async def fetch(self, partner_id: str, direction: str) -> Found:
+    async def fetch(self, partner_id: str, direction: Direction) -> Found:
         """The payment that the partner knows by this id, as it stands now."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
@@ -47,3 +56,11 @@ class Connector(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+@runtime_checkable
+class LearnsKeys(Protocol):
+    """A connector whose webhooks are signed with public keys that it fetches (`signatures.KeyedScheme`)."""
+
+    async def learn_key(self, key_id: str) -> bool:
+        """Fetch a key, so that `verify` has it; whether the partner knows one of this id."""

@@ -73,6 +73,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     authorisation_lifetime: dt.timedelta = dt.timedelta(days=7)
     poll_after: dt.timedelta = dt.timedelta(minutes=10)
     """When to ask about what the partner has accepted and said nothing of since."""
+    calls_per_second: float | None = None
+    """What the partner allows one key, where it says so; settings may set another bound."""
     api_version: str = ""
     """The version of the partner's API that the connector speaks, and asks for with every call."""
 
@@ -116,7 +118,7 @@ class Status(enum.Enum):
     """Of a payment: captured, or sent and settled. Of a refund: paid back."""
     FAILED = "failed"
     CANCELLED = "cancelled"
-    """Voided, expired or called off: no more money moves."""
+    """Voided, expired or called off: no more money moves. Of a dispute: an inquiry that came to nothing."""
     RETURNED = "returned"
     """It had succeeded, and came back: a returned transfer or direct debit."""
     INQUIRY = "inquiry"
@@ -124,7 +126,9 @@ class Status(enum.Enum):
     OPEN = "open"
     """Of a dispute: funds are withdrawn, the outcome is open."""
     WON = "won"
+    """Of a dispute: the funds are, or will be, given back."""
     LOST = "lost"
+    """Of a dispute: the funds stay withdrawn. A direct debit that is reversed may say so at once."""
     UNKNOWN = "unknown"
     """The partner said something that the connector does not know: counted, logged, and nothing moves."""
 
@@ -216,6 +220,33 @@ class Refused(msgspec.Struct, frozen=True):
     """The partner refused the call, and certainly did nothing."""
 
     error: PartnerError
+
+
+class Why(enum.StrEnum):
+    """Reasons of `NotSent` and `Unknown`. Connectors may give others of their own."""
+
+    RATE_LIMITED = "rate_limited"
+    """The partner's limit, or ours for it, is reached."""
+    BUSY = "busy"
+    """Too many calls to the partner are under way."""
+    BREAKER_OPEN = "breaker_open"
+    """The partner has failed too often of late to be called."""
+    UNREACHABLE = "unreachable"
+    """No connection came about."""
+    CREDENTIALS = "credentials"
+    """The partner does not accept our key: it looked at nothing else."""
+    TIMEOUT = "timeout"
+    DROPPED = "dropped_connection"
+    SERVER_ERROR = "server_error"
+    UNREADABLE = "unreadable_answer"
+    IN_FLIGHT = "in_flight"
+    """The partner is still at work on an earlier call of the same attempt."""
+    KEY_REUSED = "idempotency_key_reused"
+    """The partner knows the attempt's key with other content: a bug of ours, and a person must look."""
+    SEVERAL_FOUND = "several_found"
+    """The partner knows more than one object of the attempt: a person must look."""
+    CONNECTOR_FAILED = "connector_failed"
+    """The connector raised what it should have answered."""
 
 
 class NotSent(msgspec.Struct, frozen=True):
