@@ -1,0 +1,186 @@
+"""What the guards of the table mean, and how an event is refused that no row takes."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from caudal.connectors.types import CaptureMode, Operation, Snapshot, Supported
+from caudal.payments.refusals import Refusal, refusal
+from caudal.payments.rules import IN_FLIGHT, ROWS, Event, Guard, Row
+from caudal.payments.types import (
+    AttemptState,
+    Capture,
+    Case,
+    DisputeState,
+    Payment,
+    PaymentKind,
+    PaymentState,
+    ReviewDefault,
+    ReviewReason,
+)
+
+NOT_RECEIVED: Final = "not_received"
+"""The failure of an attempt that the partner never had, as far as it could be asked."""
+
+EXPIRED: Final = "authorisation_expired"
+"""The error with which a connector says that a cancellation was the authorisation's end."""
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an event's guards and postings look at."""
+
+    case: Case
+    now: dt.datetime
+    supported: Supported | None = None
+    """What the payment's partner can do with its kind."""
+    amount: int | None = None
+    """Of a capture, increment or refund that is asked for."""
+    snapshot: Snapshot | None = None
+    """What the partner says."""
+    final: bool = True
+
+    @property
+    def payment(self) -> Payment:
+        """The payment itself."""
+        return self.case.payment
+
+    @property
+    def left_to_capture(self) -> int:
+        """Authorised and not captured."""
+        return self.payment.authorised_amount - self.payment.captured_amount
+
+    @property
+    def left_to_refund(self) -> int:
+        """Captured, and neither refunded nor on its way back."""
+        payment = self.payment
+        return payment.captured_amount - payment.refunded_amount - payment.refunding_amount
+
+    @property
+    def operation(self) -> Operation | None:
+        """What the attempt under way is about."""
+        live = self.case.live
+        return None if live is None else live.operation
+
+    @property
+    def capture(self) -> Capture | None:
+        """The capture under way."""
+        return self.case.capturing
+
+
+def _disputed(situation: Situation) -> bool:
+    return any(d.state in (DisputeState.OPEN, DisputeState.LOST) for d in situation.case.disputes)
+
+
+def _partner_expired(situation: Situation) -> bool:
+    snapshot = situation.snapshot
+    return snapshot is not None and snapshot.error is not None and snapshot.error.code == EXPIRED
+
+
+def _unsent(situation: Situation) -> bool:
+    live = situation.case.live
+    return live is not None and live.state is AttemptState.CREATED and live.sends == 0
+
+
+def _partner_cancels(situation: Situation) -> bool:
+    known = situation.payment.partner_id is not None and situation.case.live is None
+    return known and situation.supported is not None and situation.supported.cancels
+
+
+def _sent(situation: Situation) -> bool:
+    begun = situation.case.begun
+    return begun is not None and begun.sends > 0
+
+
+def _given_up(situation: Situation) -> bool:
+    failure = situation.payment.failure
+    return failure is not None and failure.code == NOT_RECEIVED
+
+
+def _due(situation: Situation) -> bool:
+    expires_at = situation.payment.expires_at
+    return expires_at is not None and expires_at <= situation.now
+
+
+def _final(situation: Situation) -> bool:
+    capture = situation.capture
+    return capture is None or capture.final
+
+
+GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
+    Guard.INTERNAL: lambda s: s.payment.kind is PaymentKind.INTERNAL,
+    Guard.UNSENT: _unsent,
+    Guard.PARTNER_CANCELS: _partner_cancels,
+    Guard.IN_RISK_REVIEW: lambda s: s.payment.review is ReviewReason.RISK,
+    Guard.IN_MISMATCH_REVIEW: lambda s: s.payment.review is ReviewReason.MISMATCH,
+    Guard.IN_OUTCOME_REVIEW: lambda s: s.payment.review is ReviewReason.OUTCOME,
+    Guard.SAME_CURRENCY: lambda s: s.payment.reported_currency == s.payment.currency,
+    Guard.REPORTED_CAPTURED: lambda s: s.payment.reported_captured,
+    Guard.WITHIN_AUTHORISED: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_capture,
+    Guard.ABOVE_AUTHORISED: lambda s: s.amount is not None and s.amount > s.payment.authorised_amount,
+    Guard.PARTNER_INCREMENTS: lambda s: s.supported is not None and s.supported.increments,
+    Guard.DUE: _due,
+    Guard.DEFAULT_APPROVES: lambda s: s.payment.review_default is ReviewDefault.APPROVE,
+    Guard.MANUAL: lambda s: s.payment.capture is CaptureMode.MANUAL,
+    Guard.OF_CAPTURE: lambda s: s.operation is Operation.CAPTURE,
+    Guard.OF_INCREMENT: lambda s: s.operation is Operation.INCREMENT,
+    Guard.OF_CANCEL: lambda s: s.operation is Operation.CANCEL,
+    Guard.FINAL: _final,
+    Guard.PARTLY_CAPTURED: lambda s: s.payment.captured_amount > 0,
+    Guard.WAS_AUTHORISED: lambda s: s.payment.authorised_amount > 0,
+    Guard.PARTNER_EXPIRED: _partner_expired,
+    Guard.ENDS_EXPIRED: lambda s: s.payment.ends_as is PaymentState.EXPIRED,
+    Guard.ENDS_FAILED: lambda s: s.payment.ends_as is PaymentState.FAILED,
+    Guard.GIVEN_UP: _given_up,
+    Guard.SENT: _sent,
+    Guard.REFUNDABLE: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_refund,
+    Guard.UNDISPUTED: lambda s: not _disputed(s),
+    Guard.PARTNER_REFUNDS: lambda s: s.supported is not None and s.supported.refunds,
+}
+
+_FAILED_GUARDS: Final[Mapping[Guard, tuple[str, str | None]]] = {
+    Guard.WITHIN_AUTHORISED: ("exceeds_authorised_amount", "amount"),
+    Guard.ABOVE_AUTHORISED: ("increment_not_above", "amount"),
+    Guard.PARTNER_INCREMENTS: ("increment_unsupported", None),
+    Guard.REFUNDABLE: ("exceeds_captured_amount", "amount"),
+    Guard.UNDISPUTED: ("payment_disputed", None),
+    Guard.PARTNER_REFUNDS: ("refund_unsupported", None),
+    Guard.SAME_CURRENCY: ("review_other_currency", None),
+}
+"""Guards whose failure has a reason of its own."""
+
+_REFUSED: Final[Mapping[Event, str]] = {
+    Event.CAPTURE: "payment_not_capturable",
+    Event.INCREMENT: "payment_not_incrementable",
+    Event.CANCEL: "payment_not_cancellable",
+    Event.CONFIRM: "payment_not_confirmable",
+    Event.APPROVE: "payment_not_in_review",
+    Event.DECLINE: "payment_not_in_review",
+    Event.REFUND: "payment_not_refundable",
+}
+_WAITS: Final = frozenset({Event.CAPTURE, Event.INCREMENT, Event.CANCEL, Event.REFUND})
+"""Events that may find their row once what is in flight has ended."""
+
+
+def choose(situation: Situation, state: PaymentState | None, event: Event) -> Row | Refusal:
+    """The row that an event takes, or why it takes none."""
+    rows = ROWS[state, event]
+    for row in rows:
+        if all(GUARDS[guard](situation) for guard in row.guards):
+            return row
+    return _refusal_of(situation, state, event, rows)
+
+
+def _refusal_of(
+    situation: Situation, state: PaymentState | None, event: Event, rows: tuple[Row, ...]
+) -> Refusal:
+    for row in rows:
+        failed = next((guard for guard in row.guards if not GUARDS[guard](situation)), None)
+        if failed in _FAILED_GUARDS:
+            return refusal(*_FAILED_GUARDS[failed])
+    name = "none" if state is None else state.value
+    if event in _WAITS and state in IN_FLIGHT:
+        return refusal("payment_in_flight", detail=f"the payment is {name}: its outcome is not known yet")
+    code = _REFUSED.get(event, "contradicts_state")
+    return refusal(code, detail=f"{event.value} of a payment that is {name}")
