@@ -19,7 +19,7 @@ class TokenBucket:
         self._burst = burst if burst is not None else max(1.0, rate or 1.0)
         self._tokens = self._burst
         self._at = now
-        self._paused_until = now
+        self._paused_until = float("-inf")
 
     def delay(self, now: float) -> float:
         """How many seconds a call that comes now would wait."""
