@@ -69,13 +69,15 @@ class Partner(abc.ABC):
     name: ClassVar[str]
     default_events: ClassVar[tuple[str, ...]] = ("*",)
     """Types that are sent where the endpoint does not say which."""
+    default_faults: ClassVar[Faults] = _QUIET
+    """Until it is told otherwise."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.counts: Counter[str] = Counter()
         self._keys = Keys(world.store, self.name)
         self._behaviours: Table[Behaviour] = world.store.table(f"{self.name}.behaviour", Behaviour)
-        self._behaviour = Behaviour(self.name, _QUIET, Endpoint())
+        self._behaviour = Behaviour(self.name, self.default_faults, Endpoint())
         self._quiet = True
         self._emitted: list[Delivery] | None = None
         self._wanted: dict[str, bool] = {}
@@ -104,7 +106,8 @@ class Partner(abc.ABC):
 
     def reload(self) -> None:
         """Take what the store holds. Partners that remember more than tables extend it."""
-        self._behaviour = self._behaviours.get(self.name) or Behaviour(self.name, _QUIET, Endpoint())
+        fresh = Behaviour(self.name, self.default_faults, Endpoint())
+        self._behaviour = self._behaviours.get(self.name) or fresh
         self._apply()
         self._keys.reload()
 

@@ -5,13 +5,14 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final
 
+from caudal_sandbox.bank import BankPartner
 from caudal_sandbox.control import Control
 from caudal_sandbox.messages import Request, Response
 from caudal_sandbox.partner import Partner
 from caudal_sandbox.routing import Router
 from caudal_sandbox.world import World
 
-PARTNERS: Final[tuple[type[Partner], ...]] = ()
+PARTNERS: Final[tuple[type[Partner], ...]] = (BankPartner,)
 """What is simulated."""
 
 
