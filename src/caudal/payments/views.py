@@ -1,234 +1,304 @@
-"""How payments and what belongs to them look outside: in answers of the API and in events, alike."""
+"""How payments and what belongs to them look outside: in answers of the API and in events, alike.
+
+Fields that say nothing are left out. Amounts are in minor units of the currency, times in UTC.
+"""
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
+from caudal.connectors.types import CaptureMode, Method, Operation
 from caudal.payments.types import (
     Attempt,
+    AttemptState,
     Capture,
-    Case,
     Dispute,
+    DisputeState,
     Failure,
+    PartState,
     Payment,
+    PaymentKind,
+    PaymentState,
     Refund,
+    ReviewReason,
 )
 from caudal_base.decide import Context
 
+Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
-class _View(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+
+class View(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False
+):
     """What all of them have in common."""
 
 
-class NextAction(_View, frozen=True):
-    """What the customer has to do."""
+class FailureView(View, frozen=True, kw_only=True):
+    """Why a partner said no."""
+
+    code: str
+    """Stable: the partner's own code, or ours where it has none."""
+    class_: str = msgspec.field(name="class")
+    message: str = ""
+
+
+class NextActionView(View, frozen=True, kw_only=True):
+    """What the customer must do for the payment to go on."""
 
     type: str
+    """`redirect`: send the customer's browser to `url`."""
     url: str
 
 
-class ReviewView(_View, frozen=True):
-    """Why a person is asked, until when, and what happens then."""
+class PaymentReviewView(View, frozen=True, kw_only=True):
+    """What a person is asked to decide."""
 
-    reason: str
-    until: dt.datetime | None
-    default: str | None
+    reason: ReviewReason
+    until: Time | None = None
+    """When `default` decides; not there: it waits for a person."""
+    default: str | None = None
+    """`approve` or `decline`."""
     reported_amount: int | None = None
+    """Of a mismatch: what the partner says."""
     reported_currency: str | None = None
 
 
-class DecisionView(_View, frozen=True):
+class DecisionView(View, frozen=True, kw_only=True):
     """What was decided before anything was sent."""
 
     verdict: str
-    reasons: tuple[str, ...]
+    """`approve`, `review` or `decline`."""
+    reasons: tuple[str, ...] = ()
+    """Stable codes, the weightiest first."""
 
 
-class PaymentView(_View, frozen=True):
-    """A payment. Amounts are in minor units of its currency."""
+class PaymentView(View, frozen=True, kw_only=True):
+    """A payment as it stands."""
 
     id: str
-    kind: str
-    state: str
+    kind: PaymentKind
+    state: PaymentState
     customer: str
-    destination: str | None
     amount: int
+    """What was asked, in minor units of the currency, as all amounts here."""
     currency: str
     authorised_amount: int
+    """In total, captured parts included."""
     captured_amount: int
     refunded_amount: int
+    """Paid back."""
+    refunding_amount: int
+    """On its way back."""
     disputed_amount: int
+    """Withdrawn by open or lost disputes."""
     fee_amount: int
-    partner: str | None
-    partner_id: str | None
-    method: str | None
-    instrument: str | None
-    capture: str
-    reference: str | None
-    description: str | None
-    metadata: Mapping[str, str] | None
-    context: Context | None
-    execute_at: dt.datetime | None
-    return_url: str | None
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    expires_at: dt.datetime | None
-    next_action: NextAction | None
-    failure: Failure | None
-    review: ReviewView | None
-    decision: DecisionView | None
+    """What the customer has been charged for it so far."""
+    capture: CaptureMode
+    created_at: Time
+    updated_at: Time
+    destination: str | None = None
+    """Of an internal payment: the customer who receives."""
+    partner: str | None = None
+    partner_id: str | None = None
+    """The partner's id of it."""
+    method: Method | None = None
+    instrument: str | None = None
+    reference: str | None = None
+    description: str | None = None
+    metadata: Mapping[str, str] | None = None
+    context: Context | None = None
+    execute_at: Time | None = None
+    return_url: str | None = None
+    expires_at: Time | None = None
+    """When what the state waits for runs out: the authorisation, the customer's action, the review."""
+    next_action: NextActionView | None = None
+    failure: FailureView | None = None
+    review: PaymentReviewView | None = None
+    decision: DecisionView | None = None
 
 
-class AttemptView(_View, frozen=True):
-    """One call to a partner."""
+class AttemptView(View, frozen=True, kw_only=True):
+    """One call to a partner. Its id is the partner's idempotency key, and in the partner's metadata."""
 
     id: str
-    operation: str
-    state: str
+    operation: Operation
+    state: AttemptState
     partner: str
     amount: int
-    partner_id: str | None
-    sends: int
-    created_at: dt.datetime
-    submitted_at: dt.datetime | None
-    updated_at: dt.datetime
-    failure: Failure | None
-    note: str | None
+    created_at: Time
+    updated_at: Time
+    part: str | None = None
+    """The capture or refund that it carries out."""
+    partner_id: str | None = None
+    """The partner's id of what it made."""
+    submitted_at: Time | None = None
+    """When it was first sent; not there: it never was."""
+    sends: int = 0
+    looks: int = 0
+    """How often the partner has been asked since."""
+    failure: FailureView | None = None
+    note: str | None = None
+    """For operators: why its outcome is unknown."""
 
 
-class CaptureView(_View, frozen=True):
-    """A part of what was authorised."""
+class CaptureView(View, frozen=True, kw_only=True):
+    """A part of what was authorised, taken."""
 
     id: str
     payment: str
     amount: int
     final: bool
-    state: str
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    failure: Failure | None
+    state: PartState
+    created_at: Time
+    updated_at: Time
+    transfer: str | None = None
+    """The ledger's transfer that posted it."""
+    failure: FailureView | None = None
 
 
-class RefundView(_View, frozen=True):
-    """Money on its way back."""
+class RefundView(View, frozen=True, kw_only=True):
+    """Money on its way back to whom it came from."""
 
     id: str
     payment: str
     amount: int
-    state: str
-    reason: str | None
-    metadata: Mapping[str, str] | None
-    partner_id: str | None
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    failure: Failure | None
+    state: PartState
+    created_at: Time
+    updated_at: Time
+    reason: str | None = None
+    metadata: Mapping[str, str] | None = None
+    partner_id: str | None = None
+    """The partner's id of it."""
+    failure: FailureView | None = None
 
 
-class DisputeView(_View, frozen=True):
-    """A payer's claim on their money."""
+class DisputeView(View, frozen=True, kw_only=True):
+    """The payer asks their bank for the money back."""
 
     id: str
     payment: str
     partner: str
     partner_id: str
+    """The partner's id of it."""
     amount: int
     currency: str
-    state: str
-    created_at: dt.datetime
-    updated_at: dt.datetime
-
-
-class PaymentDetailView(PaymentView, frozen=True):
-    """A payment with everything that belongs to it."""
-
-    attempts: tuple[AttemptView, ...]
-    captures: tuple[CaptureView, ...]
-    refunds: tuple[RefundView, ...]
-    disputes: tuple[DisputeView, ...]
+    state: DisputeState
+    created_at: Time
+    updated_at: Time
 
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-def encoded(view: _View) -> bytes:
+def encoded(view: View) -> bytes:
     """A view as JSON."""
     return _encoder.encode(view)
 
 
 def payment_view(p: Payment) -> PaymentView:
-    """A payment as it looks outside."""
-    return PaymentView(**_payment_fields(p))
+    """`p` as it looks outside."""
+    return PaymentView(
+        id=p.id, kind=p.kind, state=p.state, customer=p.customer, amount=p.amount, currency=p.currency,
+        authorised_amount=p.authorised_amount, captured_amount=p.captured_amount,
+        refunded_amount=p.refunded_amount, refunding_amount=p.refunding_amount,
+        disputed_amount=p.disputed_amount, fee_amount=p.fee_amount, capture=p.capture,
+        created_at=p.created_at, updated_at=p.updated_at, destination=p.destination, partner=p.partner,
+        partner_id=p.partner_id, method=p.method, instrument=p.instrument, reference=p.reference,
+        description=p.description, metadata=p.metadata or None, context=p.context, execute_at=p.execute_at,
+        return_url=p.return_url, expires_at=p.expires_at, next_action=_next_action(p),
+        failure=failure_view(p.failure), review=_review(p),
+        decision=None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
+    )  # fmt: skip
 
 
-def payment_detail(case: Case) -> PaymentDetailView:
-    """A payment with its attempts, captures, refunds and disputes."""
-    return PaymentDetailView(
-        **_payment_fields(case.payment),
-        attempts=tuple(attempt_view(a) for a in case.attempts),
-        captures=tuple(capture_view(c) for c in case.captures),
-        refunds=tuple(refund_view(r) for r in case.refunds),
-        disputes=tuple(dispute_view(d) for d in case.disputes),
+def _next_action(p: Payment) -> NextActionView | None:
+    if p.state is not PaymentState.REQUIRES_ACTION or p.action_url is None:
+        return None
+    return NextActionView(type="redirect", url=p.action_url)
+
+
+def _review(p: Payment) -> PaymentReviewView | None:
+    if p.state is not PaymentState.REVIEW or p.review is None:
+        return None
+    return PaymentReviewView(
+        reason=p.review,
+        until=p.expires_at,
+        default=None if p.review_default is None else p.review_default.value,
+        reported_amount=p.reported_amount,
+        reported_currency=p.reported_currency,
     )
 
 
-def _payment_fields(p: Payment) -> dict[str, object]:
-    review = None
-    if p.review is not None:
-        review = ReviewView(
-            reason=p.review.value,
-            until=p.expires_at,
-            default=None if p.review_default is None else p.review_default.value,
-            reported_amount=p.reported_amount,
-            reported_currency=p.reported_currency,
-        )
-    return {
-        "id": p.id, "kind": p.kind.value, "state": p.state.value, "customer": p.customer,
-        "destination": p.destination, "amount": p.amount, "currency": p.currency,
-        "authorised_amount": p.authorised_amount, "captured_amount": p.captured_amount,
-        "refunded_amount": p.refunded_amount, "disputed_amount": p.disputed_amount,
-        "fee_amount": p.fee_amount, "partner": p.partner, "partner_id": p.partner_id,
-        "method": None if p.method is None else p.method.value, "instrument": p.instrument,
-        "capture": p.capture.value, "reference": p.reference, "description": p.description,
-        "metadata": p.metadata, "context": p.context, "execute_at": p.execute_at,
-        "return_url": p.return_url, "created_at": p.created_at, "updated_at": p.updated_at,
-        "expires_at": p.expires_at,
-        "next_action": None if p.action_url is None else NextAction(type="redirect", url=p.action_url),
-        "failure": p.failure, "review": review,
-        "decision": None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
-    }  # fmt: skip
+def failure_view(failure: Failure | None) -> FailureView | None:
+    """`failure` as it looks outside."""
+    if failure is None:
+        return None
+    return FailureView(code=failure.code, class_=failure.class_, message=failure.message)
 
 
-def attempt_view(a: Attempt) -> AttemptView:
-    """An attempt as it looks outside."""
+def attempt_view(attempt: Attempt) -> AttemptView:
+    """`attempt` as it looks outside."""
     return AttemptView(
-        id=a.id, operation=a.operation.value, state=a.state.value, partner=a.partner, amount=a.amount,
-        partner_id=a.partner_id, sends=a.sends, created_at=a.created_at, submitted_at=a.submitted_at,
-        updated_at=a.updated_at, failure=a.failure, note=a.note,
-    )  # fmt: skip
+        id=attempt.id,
+        operation=attempt.operation,
+        state=attempt.state,
+        partner=attempt.partner,
+        amount=attempt.amount,
+        created_at=attempt.created_at,
+        updated_at=attempt.updated_at,
+        part=attempt.part_id,
+        partner_id=attempt.partner_id,
+        submitted_at=attempt.submitted_at,
+        sends=attempt.sends,
+        looks=attempt.looks,
+        failure=failure_view(attempt.failure),
+        note=attempt.note,
+    )
 
 
-def capture_view(c: Capture) -> CaptureView:
-    """A capture as it looks outside."""
+def capture_view(capture: Capture) -> CaptureView:
+    """`capture` as it looks outside."""
     return CaptureView(
-        id=c.id, payment=c.payment_id, amount=c.amount, final=c.final, state=c.state.value,
-        created_at=c.created_at, updated_at=c.updated_at, failure=c.failure,
-    )  # fmt: skip
+        id=capture.id,
+        payment=capture.payment_id,
+        amount=capture.amount,
+        final=capture.final,
+        state=capture.state,
+        created_at=capture.created_at,
+        updated_at=capture.updated_at,
+        transfer=capture.transfer_id,
+        failure=failure_view(capture.failure),
+    )
 
 
-def refund_view(r: Refund) -> RefundView:
-    """A refund as it looks outside."""
+def refund_view(refund: Refund) -> RefundView:
+    """`refund` as it looks outside."""
     return RefundView(
-        id=r.id, payment=r.payment_id, amount=r.amount, state=r.state.value, reason=r.reason,
-        metadata=r.metadata, partner_id=r.partner_id, created_at=r.created_at, updated_at=r.updated_at,
-        failure=r.failure,
-    )  # fmt: skip
+        id=refund.id,
+        payment=refund.payment_id,
+        amount=refund.amount,
+        state=refund.state,
+        created_at=refund.created_at,
+        updated_at=refund.updated_at,
+        reason=refund.reason,
+        metadata=refund.metadata or None,
+        partner_id=refund.partner_id,
+        failure=failure_view(refund.failure),
+    )
 
 
-def dispute_view(d: Dispute) -> DisputeView:
-    """A dispute as it looks outside."""
+def dispute_view(dispute: Dispute) -> DisputeView:
+    """`dispute` as it looks outside."""
     return DisputeView(
-        id=d.id, payment=d.payment_id, partner=d.partner, partner_id=d.partner_id, amount=d.amount,
-        currency=d.currency, state=d.state.value, created_at=d.created_at, updated_at=d.updated_at,
-    )  # fmt: skip
+        id=dispute.id,
+        payment=dispute.payment_id,
+        partner=dispute.partner,
+        partner_id=dispute.partner_id,
+        amount=dispute.amount,
+        currency=dispute.currency,
+        state=dispute.state,
+        created_at=dispute.created_at,
+        updated_at=dispute.updated_at,
+    )
