@@ -12,7 +12,10 @@ import httpx
 from caudal.client.accounts import Accounts
 from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
+from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
+from caudal.client.payments import Payments
+from caudal.client.payouts import Payouts
 from caudal.client.reports import JournalPage, JournalRow, TrialBalance
 from caudal.client.retry import Retry
 from caudal.client.sending import Bearer, Sender, Sleep
@@ -68,6 +71,10 @@ class Caudal:
         self.templates: Final = Templates(self._sender)
         self.books: Final = Books(self._sender)
         self.periods: Final = Periods(self._sender)
+        self.payments: Final = Payments(self._sender)
+        self.payouts: Final = Payouts(self._sender)
+        self.refunds: Final = Refunds(self._sender)
+        self.disputes: Final = Disputes(self._sender)
         self.events: Final = Events(self._sender)
 
     @property

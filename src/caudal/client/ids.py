@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 ACCOUNT: Final = "acct"
 TRANSFER: Final = "tr"
 TRANSACTION: Final = "txn"
+PAYMENT: Final = "pay"
 
 _VERSION_7: Final = 0x7 << 76
 _VARIANT: Final = 0b10 << 62
@@ -28,6 +29,11 @@ def new_transfer_id() -> str:
 def new_transaction_id() -> str:
     """`txn_…`"""
     return new_id(TRANSACTION)
+
+
+def new_payment_id() -> str:
+    """`pay_…`"""
+    return new_id(PAYMENT)
 
 
 def new_idempotency_key() -> str:
