@@ -27,6 +27,7 @@ from caudal.customers.errors import (
 )
 from caudal.customers.product_rules import price
 from caudal.customers.products import ProductDirectory, create_products, get_product, list_products
+from caudal.customers.service import Customers, get_customer, list_customers
 from caudal.customers.store import RowsLoad
 from caudal.customers.store import queue_rows as queue_load
 from caudal.customers.types import (
@@ -53,6 +54,7 @@ from caudal.customers.types import (
     account_of,
     account_reference,
 )
+from caudal.customers.views import CustomerView, customer_view
 
 __all__ = [
     "KINDS",
@@ -76,6 +78,8 @@ __all__ = [
     "CustomerRow",
     "CustomerStatus",
     "CustomerType",
+    "CustomerView",
+    "Customers",
     "Definition",
     "Fee",
     "NewProduct",
@@ -90,7 +94,10 @@ __all__ = [
     "account_of",
     "account_reference",
     "create_products",
+    "customer_view",
+    "get_customer",
     "get_product",
+    "list_customers",
     "list_products",
     "price",
     "queue_load",

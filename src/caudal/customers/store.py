@@ -49,13 +49,6 @@ select {_COLUMNS}
    and reference = any(%(references)s)
 """
 
-BY_ID: Final = f"""
-select {_COLUMNS}
-  from customers.customer
- where book_id = %(book_id)s
-   and id = any(%(ids)s)
-"""
-
 _INSERT: Final = """
 insert into customers.customer (book_id, id, type, status, jurisdiction, product, product_version,
                                 currencies, reference, name_token, email_token, phone_token, metadata,

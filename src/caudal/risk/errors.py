@@ -1,0 +1,22 @@
+"""The errors of lists.
+
+CaudalError
+├── Unprocessable  422  entry_invalid
+└── NotFound       404  entry_not_found
+"""
+
+from caudal_base.errors import NotFound, Unprocessable
+
+
+class EntryInvalid(Unprocessable):
+    """An entry that can never match, or says not why it is there; `field` tells."""
+
+    code = "entry_invalid"
+    title = "This cannot stand on a list"
+
+
+class EntryNotFound(NotFound):
+    """The list has no such entry."""
+
+    code = "entry_not_found"
+    title = "The list has no such entry"

@@ -1,0 +1,91 @@
+"""The words of decisions: lists, their entries, what a customer has moved in a day."""
+
+import datetime as dt
+import enum
+from typing import NamedTuple
+
+import msgspec
+
+
+class ListKind(enum.Enum):
+    """What being on a list means for a payment."""
+
+    BLOCK = "block"
+    """Declined."""
+    ALLOW = "allow"
+    """Not held for being watched. Blocks and limits hold all the same."""
+    WATCH = "watch"
+    """A person looks at it first."""
+
+
+class SubjectKind(enum.Enum):
+    """What an entry names, of a payment."""
+
+    CUSTOMER = "customer"
+    """A customer's id."""
+    INSTRUMENT = "instrument"
+    """The instrument of a payment, or the card token of its context."""
+    DEVICE = "device"
+    IP = "ip"
+    """One address; networks are not understood."""
+    COUNTRY = "country"
+    """ISO 3166-1 alpha-2: where the payment is made, by its context."""
+    MERCHANT = "merchant"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is on a list."""
+
+    list: ListKind
+    subject: SubjectKind
+    value: str
+    reason: str
+    created_at: dt.datetime
+    created_by: str
+    """The actor, as the audit log names it."""
+    expires_at: dt.datetime | None = None
+    """The first moment at which it no longer counts."""
+
+
+class AddEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Put something on a list; if it is there, with this reason and expiry from now on."""
+
+    list: ListKind
+    subject: SubjectKind
+    value: str
+    reason: str
+    expires_at: dt.datetime | None = None
+
+
+class RemoveEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Take something off a list."""
+
+    list: ListKind
+    subject: SubjectKind
+    value: str
+
+
+class EntryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries are wanted; None is any."""
+
+    list: ListKind | None = None
+    subject: SubjectKind | None = None
+    value: str | None = None
+
+
+class Bucket(NamedTuple):
+    """What a limit per day counts together."""
+
+    customer: str
+    currency: str
+    kind: str
+    country: str
+    """'' for payments from whatever country, those without one included."""
+
+
+class Used(NamedTuple):
+    """How much a bucket has seen in a day."""
+
+    amount: int = 0
+    """Minor units."""
+    payments: int = 0
