@@ -27,8 +27,11 @@ from caudal.api import (
     Route,
     Services,
     problem,
+    watch_partners,
 )
+from caudal.connectors import Registry
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
+from caudal.webhooks import Inbox
 from caudal_base import logs
 from caudal_base import settings as settings_module
 from caudal_base.clock import Clock, SystemClock
@@ -64,6 +67,10 @@ async def running_services(
     authenticator = Authenticator(database, clock)
     metrics = Metrics()
     metrics.watch(desk.stats, database.statistics)
+    new_ids, books = IdSource(clock), BookDirectory()
+    partners = Registry.from_settings(settings.partners, clock)
+    inbox = Inbox(database, partners, books, clock, new_ids)
+    waiting = watch_partners(metrics, partners, inbox, clock)
     flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
     try:
         yield Services(
@@ -71,17 +78,22 @@ async def running_services(
             ledger=ledger,
             desk=desk,
             authenticator=authenticator,
-            books=BookDirectory(),
+            books=books,
             clock=clock,
-            ids=IdSource(clock),
+            ids=new_ids,
             metrics=metrics,
+            partners=partners,
+            inbox=inbox,
+            waiting=waiting,
             max_body_bytes=settings.max_body_bytes,
         )
     finally:
         flushing.cancel()
         await asyncio.wait({flushing})
+        await inbox.drain()
         await desk.drain()
         await _flush(authenticator)
+        await partners.close()
         await database.close()
 
 

@@ -21,13 +21,13 @@ def some_id(prefix: str, services: Services) -> str:
     return ids.encode(prefix, services.ids.new())
 
 
-async def new_book(services: Services) -> BookInfo:
+async def new_book(services: Services, *, name: str | None = None) -> BookInfo:
     """An empty book."""
     async with services.database.transaction() as connection:
         return await create_book(
             connection,
             id=services.ids.new(),
-            name=f"book-{next(_numbers)}",
+            name=name or f"book-{next(_numbers)}",
             mode=BookMode.TEST,
             now=services.clock.now(),
         )

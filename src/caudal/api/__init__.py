@@ -7,6 +7,7 @@ from caudal.api.problems import MethodNotAllowed, PathNotFound, problem
 from caudal.api.registry import ENDPOINTS
 from caudal.api.services import Services
 from caudal.api.serving import SECURITY, Route
+from caudal.api.webhooks_in_metrics import watch_partners
 
 __all__ = [
     "ENDPOINTS",
@@ -19,4 +20,5 @@ __all__ = [
     "Services",
     "document_text",
     "problem",
+    "watch_partners",
 ]

@@ -7,7 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
-from caudal.api import docs_pages, openapi, table_accounts, table_books, table_events, table_transfers
+from caudal.api import (
+    docs_pages,
+    openapi,
+    table_accounts,
+    table_books,
+    table_events,
+    table_transfers,
+    table_webhooks_in,
+)
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 from caudal.api.health import ENDPOINTS as HEALTH
 from caudal.api.request import Request
@@ -25,6 +33,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
     *table_accounts.ENDPOINTS,
     *table_transfers.ENDPOINTS,
     *table_events.ENDPOINTS,
+    *table_webhooks_in.ENDPOINTS,
     *HEALTH,
 )
 """The endpoints that the document describes."""

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -13,6 +13,10 @@ from caudal.idempotency import Answer
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 B = TypeVar("B", bound=msgspec.Struct)
+
+
+RAW_BYTES: Final = 1_048_576
+"""The largest body of an endpoint that takes it raw."""
 
 
 class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +97,9 @@ class Endpoint(Generic[Q, B]):
     """It gives the ledger commands, which refuses them with 404, 409 and 422."""
     documented: bool = True
     """Whether it stands in the document: pages for people do not."""
+    raw: bool = False
+    """The body is taken as it comes, of any media type, and the query is not looked at: for those who do not
+    call by our rules. At most `RAW_BYTES`; the handler finds it in `Request.raw`."""
     hot: bool = False
     """Served before the framework's routing: see `caudal.app`."""
 

@@ -35,6 +35,7 @@ async def ready(request: Request[NoQuery, NoBody]) -> Answer:
 
 async def metrics(request: Request[NoQuery, NoBody]) -> Answer:
     """GET /metrics"""
+    await request.services.waiting.look()
     return Answer(200, (("Content-Type", CONTENT_TYPE),), request.services.metrics.text())
 
 

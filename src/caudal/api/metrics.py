@@ -68,6 +68,10 @@ class Metrics:
         self._registry.register(_Queues(desk))
         self._registry.register(_Pool(pool))
 
+    def register(self, collector: Collector) -> None:
+        """Add the figures of another part of the process, which are asked for at each reading."""
+        self._registry.register(collector)
+
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -128,7 +128,12 @@ def _operation(endpoint: Endpoint[Any, Any], by_type: dict[int, Json]) -> Json:
             )
         },
     }
-    if endpoint.body is not NoBody:
+    if endpoint.raw:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    elif endpoint.body is not NoBody:
         operation["requestBody"] = {
             "required": not endpoint.body_is_optional,
             "content": {
@@ -151,7 +156,7 @@ def statuses(endpoint: Endpoint[Any, Any]) -> list[int]:
     if endpoint.access is Access.BOOK:
         found.add(404)  # the header may name no book
     if endpoint.method != "GET":
-        found |= {413, 415}
+        found |= {413} if endpoint.raw else {413, 415}
     if endpoint.key is not KeyUse.NONE:
         found.add(422)  # the key may have been used for another request
     if endpoint.refuses:

@@ -34,8 +34,8 @@ class Request(Generic[Q, B]):
     """What a handler gets: decoded, authenticated, and allowed. Made by `caudal.api.serving`."""
 
     __slots__ = (
-        "_uuid", "body", "book_id", "claim", "headers", "ids", "origin", "principal", "query", "replayed",
-        "request_id", "services",
+        "_uuid", "body", "book_id", "claim", "headers", "ids", "origin", "principal", "query", "raw",
+        "replayed", "request_id", "services",
     )  # fmt: skip
 
     def __init__(self, services: Services, headers: Headers, ids: Mapping[str, str]) -> None:
@@ -54,6 +54,8 @@ class Request(Generic[Q, B]):
         """Who calls, of an endpoint that needs a key."""
         self.query: Q
         self.body: B
+        self.raw = b""
+        """The body as it came, of an endpoint that takes it raw."""
 
     def new_id(self, prefix: str) -> str:
         """The id of what the request makes: it has the digits of the request's own, where we made that.

@@ -4,7 +4,10 @@ import msgspec
 
 from caudal.access import Authenticator
 from caudal.api.metrics import Metrics
+from caudal.api.webhooks_in_metrics import Waiting
+from caudal.connectors import Registry
 from caudal.ledger import BookDirectory, Desk, Ledger
+from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
@@ -21,4 +24,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     metrics: Metrics
+    partners: Registry
+    inbox: Inbox
+    waiting: Waiting
     max_body_bytes: int

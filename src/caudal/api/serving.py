@@ -14,7 +14,7 @@ import structlog
 
 from caudal import access, idempotency
 from caudal.access import DEPLOYMENT
-from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, Stream
+from caudal.api.endpoint import RAW_BYTES, Access, Endpoint, KeyUse, NoBody, Stream
 from caudal.api.parameters import QueryDecoder
 from caudal.api.problems import Incomplete, RepeatedHeader, problem
 from caudal.api.request import Headers, Request
@@ -100,6 +100,10 @@ class Route:
         request.origin = client[0] if client else None
         if endpoint.access is not Access.PUBLIC:
             await self._authorize(request)
+        if endpoint.raw:
+            limit = min(RAW_BYTES, self._services.max_body_bytes)
+            request.raw = await read_body(headers, receive, limit)
+            return await endpoint.handle(request)
         raw = (
             b""
             if endpoint.method == "GET"

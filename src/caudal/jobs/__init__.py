@@ -21,6 +21,7 @@ from caudal.jobs import operators
 from caudal.jobs.counts import Counts, KindCounts
 from caudal.jobs.errors import ClaimLost, JobBusy, JobNotFound, JobPayloadTooLarge, JobStateConflict
 from caudal.jobs.handlers import AnyHandler, Handler, Run, Work, in_transaction
+from caudal.jobs.rules import describe
 from caudal.jobs.service import enqueue, enqueue_parameters
 from caudal.jobs.store import ENQUEUE
 from caudal.jobs.types import (
@@ -74,6 +75,7 @@ __all__ = [
     "State",
     "Work",
     "Worker",
+    "describe",
     "enqueue",
     "enqueue_parameters",
     "in_transaction",

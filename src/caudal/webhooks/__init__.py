@@ -1,0 +1,70 @@
+"""Webhooks. In: verified over the raw bytes, stored once, answered, applied by jobs.
+
+What is promised:
+
+- A webhook that nothing shows to be the partner's leaves no trace but a count.
+- One that was answered with 200 is stored, once, however often it comes.
+- It counts as applied in the transaction of its effect, and not before.
+- One that cannot be applied is tried for about an hour, then parked, where a person sees and replays it.
+"""
+
+from caudal.webhooks.errors import InboundNotFound, InboundSettled
+from caudal.webhooks.handlers import FORGET, PARKED, PERIODICS, ApplyCounts, handlers
+from caudal.webhooks.inbox import Inbox, InboxCounts
+from caudal.webhooks.rules import KEEP_BODIES, MAX_ATTEMPTS, MAX_BODY_BYTES, PAUSES_S
+from caudal.webhooks.service import (
+    APPLY,
+    MAX_PAGE,
+    QUEUE,
+    Apply,
+    find,
+    forget_bodies,
+    get,
+    read_body,
+    receive,
+    replay,
+    unsettled,
+)
+from caudal.webhooks.types import (
+    Applied,
+    AppliedStatus,
+    InboundState,
+    Listed,
+    NewInbound,
+    Payments,
+    Unsettled,
+)
+
+__all__ = [
+    "APPLY",
+    "FORGET",
+    "KEEP_BODIES",
+    "MAX_ATTEMPTS",
+    "MAX_BODY_BYTES",
+    "MAX_PAGE",
+    "PARKED",
+    "PAUSES_S",
+    "PERIODICS",
+    "QUEUE",
+    "Applied",
+    "AppliedStatus",
+    "Apply",
+    "ApplyCounts",
+    "InboundNotFound",
+    "InboundSettled",
+    "InboundState",
+    "Inbox",
+    "InboxCounts",
+    "Listed",
+    "NewInbound",
+    "Payments",
+    "Unsettled",
+    "find",
+    "forget_bodies",
+    "get",
+    "handlers",
+    "read_body",
+    "receive",
+    "replay",
+    "unsettled",
+]

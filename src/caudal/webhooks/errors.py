@@ -1,0 +1,17 @@
+"""The webhooks room's typed errors."""
+
+from caudal_base.errors import Conflict, NotFound
+
+
+class InboundNotFound(NotFound):
+    """The book has no webhook with this id."""
+
+    code = "webhook_not_found"
+    title = "There is no such webhook"
+
+
+class InboundSettled(Conflict):
+    """Only a webhook that has not had its effect can be tried again."""
+
+    code = "webhook_settled"
+    title = "The webhook has had its effect"

@@ -1,0 +1,134 @@
+"""Where partners' webhooks come in: verified, stored once, answered; all else is a job's.
+
+Webhooks that come together share a transaction, for each book. No lock on the book is taken.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from caudal.connectors import Inbound, KeyNeeded, Partner, Registry, WebhookRefused
+from caudal.ledger import BookDirectory
+from caudal.webhooks import rules, service
+from caudal.webhooks.types import NewInbound, Unsettled
+from caudal_base.clock import Clock
+from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.database import Database
+from caudal_base.errors import CaudalError
+from caudal_base.ids import IdSource
+
+LIMITS: Final = Limits(max_requests=200, max_queue=2_000)
+"""A waiting body may have a megabyte; most have two kilobytes."""
+
+_log = structlog.get_logger("caudal.webhooks")
+
+
+class InboxCounts:
+    """What came in, by partner, since this process started."""
+
+    def __init__(self, partners: Sequence[str]) -> None:
+        """Nothing yet."""
+        self.received: dict[str, int] = dict.fromkeys(partners, 0)
+        """Verified and stored."""
+        self.repeated: dict[str, int] = dict.fromkeys(partners, 0)
+        """Verified, and there already."""
+        self.refused: dict[tuple[str, str], int] = {}
+        """Not verified, by partner and reason."""
+
+
+class Inbox:
+    """Takes partners' webhooks, a coalescer per book. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        partners: Registry,
+        books: BookDirectory,
+        clock: Clock,
+        new_ids: IdSource,
+    ) -> None:
+        """`partners` are those whose webhooks are taken, each for the book that its settings name."""
+        self._database = database
+        self._partners = partners
+        self._books = books
+        self._clock = clock
+        self._ids = new_ids
+        self._book_ids: dict[str, int] = {}
+        self._coalescers: dict[int, Coalescer[NewInbound, bool]] = {}
+        self.counts = InboxCounts(partners.names)
+
+    async def receive(self, partner_name: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Verify a webhook and store it with its job; False where it was there already.
+
+        `headers` have lower-case names. Raises `PartnerUnknown`; `WebhookRefused`, counted: nothing of it is
+        believed or stored; `BookNotFound` while the partner's book has not been made; and `Unavailable` when
+        too much waits or the outcome could not be learned: the partner sends it again.
+        """
+        partner = self._partners.get(partner_name)
+        inbound = await self._verified(partner, headers, body)
+        book_id = await self._book_of(partner)
+        new = NewInbound(
+            id=self._ids.new(), partner=partner.name, inbound=inbound, received_at=self._clock.now()
+        )
+        fresh = await self._coalescer(book_id).submit(new)
+        counted = self.counts.received if fresh else self.counts.repeated
+        counted[partner.name] = counted.get(partner.name, 0) + 1
+        return fresh
+
+    async def unsettled(self) -> list[Unsettled]:
+        """How many webhooks of this process's partners are received or parked, in all of their books."""
+        found: list[Unsettled] = []
+        async with self._database.connection() as connection:
+            for name in dict.fromkeys(partner.book for partner in self._partners):
+                book = await self._books.require(connection, name)
+                found += await service.unsettled(connection, book.book_id)
+        return found
+
+    async def _verified(self, partner: Partner, headers: Mapping[str, str], body: bytes) -> Inbound:
+        now = self._clock.now()
+        try:
+            try:
+                inbound = partner.verify(headers, body, now=now)
+            except KeyNeeded as needed:
+                await partner.learn_key(needed.key_id)
+                inbound = partner.verify(headers, body, now=now)
+            rules.refuse_unusable(inbound)
+        except WebhookRefused as refused:
+            key = (partner.name, refused.reason.value)
+            self.counts.refused[key] = self.counts.refused.get(key, 0) + 1
+            _log.warning("webhook_refused", partner=partner.name, reason=refused.reason.value)
+            raise
+        return inbound
+
+    async def _book_of(self, partner: Partner) -> int:
+        known = self._book_ids.get(partner.name)
+        if known is None:
+            async with self._database.connection() as connection:
+                book = await self._books.require(connection, partner.book)
+            known = self._book_ids[partner.name] = book.book_id
+        return known
+
+    def stats(self) -> dict[int, Stats]:
+        """Each book's queue."""
+        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
+
+    async def drain(self) -> None:
+        """Finish what waits, refuse what comes."""
+        for coalescer in self._coalescers.values():
+            await coalescer.drain()
+
+    def _coalescer(self, book_id: int) -> Coalescer[NewInbound, bool]:
+        coalescer = self._coalescers.get(book_id)
+        if coalescer is None:
+            coalescer = Coalescer[NewInbound, bool](lambda new: self._run(book_id, new), limits=LIMITS)
+            self._coalescers[book_id] = coalescer
+            coalescer.start()
+        return coalescer
+
+    async def _run(self, book_id: int, new: Sequence[NewInbound]) -> Sequence[bool | CaudalError]:
+        """One transaction for all of `new`."""
+        now: dt.datetime = self._clock.now()
+        async with self._database.transaction() as connection:
+            return await service.receive(connection, book_id, new, now=now, new_ids=self._ids)
