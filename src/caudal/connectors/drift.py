@@ -9,7 +9,7 @@ import datetime as dt
 import enum
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
 import structlog
 
@@ -132,6 +132,10 @@ class Reading:
         fields = self._optional(field, dict)
         return None if fields is None else Reading(self._drift, f"{self._name}.{field}", fields)
 
+    def fields(self, field: str) -> Mapping[str, Any] | None:
+        """The bare fields of an object within this one, for a reading of its own."""
+        return self._optional(field, dict)
+
     def optional_objects(self, field: str) -> list["Reading"]:
         """The objects of a list within this one; what is no object in it is drift."""
         found = []
@@ -164,7 +168,7 @@ class Reading:
 
     def _wanted(self, field: str, type_: type[T], default: T) -> T:
         value = self._fields.get(field)
-        if type(value) is type_ and value != "":
+        if _is(value, type_) and value != "":
             return value
         self.broken = True
         if value is None or value == "":
@@ -175,13 +179,18 @@ class Reading:
 
     def _optional(self, field: str, type_: type[T]) -> T | None:
         value = self._fields.get(field)
-        if type(value) is type_ or value is None:
+        if value is None or _is(value, type_):
             return value
         self._unexpected(field, value)
         return None
 
     def _unexpected(self, field: str, value: object) -> None:
         self._drift.record(DriftKind.UNEXPECTED_TYPE, f"{self._name}.{field}", type(value).__name__)
+
+
+def _is(value: object, type_: type[T]) -> TypeGuard[T]:
+    """Whether `value` is of the type, of which a truth value is no number."""
+    return isinstance(value, type_) and not isinstance(value, bool)
 
 
 _EARLIEST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
