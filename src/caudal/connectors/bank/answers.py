@@ -52,11 +52,11 @@ class Answers:
             return self._order(reply.fields, resource, attempt_id)
         if reply.status == 429:
             return NotSent(Why.RATE_LIMITED, reply.retry_after)
-        if reply.status == 401:
-            return NotSent(Why.CREDENTIALS)
         error = self._error(reply)
         if error is None:
             return _unknown(reply)
+        if error.class_ is ErrorClass.CREDENTIALS:
+            return NotSent(Why.CREDENTIALS)
         doubt = _IN_DOUBT.get(error.code)
         return Refused(error) if doubt is None else Unknown(doubt)
 
@@ -118,7 +118,8 @@ class Answers:
 
 def _is_whole(snapshot: Snapshot) -> bool:
     """Whether all that was wanted of an order could be read; its status may be one that nobody knows."""
-    return bool(snapshot.partner_id and snapshot.attempt_id) and snapshot.currency != NO_CURRENCY
+    named = bool(snapshot.partner_id and snapshot.attempt_id)
+    return named and snapshot.amount > 0 and snapshot.currency != NO_CURRENCY
 
 
 def _unknown(reply: Reply) -> Unknown:

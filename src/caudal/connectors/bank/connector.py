@@ -198,12 +198,8 @@ def create(name: str, settings: PartnerSettings, drift: Drift) -> Bank:
     """The connector of a partner. Raises `ValueError` for settings that it cannot work with."""
     if settings.url is None:
         raise ValueError("a bank needs the address of its API, without /bank/v1")
-    api = BankApi(
-        settings.url,
-        settings.api_key,
-        timeout=dt.timedelta(milliseconds=settings.timeout_ms),
-        at_once=settings.at_once,
-    )
+    timeout = dt.timedelta(milliseconds=settings.timeout_ms)
+    api = BankApi(settings.url, settings.api_key, timeout=timeout)
     return Bank(name, api, StandardWebhooks(settings.webhook_secrets), drift)
 
 

@@ -175,10 +175,9 @@ def settlement_snapshot(fields: Mapping[str, Any], drift: Drift) -> Snapshot:
 
 def event_snapshot(fields: Mapping[str, Any], drift: Drift) -> Snapshot | None:
     """What an event's body says; None where it is of nothing that concerns us, or that cannot be named."""
-    reading = Reading(drift, "event", fields)
     data = fields.get("data")
     if not isinstance(data, dict):
-        reading.text("data")  # records what is there instead
+        drift.record(DriftKind.UNEXPECTED_TYPE, "event.data", type(data).__name__)
         return None
     kind = data.get("object")
     if kind == _SETTLEMENT:
