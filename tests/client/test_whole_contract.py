@@ -8,6 +8,7 @@ from caudal.client import (
     Caudal,
     Definition,
     Fixed,
+    InboundState,
     Leg,
     Limit,
     Posting,
@@ -63,13 +64,16 @@ async def test_every_operation_of_the_document_has_a_call(
         "get_transaction": caudal.transactions.get(txn),
         "list_events": _all(caudal.events.list(type="payment.succeeded")),
         "get_event": caudal.events.get(f"evt_{'7' * 32}"),
+        "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),
+        "get_inbound_webhook": caudal.webhooks_in.get(f"whi_{'7' * 32}"),
+        "replay_inbound_webhook": caudal.webhooks_in.replay(f"whi_{'7' * 32}"),
     }
     for operation, call in calls.items():
         with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request
             await call
         assert setting.network.seen[-1].operation == operation
 
-    of_machines = {"get_live", "get_ready", "get_metrics"}
+    of_machines = {"get_live", "get_ready", "get_metrics", "receive_webhook"}
     assert calls.keys() == {known["operationId"] for _, _, known in contract.operations} - of_machines
 
 

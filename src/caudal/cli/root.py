@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "ledger": (_LEDGER, "caudal.cli.ledger", "Books, journal entries, templates, checks, periods, imports."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
+    "webhooks": (_OPERATE, "caudal.cli.webhooks", "What partners have sent: list it, show it, replay it."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
@@ -128,8 +129,8 @@ def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
 
 FLAGS: Final = frozenset(
     {
-        "--", "--all-books", "--atomic", "--beyond-limits", "--csv", "--deliver", "--deployment", "--dry-run",
-        "--hold-rest", "--json", "--newest", "--no-deliver", "--pending", "--quick", "--sample",
+        "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--csv", "--deliver", "--deployment",
+        "--dry-run", "--hold-rest", "--json", "--newest", "--no-deliver", "--pending", "--quick", "--sample",
         "--skip-errors", "--up-to", "--yes", "-y",
     }
 )  # fmt: skip

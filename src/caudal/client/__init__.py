@@ -153,6 +153,7 @@ from caudal.client.types import (
     TransferDetail,
     TransferKind,
 )
+from caudal.client.webhooks import InboundState, InboundWebhook, InboundWebhooks
 
 __all__ = [
     "Account",
@@ -190,6 +191,9 @@ __all__ = [
     "Forbidden",
     "HoldState",
     "IfVersion",
+    "InboundState",
+    "InboundWebhook",
+    "InboundWebhooks",
     "InvalidRequest",
     "ItemError",
     "ItemResult",

@@ -21,6 +21,7 @@ from caudal.client.retry import Retry
 from caudal.client.sending import Bearer, Sender, Sleep
 from caudal.client.transactions import Templates, Transactions
 from caudal.client.transfers import Transfers
+from caudal.client.webhooks import InboundWebhooks
 
 _USER_AGENT: Final = f"caudal-python/{importlib.metadata.version('caudal')}"
 
@@ -76,6 +77,7 @@ class Caudal:
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
         self.events: Final = Events(self._sender)
+        self.webhooks_in: Final = InboundWebhooks(self._sender)
 
     @property
     def retries(self) -> int:
