@@ -82,6 +82,10 @@ class _Dates(Array):
     element, oid = 1082, 1182
 
 
+class _Jsons(Array):
+    element, oid = 114, 199
+
+
 class _Jsonbs(Array):
     element, oid = 3802, 3807
 
@@ -101,6 +105,11 @@ def hex_uuids(values: Sequence[str]) -> Array:
 def texts(values: Sequence[str | None]) -> Array:
     """A `text[]`. The database refuses NUL characters; lone surrogates raise `UnicodeEncodeError`."""
     return _optional(_Texts, [None if value is None else value.encode() for value in values])
+
+
+def jsons(values: Sequence[bytes | None]) -> Array:
+    """A `json[]` of JSON texts, kept as they are."""
+    return _optional(_Jsons, list(values))
 
 
 def jsonbs(values: Sequence[bytes | None]) -> Array:
@@ -193,6 +202,7 @@ def _register() -> None:
         _Booleans,
         _Dates,
         _Timestamps,
+        _Jsons,
         _Jsonbs,
     ):
         dumper = type(f"{kind.__name__}Dumper", (_Binary,), {"oid": kind.oid})

@@ -46,7 +46,7 @@ from caudal.ledger.errors import (
     TransferNotFound,
 )
 from caudal.ledger.maintenance import refresh_statistics
-from caudal.ledger.needs import AccountDirectory
+from caudal.ledger.needs import AccountDirectory, Needs
 from caudal.ledger.periods import Period, close_period, list_periods
 from caudal.ledger.queries_accounts import (
     AccountFilter,
@@ -87,7 +87,7 @@ from caudal.ledger.queries_trial import (
 )
 from caudal.ledger.references import AccountIdentity, accounts_by_reference
 from caudal.ledger.refusals import BY_CODE, REASONS, Reason
-from caudal.ledger.service import LOT, Decided, Ledger, lots, refuse_repeated_ids
+from caudal.ledger.service import LOT, Decided, Ledger, carry_out, lots, refuse_repeated_ids
 from caudal.ledger.statements import (
     Basis,
     Statement,
@@ -173,6 +173,7 @@ __all__ = [
     "Load",
     "Metadata",
     "Moment",
+    "Needs",
     "Now",
     "OpenAccount",
     "Order",
@@ -221,6 +222,7 @@ __all__ = [
     "balance_of",
     "balances_at_effective",
     "balances_at_seq",
+    "carry_out",
     "changed_exponents",
     "check",
     "close_period",

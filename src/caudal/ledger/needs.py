@@ -108,6 +108,10 @@ class Needs:
         if command.beyond_limits:
             self.references.update(suspense_reference(posting.currency) for posting in command.postings)
 
+    def add_suspense(self, currencies: Iterable[str]) -> None:
+        """Name the suspense accounts of these currencies too: for commands beyond limits that may follow."""
+        self.references.update(suspense_reference(currency) for currency in currencies)
+
     def add_suspense_of(self, book: Book, commands: Iterable[Command]) -> set[str]:
         """The suspense accounts that reversals beyond limits may need, known once their originals are."""
         currencies = {

@@ -57,10 +57,12 @@ def apply(book: Book, commands: Sequence[Command], now: dt.datetime) -> list[Out
     return carry_out(book, commands)
 
 
-def begin(book: Book, commands: Sequence[Command], now: dt.datetime) -> None:
-    """Open a batch: set its time, and expire the due holds of the accounts that `commands` touch."""
+def begin(
+    book: Book, commands: Sequence[Command], now: dt.datetime, accounts: Iterable[AccountId] = ()
+) -> None:
+    """Open a batch: set its time, and expire the due holds of `accounts` and those that `commands` touch."""
     book.recorded_at = max(now, book.recorded_at)
-    expire(book, due_holds(book, commands))
+    expire(book, due_holds(book, commands, accounts))
 
 
 def carry_out(book: Book, commands: Sequence[Command]) -> list[Outcome]:
@@ -109,13 +111,14 @@ def _add_accounts_of(book: Book, transfer_id: TransferId, accounts: set[AccountI
         accounts.add(transfer.credit_account)
 
 
-def due_holds(book: Book, commands: Sequence[Command]) -> list[Hold]:
+def due_holds(book: Book, commands: Sequence[Command], accounts: Iterable[AccountId] = ()) -> list[Hold]:
     """The open holds on accounts at hand whose time has come, in the order in which they lapsed."""
     now = book.recorded_at
     due = [hold for hold in book.holds.values() if is_due(hold, now)]
     if not due:
         return []
-    at_hand = {book.accounts[id_].no for id_ in accounts_at_hand(book, commands) if id_ in book.accounts}
+    ids = accounts_at_hand(book, commands).union(accounts)
+    at_hand = {book.accounts[id_].no for id_ in ids if id_ in book.accounts}
     return sorted((hold for hold in due if hold.debit_no in at_hand or hold.credit_no in at_hand), key=_lapse)
 
 

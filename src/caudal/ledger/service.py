@@ -7,7 +7,7 @@ Two round trips: one locks the book and loads, one writes. Callers that add stat
 same two (idempotency keys, audit records) use `begin`, `decide` and `write` directly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
 
@@ -27,7 +27,7 @@ from caudal.ledger.commands import (
 from caudal.ledger.errors import DuplicateId
 from caudal.ledger.needs import AccountDirectory, Needs
 from caudal.ledger.store import Load
-from caudal.ledger.types import Outcome
+from caudal.ledger.types import AccountId, Outcome
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
 from caudal_base.statements import Statement
@@ -73,9 +73,30 @@ class Ledger:
 
     async def begin(self, connection: Connection, book_id: int, commands: Sequence[Command]) -> Load:
         """Queue the book's lock and the loading of what `commands` need, in the caller's pipeline."""
-        load = Load(book_id, Needs(commands), self._directory)
+        return await self.begin_with(connection, book_id, Needs(commands))
+
+    async def begin_with(self, connection: Connection, book_id: int, needs: Needs) -> Load:
+        """`begin` for a room that knows what it needs before it knows its commands."""
+        load = Load(book_id, needs, self._directory)
         await load.queue(connection, lock=True)
         return load
+
+    async def widen(self, connection: Connection, book_id: int, book: Book, needs: Needs) -> None:
+        """Load into a book that is at hand, under the lock that `begin` took, what turned out to be needed."""
+        async with connection.pipeline():
+            load = Load(book_id, needs, self._directory)
+            await load.queue(connection, lock=False, book=book)
+            await load.finish()
+
+    async def open_batch(
+        self, connection: Connection, book_id: int, book: Book, accounts: Iterable[AccountId]
+    ) -> None:
+        """Set the batch's time and expire what is due on `accounts`; then `carry_out`, group by group.
+
+        For a room whose commands follow from one another. What it decides is written by `write`, as
+        `Decided(book_id, book, [], copied=False)`.
+        """
+        await self._start(connection, book_id, book, (), accounts)
 
     async def decide(
         self, connection: Connection, book_id: int, book: Book, callers: Sequence[Sequence[Command]]
@@ -100,7 +121,12 @@ class Ledger:
         return Decided(book_id, book, outcomes, copied=True)
 
     async def _start(
-        self, connection: Connection, book_id: int, book: Book, commands: Sequence[Command]
+        self,
+        connection: Connection,
+        book_id: int,
+        book: Book,
+        commands: Sequence[Command],
+        accounts: Iterable[AccountId] = (),
     ) -> None:
         """Set the batch's time and expire what is due; asks the database again only where something is."""
         now = max(self._clock.now(), book.recorded_at)
@@ -109,7 +135,7 @@ class Ledger:
         if missing:
             await store.load_references(connection, book_id, book, missing)
         if any(a.next_expiry is not None and a.next_expiry <= now for a in book.accounts.values()):
-            at_hand = rules.accounts_at_hand(book, commands)
+            at_hand = rules.accounts_at_hand(book, commands).union(accounts)
             due = [
                 account
                 for account in book.accounts.values()
@@ -117,7 +143,7 @@ class Ledger:
             ]
             if due:
                 await store.load_due_holds(connection, book_id, book, due)
-        rules.begin(book, commands, now)
+        rules.begin(book, commands, now, accounts)
 
     async def write(
         self, connection: Connection, decided: Decided, also: Sequence[Statement] = ()
@@ -159,6 +185,11 @@ class Ledger:
         async with connection.pipeline():
             await self.write(connection, decided)
         return len(due)
+
+
+def carry_out(book: Book, commands: Sequence[Command]) -> list[Outcome]:
+    """Carry out commands on a book whose batch is open, one outcome each. Pure; linked groups end here."""
+    return rules.carry_out(book, commands)
 
 
 def refuse_repeated_ids(commands: Sequence[Command]) -> None:

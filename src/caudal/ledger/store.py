@@ -197,12 +197,14 @@ class Load:
         self._unknown: list[AccountId] = list(needs.whole)
         self._cursors: dict[str, Cursor] = {}
 
-    async def queue(self, connection: Connection, *, lock: bool) -> None:
-        """Send the statements; inside a pipeline this does not wait."""
+    async def queue(self, connection: Connection, *, lock: bool, book: Book | None = None) -> None:
+        """Send the statements; inside a pipeline this does not wait. `book`: add to what it has already."""
         self._connection = connection
+        self._book = book
         needs, parameters = self._needs, {"book_id": self._book_id}
         values: dict[str, Any]
-        self._cursors["head"] = await connection.execute(LOCK_BOOK if lock else READ_BOOK, parameters)
+        if book is None:
+            self._cursors["head"] = await connection.execute(LOCK_BOOK if lock else READ_BOOK, parameters)
         own, referenced = needs.transfer_ids + needs.transaction_ids, needs.referenced_ids
         if own:
             values = {**parameters, "ids": arrays.hex_uuids(own)}
@@ -239,10 +241,7 @@ class Load:
 
     async def finish(self) -> Book:
         """The book as the statements found it. Raises `BookNotFound`."""
-        head = await self._cursors["head"].fetchone()
-        if head is None:
-            raise BookNotFound("there is no such book")
-        book = Book(seq=head[0], recorded_at=head[1], next_account_no=head[2], closed_through=head[3])
+        book = self._book or await self._head()
         for row in await self._rows("transfers"):
             add_transfer(book, row)
         taken: list[UUID] = []
@@ -273,6 +272,12 @@ class Load:
         for row in await self._rows("openings"):
             book.openings[AccountId(account_id(row[0]))] = (row[1], row[2])
         return book
+
+    async def _head(self) -> Book:
+        head = await self._cursors["head"].fetchone()
+        if head is None:
+            raise BookNotFound("there is no such book")
+        return Book(seq=head[0], recorded_at=head[1], next_account_no=head[2], closed_through=head[3])
 
     async def _add_taken(self, book: Book, taken: Sequence[UUID]) -> None:
         """Read the transfers that have the commands' own ids: repeats, and rare."""

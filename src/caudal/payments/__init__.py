@@ -1,1 +1,84 @@
-"""The payment state machine: the only orchestrator of money movement."""
+"""Payments: the only orchestrator of money movement. One state machine (`rules`), exact in the ledger.
+
+    payments = Payments(ledger, decide, registry, ids)
+    outcomes = await payments.carry_out(connection, book_id, [CreatePayment(…)])    # in a transaction
+
+`PaymentDesk` batches callers' orders; `handlers` is the work in the background; partners' words enter by
+`Payments.apply_snapshots`.
+"""
+
+from caudal.payments.commands import (
+    ApprovePayment,
+    CallerCommand,
+    CancelPayment,
+    CapturePayment,
+    Command,
+    ConfirmPayment,
+    CreatePayment,
+    DeclinePayment,
+    IncrementPayment,
+    RefundPayment,
+    TimeOut,
+)
+from caudal.payments.desk import PaymentDesk, PaymentOrder, Render
+from caudal.payments.errors import DisputeNotFound, PaymentNotFound, RefundNotFound
+from caudal.payments.handlers import PERIODICS, handlers, queues
+from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeStatus
+from caudal.payments.queries import (
+    PaymentFilter,
+    SettlementRow,
+    get_dispute,
+    get_payment,
+    get_refund,
+    list_disputes,
+    list_payments,
+    list_refunds,
+    list_settlements,
+)
+from caudal.payments.refusals import BY_CODE, REASONS, Reason, Refusal
+from caudal.payments.rules import DISPUTES, REFUNDS, TABLE, Row
+from caudal.payments.service import Payments
+from caudal.payments.types import (
+    Attempt,
+    AttemptState,
+    Capture,
+    Case,
+    Dispute,
+    DisputeState,
+    Failure,
+    PartState,
+    Payment,
+    PaymentKind,
+    PaymentState,
+    Refund,
+    ReviewDefault,
+    ReviewReason,
+)
+from caudal.payments.views import (
+    AttemptView,
+    CaptureView,
+    DisputeView,
+    PaymentDetailView,
+    PaymentView,
+    RefundView,
+    attempt_view,
+    capture_view,
+    dispute_view,
+    encoded,
+    payment_detail,
+    payment_view,
+    refund_view,
+)
+
+__all__ = [
+    "BY_CODE", "DISPUTES", "PERIODICS", "REASONS", "REFUNDS", "TABLE", "Applied", "AppliedStatus",
+    "ApprovePayment", "Attempt", "AttemptState", "AttemptView", "CallerCommand", "CancelPayment", "Capture",
+    "CapturePayment", "CaptureView", "Case", "Command", "ConfirmPayment", "CreatePayment", "DeclinePayment",
+    "Dispute", "DisputeNotFound", "DisputeState", "DisputeView", "Failure", "IncrementPayment", "Outcome",
+    "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentDetailView", "PaymentFilter",
+    "PaymentKind", "PaymentNotFound", "PaymentOrder", "PaymentState", "PaymentView", "Payments", "Reason",
+    "Refund", "RefundNotFound", "RefundPayment", "RefundView", "Refusal", "Render", "ReviewDefault",
+    "ReviewReason", "Row", "SettlementRow", "TimeOut", "attempt_view", "capture_view", "dispute_view",
+    "encoded", "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes", "list_payments",
+    "list_refunds", "list_settlements", "payment_detail", "payment_view", "queues", "refund_view",
+]  # fmt: skip

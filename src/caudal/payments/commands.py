@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from caudal.connectors.types import Answer, CaptureMode, Found, Method, Settlement, Snapshot
+from caudal.connectors import Answer, CaptureMode, Found, Method, Settlement, Snapshot
 from caudal.payments.types import PaymentKind
 from caudal_base.decide import Context
 
@@ -96,14 +96,8 @@ class DeclinePayment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payment_id: str
 
 
-class Execute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The time of a scheduled payment has come."""
-
-    payment_id: str
-
-
 class TimeOut(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the payment's state waits for may have run out: its `expires_at` is looked at."""
+    """What the payment waits for may have come or run out: its `execute_at` or `expires_at` is looked at."""
 
     payment_id: str
 
@@ -152,4 +146,4 @@ CallerCommand: TypeAlias = (
     | ApprovePayment
     | DeclinePayment
 )
-Command: TypeAlias = CallerCommand | Execute | TimeOut | Send | Answered | Looked | Heard | Settle
+Command: TypeAlias = CallerCommand | TimeOut | Send | Answered | Looked | Heard | Settle

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from caudal.connectors.types import CaptureMode, Operation, Snapshot, Supported
+from caudal.connectors import CaptureMode, Operation, Snapshot, Supported
 from caudal.payments.refusals import Refusal, refusal
 from caudal.payments.rules import IN_FLIGHT, ROWS, Event, Guard, Row
 from caudal.payments.types import (
@@ -177,7 +177,7 @@ def _refusal_of(
 ) -> Refusal:
     for row in rows:
         failed = next((guard for guard in row.guards if not GUARDS[guard](situation)), None)
-        if failed in _FAILED_GUARDS:
+        if failed is not None and failed in _FAILED_GUARDS:
             return refusal(*_FAILED_GUARDS[failed])
     name = "none" if state is None else state.value
     if event in _WAITS and state in IN_FLIGHT:

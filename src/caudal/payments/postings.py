@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from caudal.connectors.types import Operation, PartnerFee, Settlement
+from caudal.connectors import Operation, PartnerFee, Settlement
 from caudal.ledger import (
     AccountId,
     Command,
@@ -104,8 +104,9 @@ def _fee(payment: Payment, amount: int, *, pending: bool = False, forced: bool =
 
 def _reserve(situation: Situation) -> Planned:
     payment = situation.payment
-    commands: list[Command] = [_transfer(payment, "hold", payment.amount, pending=True)]
-    changes: dict[str, Any] = {"hold_id": commands[0].id}
+    hold = _transfer(payment, "hold", payment.amount, pending=True)
+    commands: list[Command] = [hold]
+    changes: dict[str, Any] = {"hold_id": hold.id}
     # Of a pay-in the fee is taken from what arrives; of the others it must be there.
     if payment.fee and payment.kind is not PaymentKind.PAY_IN:
         fee = _fee(payment, payment.fee, pending=True)
@@ -132,9 +133,7 @@ def _move(situation: Situation) -> Planned:
     commands: list[Command] = [_transfer(payment, "move", payment.amount)]
     if payment.fee:
         commands.append(_fee(payment, payment.fee))
-    return Planned(
-        _linked(commands), {"captured_amount": payment.amount, "fee_amount": payment.fee}
-    )
+    return Planned(_linked(commands), {"captured_amount": payment.amount, "fee_amount": payment.fee})
 
 
 def _total(situation: Situation) -> int:
@@ -221,11 +220,11 @@ def _post_reported(situation: Situation) -> Planned:
 def _enlarge(situation: Situation) -> Planned:
     payment, snapshot, live = situation.payment, situation.snapshot, situation.case.live
     total = snapshot.amount if snapshot is not None else live.amount if live is not None else 0
-    commands: list[Command] = list(_release(situation).commands)
-    commands.append(_transfer(payment, "hold", total - payment.captured_amount, pending=True))
+    hold = _transfer(payment, "hold", total - payment.captured_amount, pending=True)
+    commands = [*_release(situation).commands, hold]
     return Planned(
         _linked([msgspec.structs.replace(c, linked=False) for c in commands]),
-        {"hold_id": commands[-1].id, "authorised_amount": total},
+        {"hold_id": hold.id, "authorised_amount": total},
     )
 
 

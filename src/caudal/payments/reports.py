@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from caudal.connectors.types import Operation, Snapshot, Status
+from caudal.connectors import Operation, Snapshot, Status
 from caudal.payments.rules import Event, RefundEvent
 from caudal.payments.types import Case, DisputeState, PaymentState
 

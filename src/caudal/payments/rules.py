@@ -4,9 +4,10 @@
 every reachable state. A row names the state, the event, the guards that must all hold, the state that
 follows, what is posted to the ledger (`postings`), what is to be done next (`effects`), and what the attempt
 and the capture under way become. The first row whose guards hold is taken. Where there is no row, the event
-is refused with the code of `refusal_of`; nothing else can happen to a payment.
+is refused with a code (`guards.choose`); nothing else can happen to a payment.
 
-`STALE` rows are news that says nothing new: partners repeat themselves, and their events overtake one another.
+Stale rows are news that says nothing new: partners repeat themselves, and events overtake one another.
+Refunds and disputes have tables of their own, below.
 """
 
 import enum
@@ -311,9 +312,7 @@ def _with_partner(state: PaymentState) -> tuple[Row, ...]:
 
 _PROCESSING: Final = (
     Row(S.PROCESSING, E.PARTNER_ACCEPTED, S.PROCESSING, attempt=A.ACCEPTED),
-    Row(
-        S.PROCESSING, E.PARTNER_ACTION_REQUIRED, S.REQUIRES_ACTION, effects=(F.TIMER,), attempt=A.ACCEPTED
-    ),
+    Row(S.PROCESSING, E.PARTNER_ACTION_REQUIRED, S.REQUIRES_ACTION, effects=(F.TIMER,), attempt=A.ACCEPTED),
     *_with_partner(S.PROCESSING),
     Row(S.PROCESSING, E.CANCEL, S.CANCELLED, (G.UNSENT,), L.RELEASE, attempt=A.CANCELLED),
     Row(S.PROCESSING, E.CANCEL, S.CANCELLING, (G.PARTNER_CANCELS,), effects=(F.VOID,)),
@@ -345,7 +344,10 @@ def _cancelled_by_partner(
 _AUTHORISED: Final = (
     Row(S.AUTHORISED, E.CAPTURE, S.CAPTURING, (G.WITHIN_AUTHORISED,), effects=(F.CAPTURE,)),
     Row(
-        S.AUTHORISED, E.INCREMENT, S.INCREMENTING, (G.PARTNER_INCREMENTS, G.ABOVE_AUTHORISED),
+        S.AUTHORISED,
+        E.INCREMENT,
+        S.INCREMENTING,
+        (G.PARTNER_INCREMENTS, G.ABOVE_AUTHORISED),
         effects=(F.INCREMENT,),
     ),
     Row(S.AUTHORISED, E.CANCEL, S.CANCELLING, effects=(F.VOID,)),
@@ -358,16 +360,14 @@ _AUTHORISED: Final = (
     Row(S.AUTHORISED, E.PARTNER_FAILED, S.SUCCEEDED, (G.PARTLY_CAPTURED,), L.RELEASE),
     Row(S.AUTHORISED, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE),
     Row(S.AUTHORISED, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
-    *_stale(
-        S.AUTHORISED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED
-    ),
+    *_stale(S.AUTHORISED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED),
 )
 
 _CAPTURING: Final = (
     Row(S.CAPTURING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.SUCCEEDED, P.SUCCEEDED),
     Row(S.CAPTURING, E.PARTNER_CAPTURED, S.SUCCEEDED, (G.FINAL,), L.POST_LAST, (), A.SUCCEEDED, P.SUCCEEDED),
     Row(S.CAPTURING, E.PARTNER_CAPTURED, S.AUTHORISED, (), L.POST_PART, (F.TIMER,), A.SUCCEEDED, P.SUCCEEDED),
-    Row(S.CAPTURING, E.CAPTURE_FAILED, S.AUTHORISED, (), effects=(F.TIMER, F.ASK), attempt=A.FAILED, part=P.FAILED),
+    Row(S.CAPTURING, E.CAPTURE_FAILED, S.AUTHORISED, (), L.NOTHING, (F.TIMER, F.ASK), A.FAILED, P.FAILED),
     *_cancelled_by_partner(S.CAPTURING, A.FAILED, P.FAILED),
     Row(S.CAPTURING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED, P.FAILED),
     Row(S.CAPTURING, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
@@ -387,9 +387,7 @@ _INCREMENTING: Final = (
     Row(S.INCREMENTING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED),
     Row(S.INCREMENTING, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
     Row(S.INCREMENTING, E.UNRESOLVED, S.REVIEW),
-    *_stale(
-        S.INCREMENTING, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED
-    ),
+    *_stale(S.INCREMENTING, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED),
 )
 
 _CANCELLING: Final = (
@@ -397,7 +395,10 @@ _CANCELLING: Final = (
     Row(S.CANCELLING, E.PARTNER_CANCELLED, S.EXPIRED, (G.ENDS_EXPIRED,), L.RELEASE, (), A.SUCCEEDED),
     Row(S.CANCELLING, E.PARTNER_CANCELLED, S.FAILED, (G.ENDS_FAILED,), L.RELEASE, (), A.SUCCEEDED),
     Row(S.CANCELLING, E.PARTNER_CANCELLED, S.CANCELLED, (), L.RELEASE, (), A.SUCCEEDED),
-    Row(S.CANCELLING, E.VOID_FAILED, S.AUTHORISED, (G.WAS_AUTHORISED,), effects=(F.ASK, F.TIMER), attempt=A.FAILED),
+    Row(
+        S.CANCELLING, E.VOID_FAILED, S.AUTHORISED, (G.WAS_AUTHORISED,), effects=(F.ASK, F.TIMER),
+        attempt=A.FAILED,
+    ),
     Row(S.CANCELLING, E.VOID_FAILED, S.PROCESSING, effects=(F.ASK,), attempt=A.FAILED),
     Row(S.CANCELLING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.FAILED),
     Row(S.CANCELLING, E.PARTNER_CAPTURED, S.CANCELLING, (), L.POST_PART),

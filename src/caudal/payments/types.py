@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from caudal.connectors.types import CaptureMode, Method, Operation
+from caudal.connectors import CaptureMode, Method, Operation
 from caudal_base.decide import Context
 
 

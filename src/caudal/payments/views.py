@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from caudal.connectors.types import CaptureMode, Method, Operation
+from caudal.connectors import CaptureMode, Method, Operation
 from caudal.payments.types import (
     Attempt,
     AttemptState,

@@ -1,0 +1,63 @@
+"""Which partner carries out what, as far as settings and capability matrices say."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from caudal.connectors import Capabilities, CaptureMode, Direction, Method, Partner, Registry, Supported
+from caudal.payments.refusals import Refusal, refusal
+from caudal.payments.types import Payment, PaymentKind
+
+DIRECTIONS: Final = {PaymentKind.PAY_IN: Direction.PAY_IN, PaymentKind.PAYOUT: Direction.PAYOUT}
+
+
+class Partners:
+    """The partners of one book."""
+
+    def __init__(self, registry: Registry, book: str) -> None:
+        """`book` is the book's name, as settings have it."""
+        self._all: Sequence[Partner] = registry.of_book(book)
+        self._by_name: Mapping[str, Partner] = {partner.name: partner for partner in self._all}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order of the settings."""
+        return tuple(self._by_name)
+
+    def choose(
+        self, named: str | None, direction: Direction, method: Method, currency: str, capture: CaptureMode
+    ) -> tuple[str, Supported] | Refusal:
+        """The named partner, or the first that can do it, with what it can do."""
+        if named is not None and named not in self._by_name:
+            return refusal("unknown_partner", "partner")
+        for partner in self._all:
+            if named is None or partner.name == named:
+                row = _row(partner.capabilities, direction, method, currency)
+                if row is not None and capture in row.capture_modes:
+                    return partner.name, row
+        return refusal("partner_unsupported", "partner" if named is not None else "method")
+
+    def supported(self, payment: Payment) -> Supported | None:
+        """What a payment's partner can do with it; None where it is not configured any more."""
+        partner = self._by_name.get(payment.partner or "")
+        if partner is None or payment.method is None:
+            return None
+        return _row(partner.capabilities, DIRECTIONS[payment.kind], payment.method, payment.currency)
+
+    def capabilities(self, name: str) -> Capabilities | None:
+        """What a partner can do; None where it is not configured any more."""
+        partner = self._by_name.get(name)
+        return None if partner is None else partner.capabilities
+
+    @property
+    def lifetimes(self) -> dict[str, dt.timedelta]:
+        """How long each partner's authorisations last."""
+        return {p.name: p.capabilities.authorisation_lifetime for p in self._all}
+
+
+def _row(capabilities: Capabilities, direction: Direction, method: Method, currency: str) -> Supported | None:
+    for row in capabilities.supported:
+        fits = row.direction is direction and row.method is method
+        if fits and (row.currencies is None or currency in row.currencies):
+            return row
+    return None
