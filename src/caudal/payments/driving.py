@@ -20,7 +20,7 @@ from caudal.payments.types import (
     PaymentState,
     ReviewReason,
 )
-from caudal_base.check import check
+from caudal_base.errors import InvariantError
 
 LOOK_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Between looks at an attempt whose outcome is unknown: short at first, since most partners answer soon."""
@@ -76,8 +76,9 @@ def pause(attempt: Attempt) -> dt.timedelta:
 
 def call_of(case: Case, attempt: Attempt) -> Call:
     """What the attempt asks of the partner: always the same."""
-    payment = case.payment
-    check(payment.method is not None, "a payment through a partner has a method")
+    payment, method = case.payment, case.payment.method
+    if method is None:
+        raise InvariantError("a payment through a partner has a method")
     wrong = attempt.operation is Operation.REFUND and attempt.part_id is None
     capture = next((c for c in case.captures if c.id == attempt.part_id), None)
     refund = next((r for r in case.refunds if r.id == attempt.part_id), None)
@@ -85,7 +86,7 @@ def call_of(case: Case, attempt: Attempt) -> Call:
     currency = (payment.reported_currency or payment.currency) if wrong else payment.currency
     return Call(
         attempt_id=attempt.id, payment_id=payment.id, operation=attempt.operation,
-        direction=DIRECTIONS.get(payment.kind, Direction.PAY_IN), method=payment.method,
+        direction=DIRECTIONS.get(payment.kind, Direction.PAY_IN), method=method,
         amount=attempt.amount, currency=currency, capture_mode=payment.capture,
         final=capture is None or capture.final, instrument=payment.instrument,
         partner_id=payment.partner_id, related=payment.related, captured_before=attempt.captured_before,
