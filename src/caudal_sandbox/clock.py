@@ -67,6 +67,10 @@ class Clock:
         if self._due[0][1] == timer.id:
             self._arm()
 
+    def has(self, kind: str) -> bool:
+        """Whether something of that kind is going to happen."""
+        return any(timer.kind == kind for timer in self._timers)
+
     def advance(self, seconds: float) -> float:
         """Go forward, stopping at each timer on the way to do what is due then; the new time."""
         check(seconds >= 0, "the clock only goes forward")

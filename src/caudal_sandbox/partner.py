@@ -104,6 +104,10 @@ class Partner(abc.ABC):
     def settle(self) -> list[dict[str, Any]]:
         """Pay the merchant what is due, fees netted; the settlements that were made."""
 
+    def parameters(self, request: Request) -> bytes:
+        """What must be the same when a key comes again."""
+        return request.body
+
     def reload(self) -> None:
         """Take what the store holds. Partners that remember more than tables extend it."""
         fresh = Behaviour(self.name, self.default_faults, Endpoint())
@@ -230,7 +234,7 @@ class Partner(abc.ABC):
         found = self._keys.claim(
             key,
             endpoint=f"{request.method} {request.path}",
-            parameters=request.body,
+            parameters=self.parameters(request),
             now=self.world.clock.now(),
             lifetime_s=self.faults.key_lifetime_s,
         )

@@ -10,9 +10,10 @@ from caudal_sandbox.control import Control
 from caudal_sandbox.messages import Request, Response
 from caudal_sandbox.partner import Partner
 from caudal_sandbox.routing import Router
+from caudal_sandbox.stripe import Stripe
 from caudal_sandbox.world import World
 
-PARTNERS: Final[tuple[type[Partner], ...]] = (BankPartner,)
+PARTNERS: Final[tuple[type[Partner], ...]] = (Stripe, BankPartner)
 """What is simulated."""
 
 

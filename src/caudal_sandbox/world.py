@@ -31,7 +31,8 @@ class World:
         self._starts: Table[Start] = self.store.table("start", Start)
 
     def begin(self) -> None:
-        """Number this start, so that its ids are others than before."""
+        """Take what the store holds, and number this start, so that its ids are others than before."""
+        self.clock.reload()
         last = self._starts.get(_ID)
         count = 1 if last is None else last.count + 1
         self._starts.put(Start(_ID, count))
