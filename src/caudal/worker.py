@@ -3,6 +3,7 @@
 - `ledger.expire`: every few seconds and in each book, expires the holds that are due and that no batch has
   come across.
 - `idempotency.purge`: hourly and in each book, deletes answers whose retention is over.
+- what payments, risk and webhooks do in the background: see `handlers` there.
 
 The jobs' own table is looked after by the worker itself.
 """
@@ -16,7 +17,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal import audit, idempotency, jobs
+from caudal import audit, idempotency, jobs, payments, risk, webhooks
+from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal_base import ids
 from caudal_base.clock import Clock, SystemClock
@@ -32,6 +34,9 @@ EXPIRE_EVERY: Final = timedelta(seconds=5)
 """How late an expiry may enter the journal. Balances do not wait for it: reads leave due holds out."""
 
 PURGE_EVERY: Final = timedelta(hours=1)
+
+MAX_CALLS: Final = 8
+"""Calls of handlers at once: as many as the default pool has connections, less two."""
 
 _PRINCIPAL: Final = "expiry"
 
@@ -57,6 +62,11 @@ def handlers(ledger: Ledger, clock: Clock) -> list[jobs.AnyHandler]:
         jobs.Handler(EXPIRE, Nothing, sweep.run, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(PURGE_ANSWERS, Nothing, purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
     ]
+
+
+def queues(partners: Registry) -> dict[str, int]:
+    """The queues that there is work in, with how many claims of each may be in work at once."""
+    return {jobs.DEFAULT_QUEUE: 2, webhooks.QUEUE: 2, **payments.queues(partners)}
 
 
 PERIODICS: Final = (
@@ -107,8 +117,20 @@ async def _repeatedly(work: jobs.Work[Nothing], step: Callable[[Connection], Awa
                 await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
 
 
-def build(database: Database, clock: Clock, *, options: jobs.Options | None = None) -> jobs.Worker:
-    """A worker of all background work, for all books of `database`."""
+def build(
+    database: Database,
+    clock: Clock,
+    *,
+    partners: Registry | None = None,
+    options: jobs.Options | None = None,
+) -> jobs.Worker:
+    """A worker of all background work, for all books of `database`; `partners` are those that it calls.
+
+    `options` stand for those of production; they must name the same queues.
+    """
+    partners = partners or Registry()
+    ledger, new_ids = Ledger(clock), IdSource(clock)
+    paying = payments.Payments(ledger, risk.ListsAndLimits(clock), partners, new_ids)
 
     async def books() -> Sequence[int]:
         async with database.connection() as connection:
@@ -116,12 +138,17 @@ def build(database: Database, clock: Clock, *, options: jobs.Options | None = No
 
     return jobs.Worker(
         database,
-        handlers(Ledger(clock), clock),
+        [
+            *handlers(ledger, clock),
+            *risk.handlers(),
+            *payments.handlers(paying, partners),
+            *webhooks.handlers(partners, paying, ledger, new_ids),
+        ],
         books=books,
         clock=clock,
-        ids=IdSource(clock),
-        periodics=PERIODICS,
-        options=options,
+        ids=new_ids,
+        periodics=(*PERIODICS, *risk.PERIODICS, *payments.PERIODICS, *webhooks.PERIODICS),
+        options=options or jobs.Options(queues=queues(partners), max_calls=MAX_CALLS),
     )
 
 
@@ -130,11 +157,13 @@ async def run(settings: Settings) -> None:
     if settings.database_url is None:
         raise InvariantError("a worker needs a database_url")
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
+    clock = SystemClock()
+    partners = Registry.from_settings(settings.partners, clock)
     database = await Database.open(
         settings.database_url.reveal(), max_size=settings.pool_size, timeouts=timeouts
     )
     try:
-        worker = build(database, SystemClock())
+        worker = build(database, clock, partners=partners)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
@@ -142,4 +171,5 @@ async def run(settings: Settings) -> None:
         await worker.run()
         _log.info("worker_stopped")
     finally:
+        await partners.close()
         await database.close()

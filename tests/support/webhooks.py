@@ -26,7 +26,8 @@ from caudal.connectors import (
 from caudal.events import NewEvent
 from caudal.jobs import operators
 from caudal.ledger import BookDirectory, BookInfo, Ledger
-from caudal.webhooks import Applied, AppliedStatus, Inbox, Listed
+from caudal.payments import Applied, AppliedStatus
+from caudal.webhooks import Inbox, Listed
 from caudal_base import ids
 from caudal_base.clock import ManualClock
 from caudal_base.database import Connection, Database

@@ -26,12 +26,10 @@ from caudal.webhooks.service import (
     unsettled,
 )
 from caudal.webhooks.types import (
-    Applied,
-    AppliedStatus,
+    Applies,
     InboundState,
     Listed,
     NewInbound,
-    Payments,
     Unsettled,
 )
 
@@ -46,8 +44,7 @@ __all__ = [
     "PAUSES_S",
     "PERIODICS",
     "QUEUE",
-    "Applied",
-    "AppliedStatus",
+    "Applies",
     "Apply",
     "ApplyCounts",
     "InboundNotFound",
@@ -57,7 +54,6 @@ __all__ = [
     "InboxCounts",
     "Listed",
     "NewInbound",
-    "Payments",
     "Unsettled",
     "find",
     "forget_bodies",

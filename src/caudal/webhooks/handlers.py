@@ -17,9 +17,10 @@ from caudal import events, jobs
 from caudal.connectors import PartnerUnknown, Registry, Snapshot
 from caudal.events import NewEvent
 from caudal.ledger import Ledger
+from caudal.payments import Applied
 from caudal.webhooks import rules, service, store
 from caudal.webhooks.rules import Verdict
-from caudal.webhooks.types import Applied, InboundState, Payments, Stored
+from caudal.webhooks.types import Applies, InboundState, Stored
 from caudal_base import ids
 from caudal_base.database import Connection, Failure, classify
 from caudal_base.ids import IdSource
@@ -56,7 +57,7 @@ PERIODICS: Final = (
 
 def handlers(
     partners: Registry,
-    payments: Payments,
+    payments: Applies,
     ledger: Ledger,
     new_ids: IdSource,
     counts: ApplyCounts | None = None,
@@ -75,7 +76,7 @@ class _Applying:
     def __init__(
         self,
         partners: Registry,
-        payments: Payments,
+        payments: Applies,
         ledger: Ledger,
         new_ids: IdSource,
         counts: ApplyCounts,

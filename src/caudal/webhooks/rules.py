@@ -8,7 +8,8 @@ import msgspec
 
 from caudal import jobs
 from caudal.connectors import Inbound, RefusalReason, WebhookRefused
-from caudal.webhooks.types import Applied, AppliedStatus, InboundState
+from caudal.payments import Applied, AppliedStatus
+from caudal.webhooks.types import InboundState
 
 PAUSES_S: Final = (0.25, 0.5, 1, 2, 5, 15, 60, 300, 600, 1_200, 1_500)
 """How long one waits for what it needs, after each attempt but the last: a little over an hour in all.

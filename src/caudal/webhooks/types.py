@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from caudal.connectors import Inbound, Snapshot
+from caudal.payments import Applied
 from caudal_base.database import Connection
 
 
@@ -72,28 +73,8 @@ class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
     oldest_received_at: dt.datetime
 
 
-class AppliedStatus(enum.Enum):
-    """What came of applying what a partner says of one object."""
-
-    APPLIED = "applied"
-    UNCHANGED = "unchanged"
-    """It says what is known already, or something older."""
-    WAITING = "waiting"
-    """Nothing is known yet of what it speaks of: perhaps in a moment."""
-    REFUSED = "refused"
-    """It contradicts what is known."""
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """What came of one snapshot."""
-
-    status: AppliedStatus
-    detail: str | None = None
-    """For operators. Holds no personal data."""
-
-
-class Payments(Protocol):
-    """Whoever moves payments on by what partners say of them."""
+class Applies(Protocol):
+    """Whoever moves payments on by what partners say of them: `caudal.payments.Payments`."""
 
     async def apply_snapshots(
         self, connection: Connection, book_id: int, partner: str, snapshots: Sequence[Snapshot]
