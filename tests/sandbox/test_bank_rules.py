@@ -1,5 +1,8 @@
 """The tables of the sandbox's bank hold together."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from caudal_sandbox.bank import rules
@@ -54,3 +57,8 @@ def test_money_moves_where_an_order_is_carried_out_or_comes_back_and_nowhere_els
 def test_accounts_of_one_behaviour_are_told_apart_by_what_follows_two_underscores() -> None:
     assert rules.plan_of("tok_bank_ok__of_ana") is rules.plan_of("tok_bank_ok")
     assert rules.plan_of("tok_bank_okay") is None
+
+
+def test_the_reference_names_every_account() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "sandbox-bank.md"
+    assert re.findall(r"^\| `(tok_bank_\w+)` \|", page.read_text(), re.MULTILINE) == list(rules.PLANS)
