@@ -126,9 +126,10 @@ def build(
 ) -> jobs.Worker:
     """A worker of all background work, for all books of `database`; `partners` are those that it calls.
 
-    `options` stand for those of production; they must name the same queues.
+    `options` stand in for those of production; the queues are always those that there is work in.
     """
     partners = partners or Registry()
+    options = options or jobs.Options(max_calls=MAX_CALLS)
     ledger, new_ids = Ledger(clock), IdSource(clock)
     paying = payments.Payments(ledger, risk.ListsAndLimits(clock), partners, new_ids)
 
@@ -148,7 +149,7 @@ def build(
         clock=clock,
         ids=new_ids,
         periodics=(*PERIODICS, *risk.PERIODICS, *payments.PERIODICS, *webhooks.PERIODICS),
-        options=options or jobs.Options(queues=queues(partners), max_calls=MAX_CALLS),
+        options=msgspec.structs.replace(options, queues=queues(partners)),
     )
 
 
