@@ -1,0 +1,11 @@
+"""A book with two customers and a partner."""
+
+import pytest
+
+from caudal_base.database import Database
+from support.payment_worlds import PaymentWorld
+
+
+@pytest.fixture
+async def world(database: Database) -> PaymentWorld:
+    return await PaymentWorld.make(database)
