@@ -342,7 +342,8 @@ class TestEvents:
             ]
             for request in taken.requests:
                 event = Webhook(SECRET).verify(request.body, dict(request.headers))
-                assert set(event) == {"type", "timestamp", "data"}
+                assert set(event) == {"id", "type", "timestamp", "data"}
+                assert event["id"] == request.headers["webhook-id"]
                 assert event["type"].startswith(event["data"]["object"] + ".")
             first = next(r for r in taken.requests if b"direct_debit.accepted" in r.body)
             assert msgspec.json.decode(first.body)["data"] == debit

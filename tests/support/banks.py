@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from caudal_sandbox.webhooks import Endpoint
 API_KEY = "bk_test_of_the_tests"
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0xMjM0NTY3ODkwMTI="
 OLDER_SECRET = "whsec_" + "b2xkZXItc2VjcmV0LW9mLXRoZS10ZXN0cy0xMjM0NTY="
+
+DAY_S = 86_400
 
 Json = dict[str, Any]
 
@@ -105,8 +108,11 @@ def order(account: str, *, amount: int = 1050, reference: str = "att_1", currenc
 
 @contextlib.asynccontextmanager
 async def bank_world(*, seed: int = 1, state: Path | None = None) -> AsyncIterator[BankWorld]:
-    """A sandbox that serves while the block lasts."""
+    """A sandbox that serves while the block lasts. It begins at noon: midnight comes when asked for."""
     sandbox = Sandbox(seed=seed, state=state)
+    clock = sandbox.world.clock
+    if clock.now() - time.time() < 1:
+        clock.advance(DAY_S + DAY_S / 2 - clock.now() % DAY_S)
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with (
         serving(sandbox, listen("127.0.0.1", 0)) as url,

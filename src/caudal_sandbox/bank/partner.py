@@ -113,7 +113,7 @@ class BankPartner(Partner):
             return
         at = dt.datetime.fromtimestamp(self.world.clock.now(), dt.UTC)
         event_id = self.world.draws.id("evt")
-        body = msgspec.json.encode({"type": event_type, "timestamp": at, "data": data})
+        body = msgspec.json.encode({"id": event_id, "type": event_type, "timestamp": at, "data": data})
         self.emit(event_id, event_type, body)
 
     def _reads(self, operation: Operation) -> Any:

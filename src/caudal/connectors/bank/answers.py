@@ -118,8 +118,7 @@ class Answers:
 
 def _is_whole(snapshot: Snapshot) -> bool:
     """Whether all that was wanted of an order could be read; its status may be one that nobody knows."""
-    named = bool(snapshot.partner_id and snapshot.attempt_id)
-    return named and snapshot.amount > 0 and snapshot.currency != NO_CURRENCY
+    return bool(snapshot.partner_id and snapshot.attempt_id) and snapshot.currency != NO_CURRENCY
 
 
 def _unknown(reply: Reply) -> Unknown:

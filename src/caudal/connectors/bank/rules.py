@@ -1,13 +1,14 @@
 """What the bank's objects and errors mean in our words. Pure: JSON goes in, our types come out."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
-from caudal.connectors.drift import Drift, DriftKind, Reading
+from caudal.connectors.drift import NO_CURRENCY, Drift, DriftKind, Reading
 from caudal.connectors.types import (
     Direction,
     ErrorClass,
@@ -137,7 +138,7 @@ def order_snapshot(resource: Resource, fields: Mapping[str, Any], drift: Drift) 
     status = reading.mapped("status", resource.statuses, Status.UNKNOWN)
     partner_id = reading.text("id")
     reference = reading.text("reference")
-    amount, currency, readable = _money(reading, "amount", drift)
+    amount, currency, readable = _money(reading, "amount", drift, least=1)
     parent = reading.text("direct_debit") if resource is REFUND else None
     if reading.broken or not readable:
         status = Status.UNKNOWN
@@ -251,11 +252,22 @@ def moment(reading: Reading, field: str) -> dt.datetime | None:
         return None
 
 
-def _money(reading: Reading, field: str, drift: Drift) -> tuple[int, str, bool]:
-    """The number and currency of an amount within an object, and whether they could be read."""
+def _money(reading: Reading, field: str, drift: Drift, *, least: int | None = None) -> tuple[int, str, bool]:
+    """The number and currency of an amount within an object, and whether they can be true.
+
+    The bank's own orders are of 1 and more (`least`); what settles them may be anything. What cannot be true
+    is 0 of no currency.
+    """
     inner = reading.optional_object(field) or Reading(drift, field, {})
     amount, currency = inner.integer("amount"), inner.currency()
-    return amount, currency, not inner.broken
+    if not inner.broken:
+        if (least is None or amount >= least) and _CURRENCY.fullmatch(currency):
+            return amount, currency, True
+        inner.contradiction("amount")
+    return 0, NO_CURRENCY, False
+
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def _reason(reading: Reading) -> PartnerError | None:
