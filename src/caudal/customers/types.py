@@ -62,7 +62,7 @@ class Fee(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     maximum: int | None = None
 
 
-class Review(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long payments wait in review, and what then."""
 
     timeout_s: int = 86_400

@@ -93,12 +93,18 @@ async def test_a_customer_is_taken_on_with_an_account_in_each_currency_of_its_pr
         assert await get_customer(connection, world.book_id, command.id) == customer
         for currency, id_ in customer.accounts.items():
             account = await get_account(connection, world.book_id, id_, now=world.clock.now())
-            assert (account.currency, account.normal_side, account.code) == (currency, Side.CREDIT, "customer")
+            assert (account.currency, account.normal_side, account.code) == (
+                currency,
+                Side.CREDIT,
+                "customer",
+            )
             assert account.reference == f"customer:{command.id}:{currency}"
             assert limit_of(account) == (LimitRule.DEBITS_MUST_NOT_EXCEED_CREDITS, 0)
 
 
-async def test_the_same_customer_again_is_answered_with_the_first_and_does_nothing(world: CustomerWorld) -> None:
+async def test_the_same_customer_again_is_answered_with_the_first_and_does_nothing(
+    world: CustomerWorld,
+) -> None:
     command = person(reference="C-17")
     [first] = await world.attempt([command])
     world.clock.advance(seconds(5))
@@ -240,7 +246,8 @@ async def test_closing_needs_zero_on_every_account_and_closes_all_of_them(world:
     assert code_of(refused) == "customer_not_empty"
     statuses = await world.rows(
         """
-        select a.reference, s.status from ledger.account a join ledger.account_state s using (book_id, account_no)
+        select a.reference, s.status
+          from ledger.account a join ledger.account_state s using (book_id, account_no)
          where a.book_id = %(book_id)s and a.code = 'customer' order by a.account_no
         """
     )
@@ -275,7 +282,9 @@ async def test_a_closed_customer_stays_as_it_is(world: CustomerWorld) -> None:
         assert await get_customer(connection, world.book_id, command.id) == closed
 
 
-async def test_another_product_opens_what_accounts_are_missing_and_keeps_the_others(world: CustomerWorld) -> None:
+async def test_another_product_opens_what_accounts_are_missing_and_keeps_the_others(
+    world: CustomerWorld,
+) -> None:
     await world.keep(basic(name="swiss", currencies=("CHF", "EUR"), limits=()))
     command = person()
     [_, changed] = await world.apply(command, ChangeProduct(customer=command.id, product="swiss"))
@@ -288,7 +297,9 @@ async def test_another_product_opens_what_accounts_are_missing_and_keeps_the_oth
     ) == [("EUR",), ("USD",), ("CHF",)]
 
 
-async def test_a_product_is_changed_to_its_newest_version_or_the_one_that_is_named(world: CustomerWorld) -> None:
+async def test_a_product_is_changed_to_its_newest_version_or_the_one_that_is_named(
+    world: CustomerWorld,
+) -> None:
     command = person()
     await world.apply(command)
     await world.keep(basic(currencies=("EUR",)), basic(currencies=("EUR", "GBP"), limits=()))
