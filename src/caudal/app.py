@@ -9,6 +9,7 @@ import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+import msgspec
 import psycopg
 import structlog
 from litestar import Litestar, Response
@@ -31,6 +32,8 @@ from caudal.api import (
 )
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
+from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
+from caudal.risk import ListsAndLimits
 from caudal.webhooks import Inbox
 from caudal_base import logs
 from caudal_base import settings as settings_module
@@ -67,8 +70,13 @@ async def running_services(
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
     metrics = Metrics()
-    metrics.watch(desk.stats, database.statistics)
     new_ids, books = IdSource(clock), BookDirectory()
+    payments = PaymentDesk(
+        database,
+        Payments(ledger, ListsAndLimits(clock), partners, new_ids),
+        msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit),
+    )
+    metrics.watch({"ledger": desk.stats, "payments": payments.stats}, database.statistics)
     inbox = Inbox(database, partners, books, clock, new_ids)
     waiting = watch_partners(metrics, partners, inbox, clock)
     flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
@@ -77,6 +85,7 @@ async def running_services(
             database=database,
             ledger=ledger,
             desk=desk,
+            payments=payments,
             authenticator=authenticator,
             books=books,
             clock=clock,
@@ -91,6 +100,7 @@ async def running_services(
         flushing.cancel()
         await asyncio.wait({flushing})
         await inbox.drain()
+        await payments.drain()
         await desk.drain()
         await _flush(authenticator)
         await partners.close()

@@ -63,9 +63,14 @@ class Metrics:
 
         return observe
 
-    def watch(self, desk: Callable[[], Mapping[int, Stats]], pool: Callable[[], Mapping[str, int]]) -> None:
-        """Add the figures of the ledger's queues, by book, and of the database pool."""
-        self._registry.register(_Queues(desk))
+    def watch(
+        self,
+        desks: Mapping[str, Callable[[], Mapping[int, Stats]]],
+        pool: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Add the figures of each desk's queues, by the desk's name and by book, and of the database pool."""
+        for name, stats in desks.items():
+            self._registry.register(_Queues(name, stats))
         self._registry.register(_Pool(pool))
 
     def register(self, collector: Collector) -> None:
@@ -78,23 +83,24 @@ class Metrics:
 
 
 class _Queues(Collector):
-    def __init__(self, stats: Callable[[], Mapping[int, Stats]]) -> None:
+    def __init__(self, desk: str, stats: Callable[[], Mapping[int, Stats]]) -> None:
+        self._desk = f"caudal_{desk}"
         self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
         stats = self._stats()
         for name, help_ in _COUNTERS.items():
             unit = "busy_seconds" if name == "busy_s" else name
-            counter = CounterMetricFamily(f"caudal_ledger_queue_{unit}", help_, labels=["book"])
+            counter = CounterMetricFamily(f"{self._desk}_queue_{unit}", help_, labels=["book"])
             for book, counted in stats.items():
                 counter.add_metric([str(book)], getattr(counted, name))
             yield counter
         for name, help_ in _GAUGES.items():
-            gauge = GaugeMetricFamily(f"caudal_ledger_queue_{name}", help_, labels=["book"])
+            gauge = GaugeMetricFamily(f"{self._desk}_queue_{name}", help_, labels=["book"])
             for book, counted in stats.items():
                 gauge.add_metric([str(book)], getattr(counted, name))
             yield gauge
-        sizes = HistogramMetricFamily("caudal_ledger_batch_requests", "Requests in a batch.", labels=["book"])
+        sizes = HistogramMetricFamily(f"{self._desk}_batch_requests", "Requests in a batch.", labels=["book"])
         for book, counted in stats.items():
             sizes.add_metric([str(book)], _cumulated(counted), counted.commands)
         yield sizes

@@ -7,6 +7,7 @@ from caudal.api.metrics import Metrics
 from caudal.api.webhooks_in_metrics import Waiting
 from caudal.connectors import Registry
 from caudal.ledger import BookDirectory, Desk, Ledger
+from caudal.payments import PaymentDesk
 from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
 from caudal_base.database import Database
@@ -19,6 +20,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     database: Database
     ledger: Ledger
     desk: Desk
+    payments: PaymentDesk
     authenticator: Authenticator
     books: BookDirectory
     clock: Clock

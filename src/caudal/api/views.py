@@ -195,12 +195,17 @@ def refusal_answer(refusal: Refusal, *, of_path: bool = False) -> Answer:
     status, field = int(reason.status), refusal.field
     if of_path and refusal.code in _REFERENCES:
         status, field = 404, "id"
+    return problem_answer(status, refusal.code, reason.meaning, refusal.detail, field)
+
+
+def problem_answer(status: int, code: str, meaning: str, detail: str, field: str | None = None) -> Answer:
+    """The response to a request that was refused for the reason `code`, whose meaning a table gives."""
     problem = Problem(
-        type=f"{DOCUMENTATION}#{refusal.code}",
-        title=reason.meaning[0].upper() + reason.meaning[1:],
+        type=f"{DOCUMENTATION}#{code}",
+        title=meaning[0].upper() + meaning[1:],
         status=status,
-        detail=refusal.detail,
-        code=refusal.code,
+        detail=detail,
+        code=code,
         field=field,
     )
     return Answer(status, _PROBLEM_HEADERS, _encoder.encode(problem))

@@ -20,6 +20,7 @@ from caudal.payments.commands import (
     RefundPayment,
     TimeOut,
 )
+from caudal.payments.desk import LIMITS as PAYMENT_LIMITS
 from caudal.payments.desk import PaymentDesk, PaymentOrder, Render
 from caudal.payments.errors import DisputeNotFound, PaymentNotFound, RefundNotFound
 from caudal.payments.handlers import PERIODICS, handlers, queues
@@ -58,6 +59,7 @@ from caudal.payments.views import (
     AttemptView,
     CaptureView,
     DisputeView,
+    FailureView,
     PaymentView,
     RefundView,
     attempt_view,
@@ -69,14 +71,15 @@ from caudal.payments.views import (
 )
 
 __all__ = [
-    "BY_CODE", "DISPUTES", "PERIODICS", "REASONS", "REFUNDS", "TABLE", "Applied", "AppliedStatus",
-    "ApprovePayment", "Attempt", "AttemptState", "AttemptView", "CallerCommand", "CancelPayment", "Capture",
-    "CapturePayment", "CaptureView", "Case", "Command", "ConfirmPayment", "CreatePayment", "DeclinePayment",
-    "Dispute", "DisputeNotFound", "DisputeState", "DisputeView", "Failure", "IncrementPayment", "Outcome",
-    "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentFilter",
-    "PaymentKind", "PaymentNotFound", "PaymentOrder", "PaymentState", "PaymentView", "Payments", "Reason",
-    "Refund", "RefundNotFound", "RefundPayment", "RefundView", "Refusal", "Render", "ReviewDefault",
-    "ReviewReason", "Row", "SettlementRow", "TimeOut", "attempt_view", "capture_view", "dispute_view",
-    "encoded", "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes", "list_payments",
-    "list_refunds", "list_settlements", "payment_view", "queues", "refund_view",
+    "BY_CODE", "DISPUTES", "PAYMENT_LIMITS", "PERIODICS", "REASONS", "REFUNDS", "TABLE", "Applied",
+    "AppliedStatus", "ApprovePayment", "Attempt", "AttemptState", "AttemptView", "CallerCommand",
+    "CancelPayment", "Capture", "CapturePayment", "CaptureView", "Case", "Command", "ConfirmPayment",
+    "CreatePayment", "DeclinePayment", "Dispute", "DisputeNotFound", "DisputeState", "DisputeView",
+    "Failure", "FailureView", "IncrementPayment", "Outcome", "OutcomeStatus", "PartState", "Payment",
+    "PaymentDesk", "PaymentFilter", "PaymentKind", "PaymentNotFound", "PaymentOrder", "PaymentState",
+    "PaymentView", "Payments", "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundView",
+    "Refusal", "Render", "ReviewDefault", "ReviewReason", "Row", "SettlementRow", "TimeOut",
+    "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund",
+    "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "payment_view",
+    "queues", "refund_view",
 ]  # fmt: skip

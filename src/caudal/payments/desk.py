@@ -27,7 +27,7 @@ from caudal_base.statements import Statement
 Render = Callable[[Outcome], Answer]
 """Makes the response of an order; it is stored in the transaction of its effects."""
 
-_LIMITS: Final = Limits(max_requests=200, max_weight=200)
+LIMITS: Final = Limits(max_requests=200, max_weight=200)
 """A payment's batch costs some three times a transfer's, and the book's lock is to be held as long."""
 
 
@@ -47,7 +47,7 @@ class PaymentDesk:
         """`limits` bounds each book's batches and queue."""
         self._database = database
         self._payments = payments
-        self._limits = limits or _LIMITS
+        self._limits = limits or LIMITS
         self._coalescers: dict[int, Coalescer[PaymentOrder, Reply]] = {}
 
     async def carry_out(self, book_id: int, order: PaymentOrder) -> Reply:

@@ -34,6 +34,7 @@ from caudal.payments.types import (
     Refund,
 )
 from caudal_base import ids
+from caudal_base.money import MAX_AMOUNT
 
 OnPayment = (
     CapturePayment
@@ -52,6 +53,9 @@ def on_payment(machine: Machine, creation: Creation, command: OnPayment) -> Outc
     case = machine.cases.get(command.payment_id)
     if case is None:
         return Outcome(OutcomeStatus.REFUSED, refusal=refusal("payment_not_found", "id"))
+    wrong = _amount_refusal(command)
+    if wrong is not None:
+        return Outcome(OutcomeStatus.REFUSED, payment=case.payment, refusal=wrong)
     match command:
         case CapturePayment():
             return _capture(machine, case, command)
@@ -70,6 +74,15 @@ def on_payment(machine: Machine, creation: Creation, command: OnPayment) -> Outc
             return machine.take(machine.situation(case), Event.DECLINE)
         case TimeOut():
             return _time_out(machine, creation, case)
+
+
+def _amount_refusal(command: OnPayment) -> Refusal | None:
+    """What is wrong with the amount that a command names, whatever the payment is."""
+    if not isinstance(command, CapturePayment | IncrementPayment | RefundPayment) or command.amount is None:
+        return None
+    if command.amount < 1:
+        return refusal("amount_must_be_positive", "amount")
+    return refusal("amount_too_large", "amount") if command.amount > MAX_AMOUNT else None
 
 
 def _capture(machine: Machine, case: Case, command: CapturePayment) -> Outcome:
@@ -121,7 +134,8 @@ def _refund(machine: Machine, case: Case, command: RefundPayment) -> Outcome:
     after = msgspec.structs.replace(case, payment=payment, refunds=(*case.refunds, refund))
     after = machine.begin_attempt(after, Operation.REFUND, amount, part_id=refund.id)
     machine.cases[payment.id] = after
-    machine.tell("refund.created", "refund", refund.id, views.encoded(views.refund_view(refund)))
+    data = views.encoded(views.refund_view(refund, payment.currency))
+    machine.tell("refund.created", "refund", refund.id, data)
     return Outcome(OutcomeStatus.APPLIED, payment=payment, refund=refund)
 
 

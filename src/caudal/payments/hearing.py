@@ -349,7 +349,8 @@ def _move_refund(
         refunds=tuple(moved if r.id == moved.id else r for r in case.refunds),
     )
     if state is not before:
-        machine.tell(f"refund.{state.value}", "refund", moved.id, views.encoded(views.refund_view(moved)))
+        data = views.encoded(views.refund_view(moved, payment.currency))
+        machine.tell(f"refund.{state.value}", "refund", moved.id, data)
     return Outcome(OutcomeStatus.APPLIED, payment=payment, refund=moved)
 
 

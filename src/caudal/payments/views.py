@@ -164,6 +164,7 @@ class RefundView(View, frozen=True, kw_only=True):
     id: str
     payment: str
     amount: int
+    currency: str
     state: PartState
     created_at: Time
     updated_at: Time
@@ -273,12 +274,13 @@ def capture_view(capture: Capture) -> CaptureView:
     )
 
 
-def refund_view(refund: Refund) -> RefundView:
-    """`refund` as it looks outside."""
+def refund_view(refund: Refund, currency: str) -> RefundView:
+    """`refund` as it looks outside; `currency` is its payment's."""
     return RefundView(
         id=refund.id,
         payment=refund.payment_id,
         amount=refund.amount,
+        currency=currency,
         state=refund.state,
         created_at=refund.created_at,
         updated_at=refund.updated_at,
