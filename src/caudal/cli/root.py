@@ -37,6 +37,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
     "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),
     "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
+    "simulate": (
+        _OPERATE,
+        "caudal.cli.simulate",
+        "Prove that nothing is lost or done twice, whatever goes wrong.",
+    ),
     "version": (_OPERATE, "caudal.cli.version", "Show the version."),
 }
 """Each command with its panel in `--help`, its module and what it does."""

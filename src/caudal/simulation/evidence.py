@@ -1,0 +1,121 @@
+"""All that can be known at the end of a run: what the callers were told, what we keep, what partners did."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+
+from caudal.ledger import Finding as LedgerFinding
+from caudal.payments import Attempt, Payment
+from caudal.simulation.plans import Action
+from caudal.simulation.requests import Asked
+from caudal.simulation.store import Stored
+
+
+class Place(NamedTuple):
+    """Where amounts are added up."""
+
+    partner: str
+    currency: str
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened at a partner, by the partner's own book."""
+
+    partner: str
+    kind: str
+    object_id: str
+    parent_id: str | None
+    attempt_id: str | None
+    amount: int
+    delta: int
+    """What it did to the partner's debt to us."""
+    currency: str
+
+    @property
+    def place(self) -> Place:
+        """Where it counts."""
+        return Place(self.partner, self.currency)
+
+
+class PartnerBook(msgspec.Struct, frozen=True):
+    """The sandbox's book of effects."""
+
+    effects: list[Effect]
+    balances: dict[str, dict[str, int]]
+    attempts: dict[str, int]
+    """How often each attempt had its effect."""
+
+
+CAUSED: frozenset[str] = frozenset(
+    {"charge", "authorisation", "increment", "cancel", "capture", "refund", "payout_out", "debit_in"}
+)
+"""Kinds of effects that an attempt of ours has itself."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """What the invariants are held against."""
+
+    asked: list[Asked]
+    stored: Stored
+    book: PartnerBook
+    sandbox_counts: Mapping[str, int]
+    """Of webhooks, by what happened to them."""
+    ledger: list[LedgerFinding]
+    audit_changed: int
+    """Records of the audit log that are not what was written."""
+    events_missed: list[int]
+    events_last: Mapping[str, str]
+    """The last state of each payment that the feed of events told of."""
+    wrongly_accepted: list[str]
+    server_errors: list[str]
+    leaks: list[str]
+
+    @property
+    def payments(self) -> dict[str, Payment]:
+        """Those that we keep, by id."""
+        return self.stored.payments
+
+    @cached_property
+    def by_payment(self) -> dict[str, list[Attempt]]:
+        """The attempts of each payment."""
+        return grouped((attempt.payment_id, attempt) for attempt in self.stored.attempts.values())
+
+    @cached_property
+    def caused(self) -> dict[str, list[Effect]]:
+        """By attempt, the effects that it had itself."""
+        return grouped(
+            (effect.attempt_id, effect)
+            for effect in self.book.effects
+            if effect.attempt_id is not None and effect.kind in CAUSED
+        )
+
+    @cached_property
+    def at_partner(self) -> Counter[tuple[Place, str]]:
+        """Amounts by place and kind of effect."""
+        counted: Counter[tuple[Place, str]] = Counter()
+        for effect in self.book.effects:
+            counted[effect.place, effect.kind] += effect.amount
+        return counted
+
+    def accepted(self, action: Action) -> list[Asked]:
+        """The requests for `action` that were answered with a 2xx."""
+        return [asked for asked in self.asked if asked.ask.action is action and asked.accepted]
+
+    def refused(self, action: Action) -> list[Asked]:
+        """Those that were answered with a 4xx."""
+        return [
+            asked
+            for asked in self.asked
+            if asked.ask.action is action and asked.answers and not asked.accepted
+        ]
+
+
+def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
+    """The second values by the first ones."""
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return dict(found)

@@ -1,0 +1,112 @@
+"""After the callers have left: nothing goes wrong any more, time passes, and everything ends."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from caudal.simulation import partners, store
+from caudal.simulation.partners import Control
+from caudal.simulation.plans import Action, Author
+from caudal.simulation.requests import Sender
+from caudal.simulation.world import World
+from caudal_base import ids
+
+_LOOK_EVERY_S: Final = 0.05
+_CALM_LOOKS: Final = 3
+"""So often in a row there must be nothing to do: between two jobs there may be a moment without one."""
+
+DAYS: Final = 9
+"""How far the partners' clock goes: authorisations run out, slow transfers end, balances become available."""
+
+_DAY_S: Final = 86_400
+_ROUNDS: Final = 5
+
+QUEUES: Final = ["webhooks", *(f"partner:{name}" for name in partners.NAMES)]
+"""Of the work that must come to an end; timers may lie in the future."""
+
+
+class NotAtRest(Exception):
+    """Something did not end in time; what, is in the message."""
+
+
+class Healer:
+    """Brings a run to its end."""
+
+    def __init__(
+        self, world: World, control: Control, sender: Sender, author: Author, *, patience_s: float
+    ) -> None:
+        self._world = world
+        self._control = control
+        self._sender = sender
+        self._author = author
+        self._patience_s = patience_s
+
+    async def heal(self) -> None:
+        """Let everything end, then let the partners settle. Raises `NotAtRest`."""
+        await self._control.call("PUT", "faults", partners.calm())
+        await self._control.call("PUT", "webhooks", self._faultless())
+        await self._world.programs["api"].ready()
+        unanswered = [asked for asked in self._sender.asked if asked.answer is None]
+        await asyncio.gather(*(self._sender.repeat(asked) for asked in unanswered))
+        await self._world.restart_worker()
+        await self.rest()
+        await self._control.call("POST", "clock/advance", {"seconds": DAYS * _DAY_S})
+        await self.rest()
+        await self._decide()
+        await self.rest()
+
+    async def settle(self) -> None:
+        """Let the partners pay out until they owe nothing; as often as late fees make it necessary."""
+        for _ in range(_ROUNDS):
+            await self._control.call("POST", "settle", {})
+            await self._control.call("POST", "clock/advance", {"seconds": 2 * _DAY_S})
+            await self.rest()
+            if not await self._owed():
+                return
+
+    async def rest(self) -> None:
+        """Wait until there is nothing left to do but what waits for its time."""
+        deadline = time.monotonic() + self._patience_s
+        calm, found = 0, {"nothing was looked at": 1}
+        while calm < _CALM_LOOKS:
+            if time.monotonic() > deadline:
+                what = ", ".join(f"{count} {name}" for name, count in found.items())
+                raise NotAtRest(what)
+            waiting: dict[str, Any] = await self._control.call("POST", "webhooks/flush")
+            async with self._world.database.connection() as connection:
+                found = await store.unrest(connection, self._world.book_id, QUEUES)
+            if waiting["waiting"]:
+                found["webhooks to be delivered"] = int(waiting["waiting"])
+            calm = 0 if found else calm + 1
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def repeat(self) -> None:
+        """Ask again what callers ask again: they must get what they got."""
+        room = asyncio.Semaphore(32)
+
+        async def one(index: int) -> None:
+            async with room:
+                await self._sender.repeat(self._sender.asked[index])
+
+        asked = enumerate(self._sender.asked)
+        await asyncio.gather(*(one(index) for index, each in asked if each.ask.manner.again))
+
+    async def _decide(self) -> None:
+        """A person decides what waits for one and has no default: half of it is approved."""
+        async with self._world.database.connection() as connection:
+            waiting = await store.reviews(connection, self._world.book_id)
+        for index, digits in enumerate(waiting):
+            payment_id = f"{ids.PAYMENT}_{digits}"
+            ask = self._author.ask(Action.APPROVE if index % 2 else Action.DECLINE)
+            path = f"/v1/payments/{payment_id}/{ask.action.value}"
+            await self._sender.send(self._sender.begin(ask, payment_id, path, b"{}"))
+
+    async def _owed(self) -> bool:
+        async with self._world.database.connection() as connection:
+            found = await store.balances(connection, self._world.book_id)
+        return any(balance.net_debit for reference, balance in found.items() if ":clearing:" in reference)
+
+    @staticmethod
+    def _faultless() -> dict[str, dict[str, Any]]:
+        kinds = ("duplicate", "delay", "reorder", "forge", "old_secret", "before_response")
+        return {name: dict.fromkeys(kinds, 0) for name in partners.NAMES}

@@ -1,0 +1,208 @@
+"""`caudal simulate payments`: one run, from the seed to the report."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from caudal import audit, ledger
+from caudal.simulation import (
+    books,
+    chaos,
+    healing,
+    invariants,
+    leaks,
+    partners,
+    plans,
+    setup,
+    shapes,
+    store,
+    world,
+)
+from caudal.simulation.clients import Callers
+from caudal.simulation.evidence import Evidence, PartnerBook
+from caudal.simulation.following import Progress
+from caudal.simulation.healing import Healer
+from caudal.simulation.partners import Control
+from caudal.simulation.requests import Sender
+from caudal.simulation.types import Finding, Parameters, Report, Victim
+from caudal.simulation.world import World
+
+_CUSTOMERS: Final = 48
+_FUNDING_CLIENTS: Final = 16
+_LAST_EVENTS_S: Final = 5.0
+
+Tell = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is (0: not known)."""
+
+
+async def run(parameters: Parameters, tell: Tell, directory: Path | None = None) -> Report:
+    """Carry out one run and hold every invariant against what came of it.
+
+    Everything lives in `directory` and stays there, or in a temporary directory that goes. Belongs to the
+    main thread.
+    """
+    async with world.running(parameters.seed, directory) as (here, control):
+        return await _Run(parameters, here, control, tell).carry_out()
+
+
+class _Run:
+    """What the parts of a run share."""
+
+    def __init__(self, parameters: Parameters, here: World, control: Control, tell: Tell) -> None:
+        self._parameters = parameters
+        self._world = here
+        self._control = control
+        self._tell = tell
+        self._phases: dict[str, float] = {}
+        self._http = here.http()
+        self._sender = Sender(self._http, plans.stream(parameters.seed, "pauses"))
+        self._progress = Progress(self._http)
+        self._callers = Callers(self._sender, self._progress, control)
+        self._people = plans.customers(parameters.seed, _CUSTOMERS)
+        self._hit: list[Victim] = []
+        self._at_rest: str | None = None
+        """What did not come to an end."""
+
+    async def carry_out(self) -> Report:
+        started = time.monotonic()
+        following = asyncio.create_task(self._progress.follow())
+        try:
+            with self._phase("setup"):
+                await self._begin()
+            with self._phase("callers"):
+                await self._call_and_kill()
+            try:
+                await self._heal()
+            except healing.NotAtRest as trouble:
+                self._at_rest = str(trouble)
+            with self._phase("checks"):
+                evidence = await self._gather(following)
+                found = self._found(evidence)
+        finally:
+            self._progress.stopped = True
+            await following
+            self._http.close()
+        return await self._report(evidence, found, time.monotonic() - started)
+
+    async def _begin(self) -> None:
+        """Customers with some money, before anything goes wrong."""
+        await setup.fill(self._world.database, self._world.book_id, self._people)
+        seed, scale = self._parameters.seed, self._parameters.faults
+        endpoints = partners.endpoints(self._world.url, self._world.shared, seed, scale)
+        await self._control.call("PUT", "webhooks", endpoints)
+        funding = shapes.funding(seed, self._people)
+        await self._callers.run(funding, _FUNDING_CLIENTS)
+        for script in funding:
+            await self._progress.until(script.payment_id, plans.SUCCEEDED, within_s=30.0)
+        await self._control.call("PUT", "faults", partners.faults(seed, scale))
+
+    async def _call_and_kill(self) -> None:
+        count, kills = self._parameters.payments, self._parameters.kills
+        scripts = shapes.scripts(self._parameters.seed, count, self._people)
+        schedule = chaos.schedule(self._parameters.seed, count, kills)
+        self._callers.begun = 0
+        killing = asyncio.create_task(chaos.carry_out(schedule, self._world, self._callers.reached))
+        telling = asyncio.create_task(self._tell_progress(count))
+        await self._callers.run(scripts, self._parameters.clients)
+        self._hit = await killing
+        telling.cancel()
+
+    async def _tell_progress(self, count: int) -> None:
+        while True:
+            self._tell("payments", self._callers.begun, count)
+            await asyncio.sleep(0.5)
+
+    async def _heal(self) -> None:
+        author = plans.Author(self._parameters.seed + 2_000_003, self._people)
+        patience_s = self._parameters.patience_s
+        healer = Healer(self._world, self._control, self._sender, author, patience_s=patience_s)
+        self._tell("waiting for everything to end", 0, 0)
+        with self._phase("ending"):
+            await healer.heal()
+        with self._phase("settling"):
+            await healer.settle()
+        with self._phase("repeats"):
+            await healer.repeat()
+            await healer.rest()
+
+    async def _gather(self, following: asyncio.Task[None]) -> Evidence:
+        """Look at everything from all sides."""
+        self._tell("checking", 0, 0)
+        database, book_id = self._world.database, self._world.book_id
+        async with database.snapshot() as connection:
+            findings = await ledger.check(connection)
+            audited = [await audit.verify(connection, each) for each in (audit.DEPLOYMENT, book_id)]
+            stored = await store.read(connection, book_id)
+        await self._progress.until_caught_up(within_s=_LAST_EVENTS_S)
+        self._progress.stopped = True
+        await following
+        book = await self._control.call("GET", "book")
+        stats = await self._control.call("GET", "stats")
+        return Evidence(
+            asked=self._sender.asked,
+            stored=stored,
+            book=msgspec.convert(book, PartnerBook),
+            sandbox_counts=stats["webhooks"],
+            ledger=findings,
+            audit_changed=sum(each.mismatched for each in audited),
+            events_missed=self._progress.seqs_missed,
+            events_last=self._progress.states,
+            wrongly_accepted=self._callers.wrongly_accepted,
+            server_errors=self._sender.server_errors,
+            leaks=await leaks.search(database, self._world.logs, self._canaries()),
+        )
+
+    def _canaries(self) -> Mapping[str, str]:
+        """What must be found nowhere, by name."""
+        shared = self._world.shared.items()
+        return {
+            "a card number": plans.CANARY_CARD,
+            "our API key": self._world.key,
+            **{f"the API key of {name}": secret.api_key for name, secret in shared},
+            **{f"the webhook secret of {name}": secret.webhook for name, secret in shared},
+        }
+
+    def _found(self, evidence: Evidence) -> tuple[Finding, ...]:
+        found = invariants.broken(evidence)
+        if self._at_rest is None:
+            return found
+        return (Finding(invariant="everything_ends", count=1, examples=(self._at_rest,)), *found)
+
+    async def _report(self, evidence: Evidence, found: tuple[Finding, ...], seconds: float) -> Report:
+        stats: dict[str, Any] = await self._control.call("GET", "stats")
+        faults: Counter[str] = Counter()
+        for counts in stats["calls"].values():
+            faults.update(counts)
+        outcomes = Counter(payment.state.value for payment in evidence.payments.values())
+        return Report(
+            seed=self._parameters.seed,
+            payments=self._parameters.payments,
+            invariants_broken=found,
+            double_effects=books.double_effects(evidence),
+            lost=sum(1 for _ in invariants.lost(evidence)),
+            requests=len(self._sender.asked),
+            sent=sum(asked.sent for asked in self._sender.asked),
+            unanswered=sum(n for status, n in self._sender.statuses.items() if status == 0 or status >= 500),
+            outcomes=dict(sorted(outcomes.items())),
+            skipped=dict(sorted(self._callers.skipped.items())),
+            kills={victim.value: count for victim, count in Counter(self._hit).items()},
+            faults=dict(sorted(faults.items())),
+            webhooks=dict(sorted(stats["webhooks"].items())),
+            seconds=round(seconds, 1),
+            phases=self._phases,
+            parameters=self._parameters,
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._phases[name] = round(time.monotonic() - started, 2)

@@ -1,0 +1,102 @@
+"""Programs that run, are killed and run again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Final
+
+from caudal.supervisor import Program
+from caudal_base.check import check
+from caudal_base.parent import dying_with_parent
+
+_LOOK_EVERY_S: Final = 0.02
+
+
+class Kept:
+    """A program with its present process and the log of all of them. Belongs to the main thread."""
+
+    def __init__(self, program: Program, log: Path) -> None:
+        self.program = program
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start it, if it does not run."""
+        if self.pid is not None:
+            return
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own programs
+                self.program.arguments,
+                env=dict(self.program.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=self.program.descriptors,
+                start_new_session=True,
+                preexec_fn=dying_with_parent(signal.SIGTERM),
+            )
+
+    async def ready(self, *, within_s: float = 30.0) -> None:
+        """Wait until it serves, and start it again if it dies meanwhile."""
+        deadline = time.monotonic() + within_s
+        while not await asyncio.to_thread(self.program.is_ready):
+            check(time.monotonic() < deadline, f"{self.program.name} serves in time")
+            self.start()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def kill(self) -> None:
+        """End it now with everything below it, and wait until it is gone."""
+        process = self._process
+        if process is None:
+            return
+        for pid in [*descendants(process.pid), process.pid]:
+            kill_hard(pid)
+        await asyncio.to_thread(process.wait)
+
+    async def stop(self) -> None:
+        """Let it finish its work and end."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.to_thread(process.wait, self.program.stop_within_s)
+        except subprocess.TimeoutExpired:
+            await self.kill()
+
+
+def kill_hard(pid: int) -> None:
+    """SIGKILL; nothing happens if it has gone already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that `pid` has started and that live, oldest first."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below `pid`."""
+    return [process for child in children(pid) for process in (child, *descendants(child))]
+
+
+def command_line(pid: int) -> str:
+    """How a process was called, or how it names itself; empty when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,83 @@
+"""What a run of the simulation is made of, and what it finds."""
+
+import enum
+
+import msgspec
+
+
+class Victim(enum.Enum):
+    """What is killed with SIGKILL while the clients go on."""
+
+    API = "api"
+    """The API with its worker processes."""
+    API_WORKER = "api_worker"
+    """The process that serves requests; the one above it makes another."""
+    WORKER = "worker"
+    """The background work."""
+    POSTMASTER = "postmaster"
+    """PostgreSQL as a whole."""
+    BACKEND = "backend"
+    """One connection's process of PostgreSQL, on which the server ends all others and recovers."""
+
+
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides a run, as far as it can be decided."""
+
+    seed: int
+    payments: int = 2_000
+    clients: int = 64
+    """Callers at once, each with one payment at a time."""
+    kills: int = 8
+    faults: float = 1.0
+    """Multiplies the rates of what goes wrong at the partners and with webhooks; 0 is nothing."""
+    patience_s: float = 120.0
+    """How long everything that should end may take to do so, once nothing goes wrong any more."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """An invariant that does not hold."""
+
+    invariant: str
+    count: int
+    """How many break it."""
+    examples: tuple[str, ...]
+    """The first of them."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a run."""
+
+    seed: int
+    payments: int
+    """That were begun."""
+    invariants_broken: tuple[Finding, ...]
+    double_effects: int
+    """Effects at partners beyond the one that each attempt may have."""
+    lost: int
+    """Payments, captures and refunds that a caller was told of and that do not exist."""
+    requests: int
+    """Distinct ones, each with its own key."""
+    sent: int
+    """With repeats and copies."""
+    unanswered: int
+    """Times that no answer came, or one that leaves the outcome open."""
+    outcomes: dict[str, int]
+    """Payments by their state at the end."""
+    skipped: dict[str, int]
+    """Steps of scripts that were not taken since the payment did not come into the state for them."""
+    kills: dict[str, int]
+    """By what was killed."""
+    faults: dict[str, int]
+    """What went wrong at the partners, by kind."""
+    webhooks: dict[str, int]
+    """What went wrong with webhooks, by kind."""
+    seconds: float
+    phases: dict[str, float]
+    """Seconds of each part of the run."""
+    parameters: Parameters
+    """With them the run is repeated; processes that are killed in real time interleave anew each time."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every invariant does."""
+        return not self.invariants_broken and not self.double_effects and not self.lost

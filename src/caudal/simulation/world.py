@@ -1,0 +1,235 @@
+"""Everything that a run drives, in a temporary directory: PostgreSQL, the sandbox, the API, the worker.
+
+The listening sockets are held here, so that callers of a killed API wait in its queue for the next one.
+"""
+
+import asyncio
+import contextlib
+import functools
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from caudal import server
+from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
+from caudal.ledger import BookMode, create_book
+from caudal.migrations import MIGRATIONS
+from caudal.simulation import partners, store
+from caudal.simulation.http import Http, NoAnswer
+from caudal.simulation.partners import Control, Secrets
+from caudal.simulation.processes import Kept, command_line, descendants, kill_hard
+from caudal.simulation.types import Victim
+from caudal.supervisor import Program
+from caudal_base import ids
+from caudal_base.check import check
+from caudal_base.clock import SystemClock
+from caudal_base.database import Database
+from caudal_base.embedded import EmbeddedPostgres
+from caudal_base.ids import IdSource
+from caudal_base.migrate import migrate
+
+BOOK: Final = "main"
+
+_SERVER: Final = {
+    # The processes are killed, not the machine: what the system has been given survives without a sync.
+    "fsync": "off",
+    "shared_buffers": "128MB",
+}
+_LOOK_EVERY_S: Final = 0.01
+
+
+class World:
+    """A deployment that runs, and the partners' sandbox beside it."""
+
+    def __init__(
+        self, directory: Path, postgres: EmbeddedPostgres, *, listening: socket.socket, database: Database
+    ) -> None:
+        self.directory = directory
+        self.postgres = postgres
+        self.database = database
+        self.listening = listening
+        self.book_id = 0
+        self.key = ""
+        self.shared: dict[str, Secrets] = {}
+        self.programs: dict[str, Kept] = {}
+        self._kills = asyncio.Lock()
+
+    @property
+    def port(self) -> int:
+        """Of the API."""
+        return int(self.listening.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Of the API."""
+        return server.url_of(self.listening)
+
+    @property
+    def logs(self) -> list[Path]:
+        """What the API, the worker and PostgreSQL have written."""
+        return [self.programs["api"].log, self.programs["worker"].log, self.postgres.layout.log]
+
+    def http(self) -> Http:
+        """A caller's way to the API."""
+        return Http(self.port, {"Authorization": f"Bearer {self.key}"})
+
+    async def prepare(self) -> None:
+        """Make the book and a key that may do everything in it."""
+        clock = SystemClock()
+        new_ids, at = IdSource(clock), clock.now()
+        async with self.database.transaction() as connection:
+            book = await create_book(connection, id=new_ids.new(), name=BOOK, mode=BookMode.TEST, now=at)
+            wanted = CreateKey(
+                name="simulation",
+                scopes=frozenset({Scope.ADMIN}),
+                books=frozenset({book.book_id}),
+                environment=Environment.TEST,
+            )
+            caller = Caller(principal=OPERATOR, request_id=ids.encode(ids.REQUEST, new_ids.new()))
+            (issued,) = await create_keys(connection, [wanted], caller=caller, at=at, new_ids=new_ids)
+        self.book_id = book.book_id
+        if isinstance(issued, IssuedKey):
+            self.key = issued.text.reveal()
+        check(self.key != "", "the key was made")
+
+    async def kill(self, victim: Victim, choice: float) -> None:
+        """Kill it, and bring back what nothing else would. `choice` in [0, 1) picks among several."""
+        async with self._kills:
+            match victim:
+                case Victim.API:
+                    await self.programs["api"].kill()
+                    self.programs["api"].start()
+                case Victim.API_WORKER:
+                    self._kill_one_of(descendants(self.programs["api"].pid or 0), choice)
+                case Victim.WORKER:
+                    await self.programs["worker"].kill()
+                    await store.end_claims(self.database, self.book_id)
+                    self.programs["worker"].start()
+                case Victim.POSTMASTER:
+                    await self._kill_server()
+                case Victim.BACKEND:
+                    self._kill_one_of(self._backends(), choice)
+
+    async def restart_worker(self) -> None:
+        """End the worker as an operator would, and start it again: it holds no claim then."""
+        await self.programs["worker"].stop()
+        await store.end_claims(self.database, self.book_id)
+        self.programs["worker"].start()
+
+    async def _kill_server(self) -> None:
+        pid = self.postgres.pid
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGKILL)
+        while self.postgres.pid is not None:  # noqa: ASYNC110  # a process that dies tells nobody
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self.postgres.supervise()
+
+    def _backends(self) -> list[int]:
+        """The processes of PostgreSQL that serve connections."""
+        return [pid for pid in descendants(self.postgres.pid or 0) if "caudal caudal" in command_line(pid)]
+
+    @staticmethod
+    def _kill_one_of(pids: Sequence[int], choice: float) -> None:
+        if pids:
+            kill_hard(pids[int(choice * len(pids))])
+
+
+@contextlib.asynccontextmanager
+async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tuple[World, Control]]:
+    """A world of the seed, ready, until the block ends; in a temporary directory if none is given.
+
+    Belongs to the main thread.
+    """
+    with contextlib.ExitStack() as stack:
+        if directory is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-simulation-")))
+            directory.chmod(0o755)  # PostgreSQL may run as another user than we do
+        postgres = stack.enter_context(EmbeddedPostgres(directory / "data", settings=_SERVER))
+        migrate(postgres.dsn(), MIGRATIONS)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        sandbox_socket = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        database = await Database.open(postgres.dsn(), min_size=1, max_size=4)
+        world = World(directory, postgres, listening=listening, database=database)
+        control = Control(sandbox_socket.getsockname()[1])
+        try:
+            await world.prepare()
+            world.shared = partners.secrets(seed)
+            _describe(world, sandbox_socket, seed)
+            await _start(world)
+            yield world, control
+        finally:
+            control.close()
+            for program in reversed(world.programs.values()):
+                await program.stop()
+            await database.close()
+
+
+async def _start(world: World) -> None:
+    for program in world.programs.values():
+        program.start()
+    await asyncio.gather(*(program.ready() for program in world.programs.values()))
+
+
+def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
+    """What is to run, in the order of starting."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CAUDAL_")}
+    sandbox_url = server.url_of(sandbox_socket)
+    ours = {
+        **environment,
+        "CAUDAL_DATABASE_URL": world.postgres.dsn(),
+        "CAUDAL_PARTNERS": partners.settings(sandbox_url, BOOK, world.shared).decode(),
+        "CAUDAL_LOG_FORMAT": "json",
+        "CAUDAL_LOG_LEVEL": "info",
+    }
+    programs = [
+        Program(
+            name="sandbox",
+            arguments=_python(
+                "caudal_sandbox", "serve", "--listen-fd", str(sandbox_socket.fileno()), "--seed", str(seed)
+            ),
+            environment=environment,
+            descriptors=(sandbox_socket.fileno(),),
+            is_ready=functools.partial(_answers, sandbox_socket, "/control/health"),
+        ),
+        Program(
+            name="api",
+            arguments=_python("caudal", "api", "--listen-fd", str(world.listening.fileno())),
+            environment=ours,
+            descriptors=(world.listening.fileno(),),
+            is_ready=functools.partial(_answers, world.listening, "/health/ready"),
+        ),
+        Program(
+            name="worker",
+            arguments=_python("caudal", "worker"),
+            environment=ours,
+            is_ready=lambda: True,
+        ),
+    ]
+    world.programs = {
+        program.name: Kept(program, world.directory / f"{program.name}.log") for program in programs
+    }
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def _answers(listening: socket.socket, path: str) -> bool:
+    """Whether what listens there says that it is well. For a thread: it has a loop of its own."""
+
+    async def ask() -> bool:
+        http = Http(listening.getsockname()[1], {})
+        try:
+            return (await http.request("GET", path, timeout_s=2.0)).status == 200
+        except NoAnswer:
+            return False
+        finally:
+            http.close()
+
+    return asyncio.run(ask())
