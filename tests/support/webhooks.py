@@ -177,21 +177,30 @@ async def applied(connection: Connection, book_id: int) -> list[str]:
 class Post:
     """A book with an inbox, and workers that apply what comes in; the clock stands still."""
 
-    def __init__(self, database: Database, book: BookInfo, *secrets: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        book: BookInfo,
+        *secrets: str,
+        partner: str = "acme",
+        settings: PartnerSettings | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
         self.database = database
         self.book = book
-        self.clock = ManualClock(NOW)
+        self.partner = partner
+        self.clock = clock or ManualClock(NOW)
         self.ids = IdSource(self.clock)
         self.ledger = Ledger(self.clock)
         self.payments = Effects(self.ledger, self.ids)
-        settings = {"acme": partner_settings(book.name, *secrets)}
-        self.partners = Registry.from_settings(settings, self.clock)
+        settings = settings or partner_settings(book.name, *secrets)
+        self.partners = Registry.from_settings({partner: settings}, self.clock)
         self.inbox = Inbox(database, self.partners, BookDirectory(), self.clock, self.ids)
         self.counts = webhooks.ApplyCounts()
 
     async def receive(self, sent: Sent) -> bool:
         """Whether it was new."""
-        return await self.inbox.receive("acme", sent.headers, sent.body)
+        return await self.inbox.receive(self.partner, sent.headers, sent.body)
 
     async def arrived(self, *objects: str) -> UUID:
         """The id of a webhook that came in."""
