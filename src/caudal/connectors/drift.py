@@ -14,6 +14,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 import structlog
 
 from caudal_base.clock import Clock
+from caudal_base.money import MAX_AMOUNT, currencies
 
 T = TypeVar("T")
 
@@ -103,12 +104,21 @@ class Reading:
         return self._wanted(field, str, "")
 
     def integer(self, field: str) -> int:
-        """A whole number."""
-        return self._wanted(field, int, 0)
+        """A whole number, within what an amount can be."""
+        value = self._wanted(field, int, 0)
+        if abs(value) > MAX_AMOUNT:
+            self.contradiction(field, "out_of_range")
+            return 0
+        return value
 
     def currency(self, field: str = "currency") -> str:
         """An ISO 4217 code, in capitals."""
-        return self._wanted(field, str, NO_CURRENCY).upper()
+        code = self._wanted(field, str, NO_CURRENCY).upper()
+        if code != NO_CURRENCY and code not in currencies():
+            self.broken = True
+            self._drift.record(DriftKind.UNKNOWN_VALUE, f"{self._name}.{field}", code)
+            return NO_CURRENCY
+        return code
 
     def moment(self, field: str) -> dt.datetime:
         """A time, said in seconds since 1970."""

@@ -125,14 +125,14 @@ def dispute(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
 
 
 def payout(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
-    """What a Payout to our bank says; None where it has no id."""
+    """What a Payout to our bank says; None where it has no id. Negative where Stripe draws on the bank."""
     reading = Reading(drift, "payout", fields)
     currency = reading.currency()
     return _snapshot(
         reading,
         subject=Subject.SETTLEMENT,
         status=reading.mapped("status", PAYOUT_STATUSES, Status.UNKNOWN),
-        amount=_amount(reading, "amount", currency),
+        amount=from_stripe(reading.integer("amount"), currency) or 0,
         currency=currency,
     )
 
@@ -140,9 +140,9 @@ def payout(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
 def fee(transaction: Reading) -> PartnerFee | None:
     """The fee in a balance transaction, if it has one."""
     currency = transaction.currency()
-    amount = _amount(transaction, "fee", currency)
+    amount = from_stripe(transaction.integer("fee"), currency)
     partner_id = transaction.text("id")
-    if transaction.broken or amount == 0:
+    if transaction.broken or not amount:
         return None
     return PartnerFee(partner_id=partner_id, amount=amount, currency=currency)
 
@@ -198,7 +198,7 @@ def with_decline(snapshot: Snapshot, error: PartnerError) -> Snapshot:
 
 def _amount(reading: Reading, field: str, currency: str) -> int:
     amount = from_stripe(reading.integer(field), currency)
-    if amount is None:
+    if amount is None or amount < 0:
         reading.contradiction(field)
         return 0
     return amount
