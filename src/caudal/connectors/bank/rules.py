@@ -1,7 +1,6 @@
 """What the bank's objects and errors mean in our words. Pure: JSON goes in, our types come out."""
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -9,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from caudal.connectors.drift import NO_CURRENCY, Drift, DriftKind, Reading
+from caudal.connectors.texts import for_operators
 from caudal.connectors.types import (
     Direction,
     ErrorClass,
@@ -113,6 +113,9 @@ ERRORS: Final = {
     "unknown_account": ErrorClass.HARD_DECLINE,
 }
 """The bank's errors, all of which say that this call did nothing."""
+
+_LONGEST_CODE: Final = 64
+"""What of a code is kept, should it be longer."""
 
 _LINES: Final = {
     "transfer": LineKind.PAYMENT,
@@ -223,13 +226,12 @@ def partner_error(status: int, fields: Mapping[str, Any], drift: Drift) -> Partn
     error = fields.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("code"), str):
         return None
-    code = error["code"]
-    message = error.get("message")
+    code = error["code"][:_LONGEST_CODE]
     class_ = ERRORS.get(code)
     if class_ is None:
         drift.record(DriftKind.UNKNOWN_VALUE, "error.code", code)
         class_ = _CLASSES.get(status, ErrorClass.INVALID)
-    return PartnerError(code=code, class_=class_, message=message if isinstance(message, str) else "")
+    return PartnerError(code=code, class_=class_, message=for_operators(error.get("message")))
 
 
 _CLASSES: Final = {
@@ -261,22 +263,19 @@ def _money(reading: Reading, field: str, drift: Drift, *, least: int | None = No
     inner = reading.optional_object(field) or Reading(drift, field, {})
     amount, currency = inner.integer("amount"), inner.currency()
     if not inner.broken:
-        if (least is None or amount >= least) and _CURRENCY.fullmatch(currency):
+        if (least is None or amount >= least) and currency != NO_CURRENCY:
             return amount, currency, True
         inner.contradiction("amount")
     return 0, NO_CURRENCY, False
-
-
-_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 def _reason(reading: Reading) -> PartnerError | None:
     reason = reading.optional_object("reason")
     if reason is None:
         return None
-    code = reason.text("code")
+    code = reason.text("code")[:_LONGEST_CODE]
     class_ = reason.mapped("code", REASONS, ErrorClass.SOFT_DECLINE)
-    return PartnerError(code=code, class_=class_, message=reason.optional_text("message") or "")
+    return PartnerError(code=code, class_=class_, message=for_operators(reason.optional_text("message")))
 
 
 def _fees(reading: Reading, drift: Drift) -> tuple[PartnerFee, ...]:
