@@ -2,9 +2,7 @@
 
 import contextlib
 import functools
-import http.client
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +15,13 @@ from rich.text import Text
 from caudal import server, supervisor
 from caudal.cli.frame import Call, command, single
 from caudal.cli.locks import others_run, wait_for_earlier
+from caudal.cli.probe import answers
 from caudal.cli.setup import FIRST_BOOK, first_key, prepare
+from caudal.cli.up_sandbox import sandbox
 from caudal_base.embedded import DirectoryInUse, EmbeddedPostgres
 from caudal_base.logs import configure
 from caudal_base.secret import Secret
+from caudal_base.settings import Environment
 
 app = single()
 
@@ -40,7 +41,9 @@ def up(
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on. (default: 127.0.0.1)")] = None,
 ) -> None:
-    """Run everything on this machine: PostgreSQL, the API and the worker, until Ctrl-C.
+    """Run everything on this machine: PostgreSQL, the API, the worker and partners to try, until Ctrl-C.
+
+    Where the settings name no partners, a sandbox plays Stripe and a bank, and misbehaves a little.
 
     The data directory is made if need be. With CAUDAL_DATABASE_URL that PostgreSQL is used and none is
     started. A process that dies is started again; after a crash the next `caudal up` recovers by itself.
@@ -54,13 +57,18 @@ def up(
         configure(level=settings.log_level, format=settings.log_format)
         environment = _environment(call, dsn)
         url = server.url_of(listening)
-        programs = [
+        programs = []
+        if not settings.partners and settings.env is Environment.DEVELOPMENT:
+            partners = stack.enter_context(sandbox(api_url=url, data_dir=settings.data_dir))
+            programs.append(partners.program(environment, ("-P", "-m")))
+            environment["CAUDAL_PARTNERS"] = partners.partners
+        programs += [
             supervisor.Program(
                 name="api",
                 arguments=_command("api", "--listen-fd", str(listening.fileno())),
                 environment=environment,
                 descriptors=(listening.fileno(), *held),
-                is_ready=functools.partial(_answers, listening),
+                is_ready=functools.partial(answers, listening, "/health/ready"),
             ),
             supervisor.Program(
                 name="worker", arguments=_command("worker"), environment=environment, descriptors=held
@@ -106,20 +114,6 @@ def _environment(call: Call, dsn: str) -> dict[str, str]:
 
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, *_PYTHON_OPTIONS, *arguments]
-
-
-def _answers(listening: socket.socket) -> bool:
-    """Whether the API says that it is ready."""
-    host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _greet(call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int]) -> None:
