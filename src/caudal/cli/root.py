@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from caudal.cli.exits import EXPLAINED, Exit
 
-_RUN, _LEDGER, _OPERATE = "Run", "Ledger", "Operate"
+_RUN, _LEDGER, _PAYMENTS, _OPERATE = "Run", "Ledger", "Payments", "Operate"
 
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "up": (_RUN, "caudal.cli.up", "Run everything on this machine: PostgreSQL, the API and the worker."),
@@ -28,6 +28,13 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Move money: create, post, void, reverse, batches; look it up.",
     ),
     "ledger": (_LEDGER, "caudal.cli.ledger", "Books, journal entries, templates, checks, periods, imports."),
+    "payments": (
+        _PAYMENTS,
+        "caudal.cli.payments",
+        "Move customers' money: create, capture, cancel, review, refund; look it up.",
+    ),
+    "payouts": (_PAYMENTS, "caudal.cli.payouts", "Pay customers' money out to bank accounts."),
+    "disputes": (_PAYMENTS, "caudal.cli.disputes", "What payers ask their banks for back."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "What partners have sent: list it, show it, replay it."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
