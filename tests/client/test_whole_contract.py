@@ -6,6 +6,8 @@ from collections.abc import AsyncIterable
 from caudal.client import (
     AccountStatus,
     Caudal,
+    CustomerStatus,
+    CustomerType,
     Definition,
     Fixed,
     InboundState,
@@ -26,7 +28,8 @@ async def test_every_operation_of_the_document_has_a_call(
     account, transfer, txn, book = (f"{kind}_{'7' * 32}" for kind in ("acct", "tr", "txn", "book"))
     day = YESTERDAY.date()
     posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
-    accounts, transfers = caudal.accounts, caudal.transfers
+    accounts, transfers, customers = caudal.accounts, caudal.transfers, caudal.customers
+    customer = f"cus_{'7' * 32}"
     calls = {
         "create_book": caudal.books.create("some-book"),
         "list_books": _all(caudal.books.list()),
@@ -62,6 +65,16 @@ async def test_every_operation_of_the_document_has_a_call(
         "reverse_transfer": transfers.reverse(transfer),
         "create_transaction": caudal.transactions.record([posting, posting]),
         "get_transaction": caudal.transactions.get(txn),
+        "create_product": caudal.products.create("basic", currencies=["EUR"]),
+        "list_products": _all(caudal.products.list()),
+        "get_product": caudal.products.get("basic", version=1),
+        "create_customer": customers.create(type=CustomerType.PERSON, product="basic", jurisdiction="DE"),
+        "list_customers": _all(customers.list(status=CustomerStatus.BLOCKED)),
+        "get_customer": customers.get(customer),
+        "block_customer": customers.block(customer),
+        "unblock_customer": customers.unblock(customer),
+        "close_customer": customers.close(customer),
+        "change_customer_product": customers.change_product(customer, "basic"),
         "list_events": _all(caudal.events.list(type="payment.succeeded")),
         "get_event": caudal.events.get(f"evt_{'7' * 32}"),
         "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),

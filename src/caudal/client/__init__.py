@@ -48,6 +48,17 @@ from caudal.client.accounts import Accounts
 from caudal.client.bodies import BatchItem, PostItem, ReversalItem, TransferItem, VoidItem
 from caudal.client.books import Books, Periods
 from caudal.client.caudal import Caudal
+from caudal.client.customer_types import (
+    Customer,
+    CustomerStatus,
+    CustomerType,
+    Fee,
+    Product,
+    ProductLimit,
+    Review,
+    ReviewDefault,
+)
+from caudal.client.customers import Customers, Products
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.errors import (
     CaudalError,
@@ -67,6 +78,7 @@ from caudal.client.errors import (
 from caudal.client.events import Event, Events
 from caudal.client.ids import (
     new_account_id,
+    new_customer_id,
     new_idempotency_key,
     new_payment_id,
     new_transaction_id,
@@ -178,6 +190,10 @@ __all__ = [
     "CodeTotals",
     "Conflict",
     "CurrencyTotals",
+    "Customer",
+    "CustomerStatus",
+    "CustomerType",
+    "Customers",
     "Decision",
     "Definition",
     "Derived",
@@ -187,6 +203,7 @@ __all__ = [
     "Entry",
     "Event",
     "Events",
+    "Fee",
     "Fixed",
     "Forbidden",
     "HoldState",
@@ -226,6 +243,9 @@ __all__ = [
     "PostItem",
     "Posting",
     "Problem",
+    "Product",
+    "ProductLimit",
+    "Products",
     "Refund",
     "Refunds",
     "Refused",
@@ -233,6 +253,8 @@ __all__ = [
     "Rest",
     "Retry",
     "ReversalItem",
+    "Review",
+    "ReviewDefault",
     "ReviewReason",
     "RowType",
     "Rows",
@@ -260,6 +282,7 @@ __all__ = [
     "Weight",
     "Whole",
     "new_account_id",
+    "new_customer_id",
     "new_idempotency_key",
     "new_payment_id",
     "new_transaction_id",

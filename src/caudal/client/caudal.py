@@ -12,6 +12,7 @@ import httpx
 from caudal.client.accounts import Accounts
 from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
+from caudal.client.customers import Customers, Products
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
 from caudal.client.payments import Payments
@@ -72,6 +73,8 @@ class Caudal:
         self.templates: Final = Templates(self._sender)
         self.books: Final = Books(self._sender)
         self.periods: Final = Periods(self._sender)
+        self.customers: Final = Customers(self._sender)
+        self.products: Final = Products(self._sender)
         self.payments: Final = Payments(self._sender)
         self.payouts: Final = Payouts(self._sender)
         self.refunds: Final = Refunds(self._sender)

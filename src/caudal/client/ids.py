@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 ACCOUNT: Final = "acct"
 TRANSFER: Final = "tr"
 TRANSACTION: Final = "txn"
+CUSTOMER: Final = "cus"
 PAYMENT: Final = "pay"
 
 _VERSION_7: Final = 0x7 << 76
@@ -29,6 +30,11 @@ def new_transfer_id() -> str:
 def new_transaction_id() -> str:
     """`txn_…`"""
     return new_id(TRANSACTION)
+
+
+def new_customer_id() -> str:
+    """`cus_…`"""
+    return new_id(CUSTOMER)
 
 
 def new_payment_id() -> str:
