@@ -26,8 +26,11 @@ _HEAD: Final = "<!-- Made by tools/write_reference.py: do not edit. -->\n"
 _OF_REQUESTS: Final = (
     "caudal.access",
     "caudal.api",
+    "caudal.connectors",
+    "caudal.events",
     "caudal.idempotency",
     "caudal.ledger",
+    "caudal.webhooks",
     "caudal_base.errors",
     "caudal_base.ids",
     "caudal_base.money",

@@ -76,8 +76,9 @@ async def running_services(
         Payments(ledger, ListsAndLimits(clock), partners, new_ids),
         msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit),
     )
-    metrics.watch({"ledger": desk.stats, "payments": payments.stats}, database.statistics)
     inbox = Inbox(database, partners, books, clock, new_ids)
+    queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
+    metrics.watch(queues, database.statistics)
     waiting = watch_partners(metrics, partners, inbox, clock)
     flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
     try:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from caudal import webhooks
+from caudal import jobs, webhooks
 from caudal.jobs import State, operators
 from caudal.webhooks import (
     KEEP_BODIES,
@@ -214,6 +214,27 @@ async def test_one_that_has_lost_its_job_is_replayed_and_applied_once(post: Post
 
     assert sorted(await post.effects()) == ["a", "b"]
     assert await post.jobs_of_webhooks() == []
+
+
+async def test_a_job_too_many_finds_nothing_to_do(post: Post) -> None:
+    id = await post.arrived("a")
+    await post.work()
+    more = jobs.NewJob(
+        book_id=post.book.book_id,
+        id=post.ids.new(),
+        kind=webhooks.APPLY,
+        payload=webhooks.Apply(id),
+        run_at=NOW,
+        queue=webhooks.QUEUE,
+    )
+    async with post.database.transaction() as connection:
+        await jobs.enqueue(connection, [more], now=NOW)
+
+    await post.work()
+
+    assert await post.jobs_of_webhooks() == []
+    assert post.payments.batches == [1]
+    assert post.counts.ended == {("acme", "applied"): 1}
 
 
 async def test_a_webhook_of_another_book_is_out_of_reach(post: Post) -> None:
