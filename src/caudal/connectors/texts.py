@@ -10,7 +10,7 @@ _PERSONAL: Final = re.compile(r"\S+@\S+|\b[A-Z]{2}\d{2}[A-Z0-9 ]{8,}|\d[\d -]{5,
 
 
 def for_operators(text: object) -> str:
-    """A partner's message without what may be personal data, at most `LONGEST` long; "" where it is no text."""
+    """A partner's message without what may be personal data, cut to `LONGEST`; "" where it is no text."""
     if not isinstance(text, str):
         return ""
     # Cut first: what is matched stays small, however long the partner's text is.
