@@ -140,9 +140,9 @@ class Listener:
 
 
 @contextlib.asynccontextmanager
-async def listener() -> AsyncIterator[Listener]:
-    """A listener that is there while the block lasts."""
-    taken = Listener()
+async def listener(taken: Listener | None = None) -> AsyncIterator[Listener]:
+    """A listener that is there while the block lasts: `taken`, or a plain one."""
+    taken = Listener() if taken is None else taken
     connections: set[Connection] = set()
     listening = socket.create_server(("127.0.0.1", 0))
     taken.url = f"http://127.0.0.1:{listening.getsockname()[1]}/webhooks/in/bank"

@@ -202,7 +202,7 @@ class Charging:
     def _expire(self, intent_id: str) -> None:
         intent = self._account.intents.get(intent_id)
         if intent is not None and intent.status == "requires_capture":
-            self.release(intent, reason="automatic")
+            self.release(intent, reason="expired")
 
     def release(self, intent: Intent, *, reason: str | None) -> None:
         """Let go of what has not been captured: the intent ends canceled, or succeeded if some was."""
@@ -219,8 +219,8 @@ class Charging:
         intent.status = "canceled"
         intent.canceled_at, intent.cancellation_reason = account.now(), reason
         self._put(intent, "payment_intent.canceled")
-        if charge is not None and charge.released:
-            self._tell_charge(charge, "charge.expired" if reason == "automatic" else "charge.refunded")
+        if charge is not None and charge.released and reason == "expired":
+            self._tell_charge(charge, "charge.expired")
 
     def _put(self, intent: Intent, event: str) -> None:
         self._account.intents.put(intent)

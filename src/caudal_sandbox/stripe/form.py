@@ -14,6 +14,9 @@ Shape: TypeAlias = dict[str, Any]
 ANY: Final = object()
 
 MAX_PARAMETERS: Final = 500
+_REMOVED: Final = {"payment_method_types": "payment_method_types_no_longer_supported"}
+"""Parameters that Stripe had before the pinned version: changelog of 2026-09-30, `endive`."""
+
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -134,6 +137,8 @@ def _check(given: Nested, shape: Shape, above: str) -> None:
     for name, value in given.items():
         path = f"{above}[{name}]" if above else name
         wanted = shape.get(name, shape.get("*", _UNKNOWN))
+        if path in _REMOVED:
+            raise invalid(f"{path} is no longer supported.", param=path, code=_REMOVED[path])
         if wanted is _UNKNOWN:
             raise invalid(f"Received unknown parameter: {path}", param=path, code="parameter_unknown")
         if isinstance(wanted, dict) and isinstance(value, dict):

@@ -13,6 +13,7 @@ from caudal_sandbox.stripe.tokens import METHOD_CURRENCIES
 from caudal_sandbox.stripe.types import CaptureMethod, Intent
 
 _CONFIRMING: Final[Shape] = {
+    "allowed_payment_method_types": {"*": None},
     "error_on_requires_action": None,
     "mandate": None,
     "mandate_data": ANY,
@@ -42,7 +43,6 @@ CREATE: Final[Shape] = {
     "confirm": None,
     "confirmation_method": None,
     "currency": None,
-    "payment_method_types": {"*": None},
 }
 UPDATE: Final[Shape] = {
     **_WORDS,
@@ -110,6 +110,7 @@ class Intents:
             capture_method=_capture_method(given),
             method_types=types,
             automatic_methods=automatic,
+            allowed=given.texts("allowed_payment_method_types"),
             redirects=redirects,
             attempt_id=metadata.get("attempt_id", account.caller.request_key),
             metadata=metadata,
@@ -250,21 +251,24 @@ class Intents:
 
     def _types(self, given: Parameters, currency: str) -> tuple[bool, bool, list[str]]:
         """Whether methods are chosen automatically, whether they may redirect, and which there are."""
-        types = given.texts("payment_method_types")
+        allowed = given.texts("allowed_payment_method_types")
         automatic = given.nested("automatic_payment_methods")
-        unknown = [type for type in types if type not in _METHOD_TYPES]
+        param = "allowed_payment_method_types"
+        unknown = [type for type in allowed if type not in _METHOD_TYPES]
         if unknown:
+            raise errors.invalid(f"The payment method type {unknown[0]} is invalid.", param=param)
+        if allowed and automatic:
             raise errors.invalid(
-                f"The payment method type {unknown[0]} is invalid.", param="payment_method_types"
+                "You may only specify one of these parameters: allowed_payment_method_types, "
+                "automatic_payment_methods.",
+                param=param,
             )
-        if types and automatic.get("enabled") == "true":
-            raise errors.invalid(
-                "You may only specify one of these parameters: automatic_payment_methods, "
-                "payment_method_types.",
-                param="automatic_payment_methods",
-            )
-        if types:
-            return False, True, types
+        if allowed:
+            # What does not fit is left out without a word (changelog of 2026-07-29).
+            fitting = [type for type in allowed if METHOD_CURRENCIES.get(type, currency) == currency]
+            if not fitting:
+                raise errors.invalid(f"None of the payment method types takes {currency}.", param=param)
+            return False, True, fitting
         redirects = automatic.get("allow_redirects", "always") != "never"
         return True, redirects, _DEFAULT_TYPES.get(currency, ["card"])
 

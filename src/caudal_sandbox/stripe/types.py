@@ -33,6 +33,8 @@ class Intent(msgspec.Struct, kw_only=True):
     capture_method: CaptureMethod
     method_types: list[str]
     automatic_methods: bool
+    allowed: list[str] = []
+    """`allowed_payment_method_types` as they came."""
     redirects: bool = True
     """Whether methods that send the payer away are allowed."""
     multicapture: bool = False

@@ -27,6 +27,7 @@ def intent(account: Account, row: Intent) -> dict[str, Any]:
     return {
         "id": row.id,
         "object": "payment_intent",
+        "allowed_payment_method_types": row.allowed or None,
         "amount": row.amount,
         "amount_capturable": row.capturable,
         "amount_details": {"tip": {}},

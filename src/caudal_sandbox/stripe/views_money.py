@@ -35,13 +35,12 @@ def charge(account: Account, row: Charge) -> dict[str, Any]:
         capture_before=row.capture_before,
         authenticated=row.authenticated,
     )
-    gone = row.amount_refunded + (row.amount - row.amount_captured if row.released else 0)
     return {
         "id": row.id,
         "object": "charge",
         "amount": row.amount,
         "amount_captured": row.amount_captured,
-        "amount_refunded": gone,
+        "amount_refunded": row.amount_refunded,
         "application": None,
         "application_fee": None,
         "application_fee_amount": None,
@@ -69,7 +68,7 @@ def charge(account: Account, row: Charge) -> dict[str, Any]:
         "receipt_email": intent.receipt_email,
         "receipt_number": None,
         "receipt_url": None,
-        "refunded": not failed and gone == row.amount,
+        "refunded": 0 < row.amount_captured == row.amount_refunded,
         "refunds": {
             "object": "list",
             "data": [refund(each) for each in reversed(refunds[-10:])],
