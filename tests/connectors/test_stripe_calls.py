@@ -126,7 +126,7 @@ async def test_a_card_payment_is_created_and_confirmed_under_the_attempts_key(
         "currency": "eur",
         "confirm": "true",
         "payment_method": "pm_card_visa",
-        "payment_method_types[0]": "card",
+        "allowed_payment_method_types[0]": "card",
         "off_session": "false",
         "capture_method": "automatic",
         "return_url": "https://shop.test/back",
@@ -162,7 +162,7 @@ async def test_the_same_attempt_sends_the_same_bytes(stripe: StripeConnector, st
             call(method=Method.BANK_DEBIT, instrument="pm_sepa"),
             "/v1/payment_intents",
             {
-                "payment_method_types[0]": "sepa_debit",
+                "allowed_payment_method_types[0]": "sepa_debit",
                 "mandate_data[customer_acceptance][type]": "offline",
             },
         ),

@@ -104,7 +104,7 @@ def _submit(call: Call, amount: int) -> Request | Refused:
         params["return_url"] = call.return_url
     match call.method:
         case Method.CARD:
-            params |= {"payment_method_types": ["card"], "off_session": False}
+            params |= {"allowed_payment_method_types": ["card"], "off_session": False}
             if call.capture_mode is CaptureMode.MANUAL:
                 params["payment_method_options"] = {
                     "card": {
@@ -118,7 +118,7 @@ def _submit(call: Call, amount: int) -> Request | Refused:
                 return refused("unsupported", f"Stripe has no such direct debit in {call.currency}")
             # The customer gave the mandate to us, before the payment was made.
             params |= {
-                "payment_method_types": [debit],
+                "allowed_payment_method_types": [debit],
                 "mandate_data": {"customer_acceptance": {"type": "offline"}},
             }
         case Method.BANK_TRANSFER:
