@@ -146,7 +146,7 @@ def settlements_differ(evidence: Evidence) -> Iterator[str]:
     theirs: Counter[str] = Counter()
     for effect in evidence.book.effects:
         if effect.kind == "settlement":
-            theirs[effect.currency] -= effect.delta
+            theirs[effect.place.currency] -= effect.delta
     for currency in sorted({place.currency for place in _places(evidence)}):
         ours = _net(evidence, f"bank:settlement:{currency}")
         if ours != theirs[currency]:

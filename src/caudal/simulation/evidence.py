@@ -21,7 +21,7 @@ class Place(NamedTuple):
     currency: str
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class Effect(msgspec.Struct, frozen=True, kw_only=True, rename={"object_id": "id"}):
     """Something that happened at a partner, by the partner's own book."""
 
     partner: str
@@ -33,11 +33,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     delta: int
     """What it did to the partner's debt to us."""
     currency: str
+    """In small letters."""
 
     @property
     def place(self) -> Place:
         """Where it counts."""
-        return Place(self.partner, self.currency)
+        return Place(self.partner, self.currency.upper())
 
 
 class PartnerBook(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ import itertools
 import random
 import time
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ _LONGEST_PAUSE_S: Final = 1.0
 _NOT_FINAL: Final = frozenset({408, 425, 429})
 
 _REPLAYED: Final = "idempotent-replayed"
+
+_SHOWN: Final = 200
+"""Bytes of an answer in a finding."""
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -112,9 +115,23 @@ class Sender:
 
 
 def differing(asked: Asked) -> list[str]:
-    """How the answers to one request differ, which they must not: in status, in a byte of the body."""
+    """How the answers to one request differ, which they must not: in status, in a byte of the body.
+
+    Refusals of what could not even be read are not kept, so each names its own request: they have the same
+    code.
+    """
+    kept = any(reply.status < 300 or _REPLAYED in reply.headers for reply in asked.answers)
     return [
-        f"{asked.path} {asked.ask.key}: {first.status} then {other.status}"
+        f"{asked.path} {asked.ask.key}: {_shown(first)}, then {_shown(other)}"
         for first, other in itertools.pairwise(asked.answers)
-        if (first.status, first.body) != (other.status, other.body)
+        if _essence(first, kept=kept) != _essence(other, kept=kept)
     ]
+
+
+def _essence(reply: Reply, *, kept: bool) -> tuple[int, Any]:
+    """What must be the same whenever the request is repeated."""
+    return reply.status, reply.body if kept else msgspec.json.decode(reply.body)["code"]
+
+
+def _shown(reply: Reply) -> str:
+    return f"{reply.status} {reply.body[:_SHOWN].decode(errors='replace')}"

@@ -35,10 +35,14 @@ from caudal_base.ids import IdSource
 
 R = TypeVar("R")
 
-FEES: Final = (
-    Fee(kind="pay_in", method="card", flat=30, basis_points=150),
-    Fee(kind="pay_in", method="bank_debit", flat=20),
-    Fee(kind="payout", flat=25),
+FEES: Final = tuple(
+    fee
+    for currency in CURRENCIES
+    for fee in (
+        Fee(kind="pay_in", method="card", currency=currency, flat=30, basis_points=150),
+        Fee(kind="pay_in", method="bank_debit", currency=currency, flat=20),
+        Fee(kind="payout", currency=currency, flat=25),
+    )
 )
 
 REVIEW_S: Final = 4
