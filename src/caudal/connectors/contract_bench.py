@@ -125,8 +125,10 @@ class Bench:
 
     @property
     def rows(self) -> Sequence[Supported]:
-        """The rows of the capability matrix."""
-        return self.connector.capabilities.supported
+        """The rows of the capability matrix. Raises `Broken` where there are none."""
+        rows = self.connector.capabilities.supported
+        require(bool(rows), "no kind of payment is supported")
+        return rows
 
     def rows_where(self, wanted: Callable[[Supported], bool], what: str) -> Sequence[Supported]:
         """The rows that have something. Raises `NotApplicable` where none has."""
