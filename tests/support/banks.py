@@ -116,7 +116,7 @@ async def bank_world(*, seed: int = 1, state: Path | None = None) -> AsyncIterat
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with (
         serving(sandbox, listen("127.0.0.1", 0)) as url,
-        httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as http,
+        httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, verify=False) as http,
     ):
         yield BankWorld(sandbox, url, http)
 
