@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import typer
 
+from caudal import payments
 from caudal.api import ENDPOINTS, document_text
 from caudal.ledger import REASONS
 from caudal_base.errors import CaudalError
@@ -27,14 +28,20 @@ _OF_REQUESTS: Final = (
     "caudal.access",
     "caudal.api",
     "caudal.connectors",
+    "caudal.customers",
     "caudal.events",
     "caudal.idempotency",
     "caudal.ledger",
+    "caudal.payments",
+    "caudal.risk",
     "caudal.webhooks",
+    "caudal_base.countries",
     "caudal_base.errors",
     "caudal_base.ids",
     "caudal_base.money",
+    "caudal_base.personal",
     "caudal_base.strictjson",
+    "caudal_base.vault",
 )
 """Where the errors are declared that answer requests. All others end a command or a process."""
 
@@ -76,6 +83,12 @@ of a request names the transfer that is not there (`pending_transfer_not_found`,
 404.
 """
 
+_PAYMENTS_INTRODUCTION: Final = """\
+What the ledger refuses of a payment has the ledger's code: `exceeds_debit_limit` where the customer's balance
+does not cover it. What our own decision is against is no error: the payment is `declined`. Nor is a partner's
+no: the payment is `failed`, and its `failure` says why.
+"""
+
 _API_INTRODUCTION: Final = """\
 An index. Parameters, bodies and examples stand in the OpenAPI document, [openapi.json](openapi.json), which a
 running Caudal serves at `/openapi.json` and as pages at `/docs`. What holds for all endpoints stands in
@@ -103,6 +116,12 @@ def errors_page() -> str:
             "## Refusals of the ledger\n",
             _REFUSALS_INTRODUCTION,
             _table(("code", "status", "passing", "meaning"), reasons),
+            "## Refusals of payments\n",
+            _PAYMENTS_INTRODUCTION,
+            _table(
+                ("code", "status", "meaning"),
+                ((f"`{reason.code}`", str(reason.status), reason.meaning) for reason in payments.REASONS),
+            ),
             "## Errors of requests\n",
             _table(("code", "status", "title", "when"), of_requests),
             "## Errors of commands and processes\n",

@@ -10,6 +10,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
+from caudal import payments
 from caudal.api import ENDPOINTS, docs, document_text, examples
 from caudal.api.endpoint import Access, KeyUse, NoBody
 from caudal.ledger import REASONS
@@ -94,6 +95,14 @@ def test_all_that_moves_money_needs_a_key() -> None:
         "void_transfer",
         "reverse_transfer",
         "create_transaction",
+        "create_payment",
+        "capture_payment",
+        "increment_payment",
+        "cancel_payment",
+        "approve_payment",
+        "decline_payment",
+        "create_refund",
+        "create_payout",
     }
 
 
@@ -148,8 +157,8 @@ async def test_the_page_of_errors_has_every_code(world: World) -> None:
 
     for code in ("invalid_idempotency_key", "unknown_field", "duplicate_key", "missing_scope", "unavailable"):
         assert f'id="{code}"' in page
-    for reason in REASONS:
-        assert f'id="{reason.code}"' in page
+    for reason in (*REASONS, *payments.REASONS):
+        assert page.count(f'id="{reason.code}"') == 1, reason.code
 
 
 async def test_the_stylesheet_knows_light_and_dark(world: World) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any, Final
 
+from caudal import payments
 from caudal.api.schemas import REFERENCE, Json
 from caudal.ledger import REASONS
 from caudal_base.errors import CaudalError
@@ -67,6 +68,8 @@ def errors_page() -> str:
         ),
         [error.code for error in http_errors()],
     )
+    # An anchor stands once in a page, with the first that has the code.
+    taken = {error.code for error in http_errors()}
     reasons = _table(
         ("Code", "Status", "Stays refused", "Meaning"),
         (
@@ -78,7 +81,13 @@ def errors_page() -> str:
             )
             for reason in REASONS
         ),
-        [reason.code for reason in REASONS],
+        [None if reason.code in taken else reason.code for reason in REASONS],
+    )
+    taken |= {reason.code for reason in REASONS}
+    of_payments = _table(
+        ("Code", "Status", "Meaning"),
+        ((_code(reason.code), str(reason.status), escape(reason.meaning)) for reason in payments.REASONS),
+        [None if reason.code in taken else reason.code for reason in payments.REASONS],
     )
     return _page(
         "Errors",
@@ -86,7 +95,9 @@ def errors_page() -> str:
         f"money; 5xx means that the outcome is unknown, so repeat with the same key.</p>{general}"
         "<h2 id='commands'>Of ledger commands</h2><p>A command that is wrong in several ways always gets the "
         "reason that stands first. Where the reason is one that may pass, the command's id <em>stays "
-        f"refused</em>: a late duplicate cannot succeed after you gave up.</p>{reasons}",
+        f"refused</em>: a late duplicate cannot succeed after you gave up.</p>{reasons}"
+        "<h2 id='payments'>Of payments</h2><p>What the ledger refuses of a payment has the ledger's code: "
+        f"<code>exceeds_debit_limit</code> where the balance does not cover it.</p>{of_payments}",
     )
 
 
@@ -173,12 +184,15 @@ def _fields(schema: Json) -> str:
     return _table(("Field", "Required", "Type", ""), rows)
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], ids: Iterable[str] | None = None) -> str:
-    """A table; cells are HTML already."""
+def _table(
+    head: Iterable[str], rows: Iterable[Iterable[str]], ids: Iterable[str | None] | None = None
+) -> str:
+    """A table; cells are HTML already, `ids` are the rows' anchors."""
     anchors = iter(ids) if ids is not None else None
     lines = []
     for row in rows:
-        anchor = f' id="{escape(next(anchors))}"' if anchors is not None else ""
+        id_ = None if anchors is None else next(anchors)
+        anchor = "" if id_ is None else f' id="{escape(id_)}"'
         lines.append(f"<tr{anchor}>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>")
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     body = "".join(lines)

@@ -14,15 +14,16 @@ from caudal.api.views import Problem
 from caudal.idempotency import HEADER as KEY_HEADER
 from caudal_base.errors import PROBLEM_MEDIA_TYPE
 
-VERSION: Final = "1.0"
+VERSION: Final = "1.1"
 """Of the contract: the second number grows with every addition."""
 
 _ID: Final = re.compile(r"([a-z]+)_[0-9a-f]{32}")
 _NAME: Final = "^[a-z][a-z0-9_-]{0,62}$"
 
 _INTRODUCTION: Final = """\
-A ledger over HTTP. Amounts are integers of minor units with an ISO 4217 currency, at most 2^53 - 1. Times
-are RFC 3339 in UTC. Unknown fields and parameters are refused by name.
+Customers, their payments, and the ledger under both, over HTTP. Amounts are integers of minor units with an
+ISO 4217 currency, at most 2^53 - 1. Times are RFC 3339 in UTC. Unknown fields and parameters are refused by
+name.
 
 **Answers.** A 2xx or a 4xx is final; a 4xx has moved no money. A 5xx, or no answer, means that the outcome is
 unknown: repeat the same request with the same `Idempotency-Key` and learn the truth.
@@ -73,7 +74,7 @@ def document(endpoints: Sequence[Endpoint[Any, Any]]) -> Json:
         "info": {
             "title": "Caudal",
             "version": VERSION,
-            "summary": "Accounts and balances on an exact ledger",
+            "summary": "Accounts, balances and payments on an exact ledger",
             "description": _INTRODUCTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -78,6 +78,7 @@ DECLINED_VIEW: Final[Json] = {
 PAYMENT_LIST: Final[Json] = {"data": [PAYMENT_VIEW], "next_cursor": PAYMENT}
 CAPTURE_VIEW: Final[Json] = {
     "id": CAPTURE,
+    "payment": PAYMENT,
     "amount": 1050,
     "final": True,
     "state": "succeeded",
