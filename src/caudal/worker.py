@@ -9,8 +9,9 @@ The jobs' own table is looked after by the worker itself.
 """
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -122,10 +123,12 @@ def build(
     clock: Clock,
     *,
     partners: Registry | None = None,
+    applied: webhooks.ApplyCounts | None = None,
     options: jobs.Options | None = None,
 ) -> jobs.Worker:
     """A worker of all background work, for all books of `database`; `partners` are those that it calls.
 
+    What becomes of partners' webhooks is counted in `applied`.
     `options` stand in for those of production; the queues are always those that there is work in.
     """
     partners = partners or Registry()
@@ -143,7 +146,7 @@ def build(
             *handlers(ledger, clock),
             *risk.handlers(),
             *payments.handlers(paying, partners),
-            *webhooks.handlers(partners, paying, ledger, new_ids),
+            *webhooks.handlers(partners, paying, ledger, new_ids, applied),
         ],
         books=books,
         clock=clock,
@@ -151,6 +154,32 @@ def build(
         periodics=(*PERIODICS, *risk.PERIODICS, *payments.PERIODICS, *webhooks.PERIODICS),
         options=msgspec.structs.replace(options, queues=queues(partners)),
     )
+
+
+@contextlib.contextmanager
+def _measured(
+    settings: Settings, counts: jobs.Counts, applied: webhooks.ApplyCounts, partners: Registry
+) -> Iterator[None]:
+    """Serve the measurements meanwhile, where settings say so. Raises `OSError` for a port that is in use."""
+    if settings.worker_metrics_port is None:
+        yield
+        return
+    # Here, since a worker that is not measured need not wait for the API to be loaded.
+    from prometheus_client import start_http_server
+
+    from caudal.api import worker_registry
+
+    server, thread = start_http_server(
+        settings.worker_metrics_port,
+        addr=settings.host,
+        registry=worker_registry(counts, applied, partners),
+    )
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 async def run(settings: Settings) -> None:
@@ -164,12 +193,14 @@ async def run(settings: Settings) -> None:
         settings.database_url.reveal(), max_size=settings.pool_size, timeouts=timeouts
     )
     try:
-        worker = build(database, clock, partners=partners)
+        applied = webhooks.ApplyCounts()
+        worker = build(database, clock, partners=partners, applied=applied)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
-        _log.info("worker_started")
-        await worker.run()
+        with _measured(settings, worker.counts, applied, partners):
+            _log.info("worker_started")
+            await worker.run()
         _log.info("worker_stopped")
     finally:
         await partners.close()

@@ -145,6 +145,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
     api_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    worker_metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    """Where a worker serves its measurements, on `host`; none is nowhere."""
     pool_size: Annotated[int, Meta(ge=2, le=200)] = 10
     """Database connections of each process, at most."""
     statement_timeout_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 30_000

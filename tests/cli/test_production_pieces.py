@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +21,11 @@ from caudal_base.ids import IdSource
 from support.processes import CAUDAL, ENVIRONMENT, wait_for
 
 
-def start(dsn: str, log: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start(dsn: str, log: Path, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
     with log.open("w") as errors:
         return subprocess.Popen(
             [*CAUDAL, *arguments],
-            env={**ENVIRONMENT, "CAUDAL_DATABASE_URL": dsn},
+            env={**ENVIRONMENT, "CAUDAL_DATABASE_URL": dsn, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -32,20 +33,30 @@ def start(dsn: str, log: Path, *arguments: str) -> "subprocess.Popen[str]":
         )
 
 
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
 def test_the_api_and_the_worker_run_by_themselves_and_stop_when_told(dsn: str, tmp_path: Path) -> None:
-    worker = start(dsn, tmp_path / "worker.log", "worker", "--json")
+    port = free_port()
+    worker = start(dsn, tmp_path / "worker.log", "worker", "--json", CAUDAL_WORKER_METRICS_PORT=str(port))
     api = start(dsn, tmp_path / "api.log", "api", "--processes", "2", "--json")
     assert api.stdout is not None
     assert worker.stdout is not None
     url = json.loads(api.stdout.readline())["url"]
     wait_for(lambda: httpx.get(f"{url}/health/ready", timeout=20).status_code == 200)
     wait_for(lambda: "worker_started" in (tmp_path / "worker.log").read_text())
+    measured = httpx.get(f"http://127.0.0.1:{port}/metrics").text
 
     for process in (api, worker):
         process.send_signal(signal.SIGTERM)
     codes = [process.wait(40) for process in (api, worker)]
 
     assert codes == [0, 0]
+    assert "\ncaudal_jobs_in_work 0.0\n" in measured
     assert json.loads(worker.stdout.read()) == {"stopped": True}
     for process in (api, worker):
         if process.stdout is not None:

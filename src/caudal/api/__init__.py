@@ -8,6 +8,7 @@ from caudal.api.registry import ENDPOINTS
 from caudal.api.services import Services
 from caudal.api.serving import SECURITY, Route
 from caudal.api.webhooks_in_metrics import watch_partners
+from caudal.api.worker_metrics import worker_registry
 
 __all__ = [
     "ENDPOINTS",
@@ -21,4 +22,5 @@ __all__ = [
     "document_text",
     "problem",
     "watch_partners",
+    "worker_registry",
 ]
