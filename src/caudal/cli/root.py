@@ -35,6 +35,13 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     ),
     "payouts": (_PAYMENTS, "caudal.cli.payouts", "Pay customers' money out to bank accounts."),
     "disputes": (_PAYMENTS, "caudal.cli.disputes", "What payers ask their banks for back."),
+    "customers": (
+        _LEDGER,
+        "caudal.cli.customers",
+        "People and businesses: take them on, block, close, change their products.",
+    ),
+    "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
+    "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: the block, allow and watch lists."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "What partners have sent: list it, show it, replay it."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),

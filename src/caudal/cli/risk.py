@@ -1,0 +1,152 @@
+"""`caudal risk lists`: what payments are declined, reviewed or spared for."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from caudal import risk
+from caudal.access import OPERATOR, Caller
+from caudal.cli.frame import group
+from caudal.cli.operator import Operator, on_database
+from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, span_of
+from caudal.cli.paging import more
+from caudal.cli.setup import FIRST_BOOK
+from caudal.cli.terminal import cell, facts, table
+from caudal.risk import AddEntry, Entry, EntryFilter, ListKind, RemoveEntry, SubjectKind
+from caudal_base.errors import CaudalError, InvalidRequest
+
+app = group("Decisions on payments: the block, allow and watch lists.")
+lists = group("The block, allow and watch lists.")
+app.add_typer(lists, name="lists")
+
+ListArgument = Annotated[
+    ListKind, typer.Argument(metavar="LIST", help="block, allow (spares the watch list) or watch.")
+]
+SubjectArgument = Annotated[
+    SubjectKind,
+    typer.Argument(metavar="KIND", help="customer, instrument, device, ip, country or merchant."),
+]
+ValueArgument = Annotated[
+    str, typer.Argument(metavar="VALUE", help="Which one: `cus_…`, `tok_…`, an address, a code of a country.")
+]
+
+
+@on_database(lists, "add")
+async def add(
+    operator: Operator,
+    list: ListArgument,
+    kind: SubjectArgument,
+    value: ValueArgument,
+    reason: Annotated[str, typer.Option(help="Why; no personal data.")],
+    expires_in: Annotated[
+        str | None, typer.Option(metavar="SPAN", help="For how long: 12h, 90d. (default: for ever)")
+    ] = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Put something on a list, or give what is there another reason and expiry."""
+    found = await operator.book(book)
+    now = operator.clock.now()
+    command = AddEntry(
+        list=list,
+        subject=kind,
+        value=value,
+        reason=reason,
+        expires_at=None if expires_in is None else now + span_of(expires_in, field="expires_in"),
+    )
+    async with operator.database.transaction() as connection:
+        (result,) = await risk.add_entries(
+            connection, found.book_id, [command], caller=_caller(operator), at=now
+        )
+    if isinstance(result, CaudalError):
+        raise result
+    entry = result
+    operator.terminal.answer(_shape(entry), lambda out: out.print(facts([*_shape(entry).items()])))
+
+
+@on_database(lists, "remove")
+async def remove(
+    operator: Operator,
+    list: ListArgument,
+    kind: SubjectArgument,
+    value: ValueArgument,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Take something off a list."""
+    found = await operator.book(book)
+    command = RemoveEntry(list=list, subject=kind, value=value)
+    async with operator.database.transaction() as connection:
+        (refusal,) = await risk.remove_entries(
+            connection, found.book_id, [command], caller=_caller(operator), at=operator.clock.now()
+        )
+    if refusal is not None:
+        raise refusal
+    removed = {"list": list.value, "kind": kind.value, "value": value, "removed": True}
+    operator.terminal.answer(removed, lambda out: out.print(facts([*removed.items()])))
+
+
+@on_database(lists, "list")
+async def list_(
+    operator: Operator,
+    list: Annotated[ListKind | None, typer.Option(help="Only this list.")] = None,
+    kind: Annotated[SubjectKind | None, typer.Option(help="Only entries of this kind.")] = None,
+    value: Annotated[str | None, typer.Option(help="Only entries of this value.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    after: AfterOption = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Show what is on the lists, expired entries included."""
+    found = await operator.book(book)
+    size = min(limit, 1_000)
+    async with operator.database.connection() as connection:
+        rows = await risk.list_entries(
+            connection,
+            found.book_id,
+            EntryFilter(list=list, subject=kind, value=value),
+            after=_place(after),
+            limit=size,
+        )
+    cursor = _cursor(rows[-1]) if len(rows) == size else None
+
+    def show_rows(out: Console) -> None:
+        shown = table("list", "kind", "value", "reason", "by", "added", "expires")
+        for row in rows:
+            shown.add_row(
+                row.list.value, row.subject.value, row.value, row.reason, row.created_by,
+                cell(row.created_at), cell(row.expires_at),
+            )  # fmt: skip
+        out.print(shown if rows else "No entries. `caudal risk lists add` makes one.")
+        more(out, cursor)
+
+    operator.terminal.answer({"data": [_shape(row) for row in rows], "next_cursor": cursor}, show_rows)
+
+
+def _caller(operator: Operator) -> Caller:
+    return Caller(principal=OPERATOR, request_id=operator.request_id)
+
+
+def _cursor(entry: Entry) -> str:
+    return f"{entry.list.value}:{entry.subject.value}:{entry.value}"
+
+
+def _place(after: str | None) -> tuple[SubjectKind, str, ListKind] | None:
+    if after is None:
+        return None
+    kind, _, rest = after.partition(":")
+    subject, _, value = rest.partition(":")
+    try:
+        return SubjectKind(subject), value, ListKind(kind)
+    except ValueError:
+        raise InvalidRequest("this is not a cursor that was shown before", field="after") from None
+
+
+def _shape(entry: Entry) -> dict[str, Any]:
+    return {
+        "list": entry.list.value,
+        "kind": entry.subject.value,
+        "value": entry.value,
+        "reason": entry.reason,
+        "created_by": entry.created_by,
+        "created_at": entry.created_at,
+        "expires_at": entry.expires_at,
+    }
