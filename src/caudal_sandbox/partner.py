@@ -24,7 +24,6 @@ from caudal_sandbox.webhooks import Delivery, Endpoint
 from caudal_sandbox.world import World
 
 Operation = Callable[[Request], Response]
-Settle = Callable[[], Sequence[str]]
 
 
 class Trouble(enum.Enum):
