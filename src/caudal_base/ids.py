@@ -54,6 +54,7 @@ _RANDOM_LIMIT = 1 << _RANDOM_BITS
 _RAND_B_BITS = 62
 _RAND_B_MASK = (1 << _RAND_B_BITS) - 1
 _MILLISECONDS_LIMIT = 1 << 48
+_POOL_BYTES = 4_096
 
 
 class InvalidId(InvalidRequest):
@@ -78,7 +79,7 @@ class IdSource:
     def __init__(self, clock: Clock, entropy: Entropy = os.urandom) -> None:
         """`entropy` decides the random bits; a seeded one makes the ids repeatable."""
         self._clock = clock
-        self._entropy = entropy
+        self._entropy = _Pool(entropy).take
         self._lock = threading.Lock()
         self._last_milliseconds = -1
         self._last_random = 0
@@ -98,6 +99,23 @@ class IdSource:
             self._last_milliseconds = milliseconds
             self._last_random = random
         return _compose(milliseconds, random)
+
+
+class _Pool:
+    """Draws entropy in larger pieces: a call to the system for each id costs more than the id."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._pool = b""
+        self._used = 0
+
+    def take(self, count: int) -> bytes:
+        end = self._used + count
+        if end > len(self._pool):
+            self._pool, self._used, end = self._entropy(_POOL_BYTES), 0, count
+        found = self._pool[self._used : end]
+        self._used = end
+        return found
 
 
 def encode(prefix: str, uuid: UUID) -> str:

@@ -51,7 +51,8 @@ _DATE: Final = re.compile(
     r"(?<![0-9])(?:"
     r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"|(?:0[1-9]|[12][0-9]|3[01])([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}"
-    r")(?![0-9])"
+    r")(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,9})?)?(?: ?[+-][0-9]{2}:?[0-9]{2}(?::[0-9]{2})?)?)?"
+    r"(?![0-9])"
 )
 
 _EMAIL: Final = re.compile(r"[^\s@]@(?:[\w-]+\.)+[^\W\d_][^\W_]")
@@ -71,7 +72,9 @@ _CARD: Final = re.compile(
     r"|9792[0-9]{12}"  # Troy
 )
 _CARD_LENGTHS: Final = range(13, 20)
-_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
+_ZEROS: Final = tuple(ord("0") * length % 10 for length in range(_CARD_LENGTHS[-1] + 1))
+"""By length, what the codes of as many zeros leave of a sum of codes."""
 
 _IBAN_START: Final = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}[ -]?[0-9][ -]?[0-9]")
 _SEPARATORS: Final = re.compile(r"[ \-./_]")
@@ -171,17 +174,19 @@ def _holds_card(run: str) -> bool:
     digits, stops = "".join(groups), set(ends)
     for start in (0, *ends[:-1]):
         for length in _CARD_LENGTHS:
-            if start + length in stops:
-                part = digits[start : start + length]
-                if _CARD.fullmatch(part) and _passes_luhn(part):
-                    return True
+            if (
+                start + length in stops
+                and _CARD.fullmatch(digits, start, start + length)
+                and _passes_luhn(digits[start : start + length])
+            ):
+                return True
     return False
 
 
 def _passes_luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B: from the right, every second digit doubled, digits summed, divisible by 10."""
-    backwards = [int(digit) for digit in reversed(digits)]
-    return (sum(backwards[::2]) + sum(_DOUBLED[digit] for digit in backwards[1::2])) % 10 == 0
+    characters = digits.encode()
+    return (sum(characters[::-2]) + sum(characters[-2::-2].translate(_DOUBLED))) % 10 == _ZEROS[len(digits)]
 
 
 def _is_iban(text: str) -> bool:

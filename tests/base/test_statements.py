@@ -5,7 +5,7 @@ import pytest
 
 from caudal_base import arrays
 from caudal_base.database import Database
-from caudal_base.statements import Statement, together
+from caudal_base.statements import Statement, execute, together
 
 TABLES = "create table a (n bigint primary key); create table b (n bigint, note text)"
 INTO_A = "insert into a select n + %(shift)s from unnest(%(numbers)s) as n"
@@ -28,7 +28,7 @@ def writes() -> list[Statement]:
 
 async def test_all_of_them_are_done_and_the_last_one_is_counted(tables: Database) -> None:
     async with tables.transaction() as connection:
-        cursor = await connection.execute(*together(writes()))
+        cursor = await execute(connection, writes())
         assert cursor.rowcount == 1
     async with tables.connection() as connection:
         rows = await (
@@ -41,7 +41,7 @@ async def test_one_that_fails_takes_the_others_with_it(tables: Database) -> None
     twice = [*writes(), Statement(INTO_A, {"numbers": arrays.bigints([1]), "shift": 10})]
     with pytest.raises(psycopg.errors.UniqueViolation):
         async with tables.transaction() as connection:
-            await connection.execute(*together(twice))
+            await execute(connection, twice)
     async with tables.connection() as connection:
         assert await (await connection.execute("select * from b")).fetchall() == []
 
@@ -52,4 +52,4 @@ def test_the_same_texts_make_the_same_text() -> None:
 
 def test_one_alone_is_itself_with_its_values_by_place() -> None:
     text, values = together([Statement("select %(b)s, %(a)s, %(b)s", {"a": 1, "b": 2})])
-    assert (text, values) == (b"select %s, %s, %s", [2, 1, 2])
+    assert (text, values) == (b"select $1, $2, $3", [2, 1, 2])

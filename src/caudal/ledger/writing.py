@@ -22,7 +22,7 @@ from caudal.ledger.types import Account, Hold, Transfer, TransferKind
 from caudal_base import arrays
 from caudal_base.database import Connection
 from caudal_base.money import exponent
-from caudal_base.statements import Statement, together
+from caudal_base.statements import Statement, execute
 
 COPY_FROM: Final = 300
 """Batches of at least so many commands are copied."""
@@ -62,10 +62,10 @@ async def write(
     statements = [*_statements(book_id, book, copied=copied), *also]
     if sum(statement.text in _OF_STATES for statement in statements) <= 1:
         # No row is written twice, so that all may go as one.
-        return await connection.execute(*together(statements)) if statements else None
+        return await execute(connection, statements) if statements else None
     cursor = None
     for statement in statements:
-        cursor = await connection.execute(*together([statement]))
+        cursor = await execute(connection, [statement])
     return cursor
 
 

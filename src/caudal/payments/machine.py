@@ -186,7 +186,8 @@ class Machine:
         data = views.encoded(views.payment_view(payment))
         if created:
             self.tell("payment.created", "payment", payment.id, data)
-        self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
+        if not created or payment.state is not PaymentState.PROCESSING:
+            self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
 
     def _adopt(self, case: Case, snapshot: Snapshot | None) -> Outcome:
         """News that says nothing new may still tell under which id the partner has the payment."""

@@ -235,6 +235,15 @@ def _take_back(situation: Situation) -> Planned:
     return Planned([_transfer(payment, "return", payment.captured_amount, forced=True, back=True)], {})
 
 
+def _post_and_take_back(situation: Situation) -> Planned:
+    payment = situation.payment
+    posted = _post_up_to(situation, payment.amount, keep_rest=False)
+    amount = payment.amount - payment.captured_amount
+    back = [_transfer(payment, "return", amount, forced=True, back=True)] if amount else []
+    commands = [msgspec.structs.replace(command, linked=False) for command in (*posted.commands, *back)]
+    return Planned(_linked(commands), posted.changes)
+
+
 _PLANS: Final[Mapping[Posting, Callable[[Situation], Planned]]] = {
     Posting.NOTHING: lambda _: _NONE,
     Posting.RESERVE: _reserve,
@@ -247,6 +256,7 @@ _PLANS: Final[Mapping[Posting, Callable[[Situation], Planned]]] = {
     Posting.ENLARGE: _enlarge,
     Posting.POST_LATE: _post_last,
     Posting.TAKE_BACK: _take_back,
+    Posting.POST_AND_TAKE_BACK: _post_and_take_back,
 }
 
 

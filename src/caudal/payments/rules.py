@@ -119,6 +119,8 @@ class Posting(enum.Enum):
     """Post, beyond limits, what moved though nothing was held any more."""
     TAKE_BACK = "take_back"
     """Post back, beyond limits, what was returned."""
+    POST_AND_TAKE_BACK = "post_and_take_back"
+    """Post what is held and post it back: it had succeeded and was returned before we heard of either."""
 
 
 L = Posting
@@ -269,6 +271,10 @@ _REVIEW: Final = (
         part=P.SUCCEEDED,
     ),
     Row(
+        S.REVIEW, E.PARTNER_RETURNED, S.RETURNED, (G.IN_OUTCOME_REVIEW,), L.POST_AND_TAKE_BACK,
+        attempt=A.SUCCEEDED,
+    ),
+    Row(
         S.REVIEW, E.PARTNER_CAPTURED, S.AUTHORISED, (G.IN_OUTCOME_REVIEW,), L.POST_PART, (F.TIMER,),
         A.SUCCEEDED, P.SUCCEEDED,
     ),
@@ -305,6 +311,7 @@ def _with_partner(state: PaymentState) -> tuple[Row, ...]:
         Row(state, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, attempt=A.FAILED),
         Row(state, E.PARTNER_CANCELLED, S.EXPIRED, (G.PARTNER_EXPIRED,), L.RELEASE, attempt=A.FAILED),
         Row(state, E.PARTNER_CANCELLED, S.CANCELLED, (), L.RELEASE, attempt=A.FAILED),
+        Row(state, E.PARTNER_RETURNED, S.RETURNED, (), L.POST_AND_TAKE_BACK, attempt=A.SUCCEEDED),
         Row(state, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
         Row(state, E.UNRESOLVED, S.REVIEW),
     )
@@ -401,6 +408,7 @@ _CANCELLING: Final = (
     ),
     Row(S.CANCELLING, E.VOID_FAILED, S.PROCESSING, effects=(F.ASK,), attempt=A.FAILED),
     Row(S.CANCELLING, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (), L.POST_LAST, (), A.FAILED),
+    Row(S.CANCELLING, E.PARTNER_RETURNED, S.RETURNED, (), L.POST_AND_TAKE_BACK, (), A.FAILED),
     Row(S.CANCELLING, E.PARTNER_CAPTURED, S.CANCELLING, (), L.POST_PART),
     Row(S.CANCELLING, E.PARTNER_FAILED, S.FAILED, (), L.RELEASE, (), A.FAILED),
     Row(S.CANCELLING, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
