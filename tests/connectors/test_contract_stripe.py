@@ -12,6 +12,9 @@ from caudal_base.secret import Secret
 from caudal_base.settings import PartnerSettings
 from support.simulators import SECRET, SandboxStripe, sandbox_process, sandbox_stripe
 
+NOT_STRIPES = {"a_pending_payment_can_be_called_off"}
+"""A direct debit on its way cannot be stopped."""
+
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[str]:
@@ -49,6 +52,7 @@ async def test_contract(
     check: Check, connector: StripeConnector, simulator: SandboxStripe, observed: Drift
 ) -> None:
     checked = await run(check, connector, simulator)
-    assert checked.result is Result.KEPT, checked.detail
+    wanted = Result.NOT_APPLICABLE if checked.name in NOT_STRIPES else Result.KEPT
+    assert checked.result is wanted, checked.detail
     if "strays" not in checked.name:
         assert observed.counts == {}

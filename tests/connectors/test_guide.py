@@ -27,6 +27,7 @@ NOT_ACMES = {
     "no_more_is_captured_than_authorised",
     "an_increment_raises_what_is_authorised",
     "a_cancellation_releases_all",
+    "a_pending_payment_can_be_called_off",
 }
 """Checks of what the template's partner does not have."""
 

@@ -22,6 +22,7 @@ class BankSimulator:
         self._world = world
         self._listener = listener
         self._good = good
+        self.is_instant = good == "tok_bank_instant"
         self._lag_s = 0.0
         world.tell(listener.url)
 

@@ -54,6 +54,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     steps.no_more_is_captured_than_authorised,
     steps.an_increment_raises_what_is_authorised,
     steps.a_cancellation_releases_all,
+    steps.a_pending_payment_can_be_called_off,
     steps.a_refund_pays_back,
     steps.what_a_payment_cannot_do_is_refused,
     steps.a_steps_lost_answer_is_unknown_and_then_found,

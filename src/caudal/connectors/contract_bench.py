@@ -216,6 +216,15 @@ class Bench:
         require(snapshot.status is status, f"the payment is {snapshot.status.value}, expected {status.value}")
         return snapshot
 
+    async def finished(self, step: Call, snapshot: Snapshot) -> Snapshot:
+        """The object that a step has made, once it is no longer pending, asking and moving the clock."""
+        for _ in range(MOST_POLLS):
+            if snapshot.status is not Status.PENDING:
+                break
+            await self.simulator.advance(self.connector.capabilities.poll_after)
+            snapshot = snapshot_of(await self.query(step), f"query of {step.operation.value}")
+        return snapshot
+
     async def effects(self, call: Call, expected: int) -> None:
         """Raise `Broken` unless the attempt has had so many effects."""
         had = await self.simulator.effects(call.attempt_id)

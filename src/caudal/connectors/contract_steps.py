@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from caudal.connectors.contract_bench import Bench, Fault, require, snapshot_of
+from caudal.connectors.contract_bench import Bench, Fault, NotApplicable, require, snapshot_of
 from caudal.connectors.types import (
     Call,
     CannotAsk,
@@ -109,6 +109,27 @@ async def a_cancellation_releases_all(bench: Bench) -> None:
         await _refused(bench, capture, "a capture after cancelling")
 
 
+async def a_pending_payment_can_be_called_off(bench: Bench) -> None:
+    """Once, also when it is asked for twice; then no money moves."""
+    called_off = 0
+    for row in bench.rows_where(lambda it: it.cancels, "cancelling"):
+        call = bench.submit(row)
+        pending = await bench.reported(call)
+        if pending.status is not Status.PENDING:
+            continue
+        cancel = bench.step(Operation.CANCEL, call, pending)
+        for _ in range(2):
+            cancelled = await bench.reported(cancel)
+            require(cancelled.status is Status.CANCELLED, f"called off, it is {cancelled.status.value}")
+        await bench.simulator.advance(bench.connector.capabilities.poll_after)
+        now = snapshot_of(await bench.fetch(row, pending.partner_id), "fetch")
+        require(now.status is Status.CANCELLED, f"called off, it became {now.status.value}")
+        await bench.effects(cancel, 1)
+        called_off += 1
+    if not called_off:
+        raise NotApplicable("nothing that can be called off is ever pending")
+
+
 async def a_refund_pays_back(bench: Bench) -> None:
     """In parts, each once, up to what was paid and no further."""
     for row in bench.rows_where(lambda it: it.refunds, "refunds"):
@@ -122,8 +143,9 @@ async def a_refund_pays_back(bench: Bench) -> None:
             require((first.amount, first.currency) == (amount, call.currency), f"refunded: {first}")
             require(first.attempt_id == refund.attempt_id, "the attempt's id did not come back")
             require(first.parent_id == paid.partner_id, "the refund does not name its payment")
-            good = (Status.SUCCEEDED, Status.PENDING)
-            require(first.status in good, f"the refund is {first.status.value}")
+            done = await bench.finished(refund, again)
+            require(done.status is Status.SUCCEEDED, f"the refund is {done.status.value}")
+            require(done.partner_id == first.partner_id, "another refund was found")
             await bench.effects(refund, 1)
         more = bench.step(Operation.REFUND, call, paid, amount=1)
         await _refused(bench, more, "a refund of more than was paid")
@@ -170,11 +192,11 @@ async def a_steps_lost_answer_is_unknown_and_then_found(bench: Bench) -> None:
             what = f"{step.operation.value} with {fault.value}"
             answer = await bench.faulty(fault, step)
             require(isinstance(answer, Unknown), f"{what} was answered with {answer}")
-            await bench.effects(step, 1)
             found = await bench.found_after_horizon(step)
             require(isinstance(found, Reported | CannotAsk), f"the query of {what} found {found}")
             if isinstance(found, Reported):
-                _require_done(step, found.snapshot, what)
+                _require_done(step, await bench.finished(step, found.snapshot), what)
+            await bench.effects(step, 1)
 
 
 async def a_lost_step_is_unknown_and_not_found(bench: Bench) -> None:

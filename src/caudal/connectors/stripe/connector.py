@@ -58,7 +58,6 @@ CAPABILITIES: Final = Capabilities(
             direction=Direction.PAY_IN,
             method=Method.BANK_DEBIT,
             currencies=frozenset(DEBITS),
-            cancels=True,
             refunds=True,
         ),
     ),
