@@ -25,6 +25,7 @@ from caudal.payments.desk import PaymentDesk, PaymentOrder, Render
 from caudal.payments.errors import DisputeNotFound, PaymentNotFound, RefundNotFound
 from caudal.payments.handlers import PERIODICS, handlers, queues
 from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeStatus
+from caudal.payments.part_rules import DISPUTES, REFUNDS
 from caudal.payments.queries import (
     PaymentFilter,
     SettlementRow,
@@ -37,8 +38,9 @@ from caudal.payments.queries import (
     list_settlements,
 )
 from caudal.payments.refusals import BY_CODE, REASONS, Reason, Refusal
-from caudal.payments.rules import DISPUTES, REFUNDS, TABLE, Row
+from caudal.payments.rules import TABLE
 from caudal.payments.service import Payments
+from caudal.payments.terms import Row
 from caudal.payments.types import (
     Attempt,
     AttemptState,

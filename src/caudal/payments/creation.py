@@ -11,7 +11,7 @@ from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.partners import DIRECTIONS
 from caudal.payments.refusals import Refusal, refusal
-from caudal.payments.rules import Event
+from caudal.payments.terms import Event
 from caudal.payments.types import (
     Case,
     Failure,

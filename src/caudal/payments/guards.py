@@ -8,7 +8,8 @@ import msgspec
 
 from caudal.connectors import CaptureMode, Operation, Snapshot, Supported
 from caudal.payments.refusals import Refusal, refusal
-from caudal.payments.rules import IN_FLIGHT, ROWS, Event, Guard, Row
+from caudal.payments.rules import IN_FLIGHT, ROWS
+from caudal.payments.terms import Event, Guard, Row
 from caudal.payments.types import (
     AttemptState,
     Capture,

@@ -21,9 +21,10 @@ from caudal.payments.creation import Creation
 from caudal.payments.guards import choose
 from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
+from caudal.payments.part_rules import RefundPosting
 from caudal.payments.postings import refund_plan
 from caudal.payments.refusals import Refusal, refusal
-from caudal.payments.rules import Event, RefundPosting
+from caudal.payments.terms import Event
 from caudal.payments.types import (
     Attempt,
     AttemptState,

@@ -4,7 +4,6 @@ All of it ends in the same transitions, whichever arrives first: what comes seco
 """
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -25,25 +24,27 @@ from caudal.connectors import (
     Subject,
     Unknown,
 )
-from caudal.payments import postings, views
+from caudal.payments import postings
 from caudal.payments.commands import Answered, Heard, Looked, Settle
 from caudal.payments.handling import find_attempt, passed, put_attempt
-from caudal.payments.machine import Machine, failure_of, not_received
+from caudal.payments.machine import Machine, not_received
 from caudal.payments.outcomes import Outcome, OutcomeStatus
-from caudal.payments.refusals import refusal
-from caudal.payments.reports import CALL_FAILED, DISPUTE_STATES, REFUND_EVENTS, event_of
-from caudal.payments.rules import DISPUTES, REFUNDS, Event, RefundEvent, RefundPosting
+from caudal.payments.part_news import (
+    hear_dispute,
+    hear_refund,
+    payment_of,
+    post_fees,
+    refund_failed,
+    with_attempt,
+)
+from caudal.payments.reports import CALL_FAILED, event_of
+from caudal.payments.terms import Event
 from caudal.payments.types import (
     LIVE_ATTEMPTS,
     Attempt,
     AttemptState,
     Case,
-    Dispute,
-    DisputeState,
     Failure,
-    PartState,
-    Payment,
-    Refund,
 )
 from caudal_base import ids
 
@@ -63,7 +64,7 @@ def answered(machine: Machine, command: Answered) -> Outcome:
         # A webhook was faster. What the answer says may still be news of another kind: fees, ids.
         if isinstance(command.answer, Reported):
             late = Heard(partner=attempt.partner, snapshot=command.answer.snapshot)
-            return _with_attempt(machine, heard(machine, late), attempt)
+            return with_attempt(machine, heard(machine, late), attempt)
         return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
     match command.answer:
         case Reported(snapshot):
@@ -123,7 +124,7 @@ def _not_found(machine: Machine, case: Case, attempt: Attempt, capabilities: Cap
     if early or may_resend(attempt, capabilities, machine.now):
         return _note(machine, case, attempt, AttemptState.UNKNOWN, "not found")
     if attempt.operation is Operation.REFUND:
-        return _refund_failed(machine, case, attempt, not_received())
+        return refund_failed(machine, case, attempt, not_received())
     return _failed(machine, case, attempt, not_received())
 
 
@@ -131,14 +132,14 @@ def _cannot_ask(machine: Machine, case: Case, attempt: Attempt, capabilities: Ca
     resend = may_resend(attempt, capabilities, machine.now)
     if resend or attempt.operation is Operation.REFUND or attempt.state is AttemptState.ACCEPTED:
         return _note(machine, case, attempt, attempt.state, "the partner cannot be asked")
-    return _with_attempt(machine, machine.take(machine.situation(case), Event.UNRESOLVED), attempt)
+    return with_attempt(machine, machine.take(machine.situation(case), Event.UNRESOLVED), attempt)
 
 
 def _reported(machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot) -> Outcome:
     """A snapshot that is about this attempt, whether or not it carries its id."""
     if snapshot.attempt_id is None:
         snapshot = msgspec.structs.replace(snapshot, attempt_id=attempt.id)
-    outcome = _hear_refund(machine, attempt.partner, snapshot) if snapshot.subject is Subject.REFUND else (
+    outcome = hear_refund(machine, attempt.partner, snapshot) if snapshot.subject is Subject.REFUND else (
         _hear_payment(machine, case, attempt.partner, snapshot)
     )  # fmt: skip
     current = find_attempt(machine, attempt.id)
@@ -146,19 +147,19 @@ def _reported(machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot
         # The partner answered, and yet what was asked is not what it tells of.
         note = "answered, without the effect" if outcome.refusal is None else outcome.refusal.detail
         return _note(machine, *current, AttemptState.UNKNOWN, note)
-    return _with_attempt(machine, outcome, attempt)
+    return with_attempt(machine, outcome, attempt)
 
 
 def _refused(machine: Machine, case: Case, attempt: Attempt, error: PartnerError) -> Outcome:
     failure = Failure(code=error.code, class_=error.class_.value, message=error.message[:500])
     if attempt.operation is Operation.REFUND:
-        return _refund_failed(machine, case, attempt, failure)
+        return refund_failed(machine, case, attempt, failure)
     return _failed(machine, case, attempt, failure)
 
 
 def _failed(machine: Machine, case: Case, attempt: Attempt, failure: Failure) -> Outcome:
     event = CALL_FAILED[attempt.operation]
-    return _with_attempt(machine, machine.take(machine.situation(case), event, failure=failure), attempt)
+    return with_attempt(machine, machine.take(machine.situation(case), event, failure=failure), attempt)
 
 
 def _note(
@@ -177,11 +178,6 @@ def _note(
     return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=changed)
 
 
-def _with_attempt(machine: Machine, outcome: Outcome, attempt: Attempt) -> Outcome:
-    found = find_attempt(machine, attempt.id)
-    return msgspec.structs.replace(outcome, attempt=attempt if found is None else found[1])
-
-
 def heard(machine: Machine, command: Heard) -> Outcome:
     """Take in what a webhook, or a look at the partner's object, says."""
     snapshot, partner = command.snapshot, command.partner
@@ -191,32 +187,12 @@ def heard(machine: Machine, command: Heard) -> Outcome:
             return Outcome(OutcomeStatus.WAITING) if case is None else _hear_payment(
                 machine, case, partner, snapshot)  # fmt: skip
         case Subject.REFUND:
-            return _hear_refund(machine, partner, snapshot)
+            return hear_refund(machine, partner, snapshot)
         case Subject.DISPUTE:
-            return _hear_dispute(machine, partner, snapshot)
+            return hear_dispute(machine, partner, snapshot)
         case Subject.SETTLEMENT:
             machine.changes.settlements.add(partner)
             return Outcome(OutcomeStatus.APPLIED)
-
-
-def payment_of(machine: Machine, partner: str, snapshot: Snapshot) -> Case | None:
-    """The payment that a snapshot is about: by the attempt's id, or else by the partner's."""
-    if snapshot.attempt_id is not None:
-        found = find_attempt(machine, snapshot.attempt_id)
-        if found is not None and found[1].partner == partner:
-            return found[0]
-    wanted = snapshot.partner_id if snapshot.subject is Subject.PAYMENT else snapshot.parent_id
-    if wanted is None:
-        return None
-    return next(
-        (
-            case
-            for case in machine.cases.values()
-            if case.payment.partner == partner
-            and (case.payment.partner_id == wanted or wanted in case.payment.related.values())
-        ),
-        None,
-    )
 
 
 def _hear_payment(machine: Machine, case: Case, partner: str, snapshot: Snapshot) -> Outcome:
@@ -227,208 +203,9 @@ def _hear_payment(machine: Machine, case: Case, partner: str, snapshot: Snapshot
         machine.situation(case, snapshot=snapshot), event,
         attempt_id=ids.encode(ids.ATTEMPT, machine.new_ids.new()),
     )  # fmt: skip
-    posted = _post_fees(machine, partner, snapshot.fees, case.payment.id)
+    posted = post_fees(machine, partner, snapshot.fees, case.payment.id)
     return msgspec.structs.replace(outcome, status=OutcomeStatus.APPLIED) if posted and (
         outcome.status is _UNCHANGED) else outcome  # fmt: skip
-
-
-def _post_fees(machine: Machine, partner: str, fees: Sequence[PartnerFee], reference: str | None) -> bool:
-    """Post the partner's fees that are not posted yet; whether any was new."""
-    new = False
-    for fee in fees:
-        if fee.amount and fee.partner_id not in machine.posted_fees:
-            machine.posted_fees.add(fee.partner_id)
-            machine.post([postings.fee_transfer(partner, fee, reference)])
-            new = True
-    return new
-
-
-def _hear_refund(machine: Machine, partner: str, snapshot: Snapshot) -> Outcome:
-    case = payment_of(machine, partner, snapshot) or _case_of_refund(machine, partner, snapshot)
-    event = REFUND_EVENTS.get(snapshot.status)
-    if case is None:
-        return Outcome(OutcomeStatus.WAITING)
-    if event is None:
-        return Outcome(_UNCHANGED, payment=case.payment)
-    attempt = None if snapshot.attempt_id is None else find_attempt(machine, snapshot.attempt_id)
-    if attempt is not None and attempt[1].part_id is None:
-        return _given_back(machine, case, attempt[1], snapshot, event)
-    refund = _refund_in(case, None if attempt is None else attempt[1].part_id, snapshot.partner_id)
-    if refund is not None and (refund.amount, case.payment.currency) != (snapshot.amount, snapshot.currency):
-        return Outcome(
-            OutcomeStatus.REFUSED, payment=case.payment, refund=refund,
-            refusal=refusal("contradicts_state", detail="the partner refunds another amount than was asked"),
-        )  # fmt: skip
-    outcome = _move_refund(machine, case, refund, event, snapshot, failure_of(snapshot))
-    posted = _post_fees(machine, partner, snapshot.fees, case.payment.id)
-    return msgspec.structs.replace(outcome, status=OutcomeStatus.APPLIED) if posted else outcome
-
-
-def _case_of_refund(machine: Machine, partner: str, snapshot: Snapshot) -> Case | None:
-    for case in machine.cases.values():
-        if case.payment.partner == partner and any(r.partner_id == snapshot.partner_id for r in case.refunds):
-            return case
-    return None
-
-
-def _refund_in(case: Case, refund_id: str | None, partner_id: str) -> Refund | None:
-    for refund in case.refunds:
-        if refund.id == refund_id or refund.partner_id == partner_id:
-            return refund
-    return None
-
-
-def _refund_failed(machine: Machine, case: Case, attempt: Attempt, failure: Failure) -> Outcome:
-    if attempt.part_id is None:
-        return _end_attempt(machine, case, attempt, AttemptState.FAILED, failure)
-    refund = next(r for r in case.refunds if r.id == attempt.part_id)
-    outcome = _move_refund(machine, case, refund, RefundEvent.FAILED, None, failure)
-    return _with_attempt(machine, outcome, attempt)
-
-
-def _given_back(
-    machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot, event: RefundEvent
-) -> Outcome:
-    """What the partner had taken wrongly goes back to the payer: nothing of it was ever in the ledger."""
-    state = {
-        RefundEvent.PENDING: AttemptState.ACCEPTED,
-        RefundEvent.SUCCEEDED: AttemptState.SUCCEEDED,
-        RefundEvent.FAILED: AttemptState.FAILED,
-    }[event]
-    if attempt.state is state:
-        return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
-    return _end_attempt(machine, case, attempt, state, failure_of(snapshot), snapshot.partner_id)
-
-
-def _end_attempt(
-    machine: Machine, case: Case, attempt: Attempt, state: AttemptState, failure: Failure | None,
-    partner_id: str | None = None,
-) -> Outcome:  # fmt: skip
-    ended = msgspec.structs.replace(
-        attempt, state=state, failure=failure if state is AttemptState.FAILED else None,
-        partner_id=partner_id or attempt.partner_id, updated_at=machine.now,
-    )  # fmt: skip
-    put_attempt(machine, case, ended)
-    return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=ended)
-
-
-def _move_refund(
-    machine: Machine, case: Case, refund: Refund | None, event: RefundEvent, snapshot: Snapshot | None,
-    failure: Failure | None,
-) -> Outcome:  # fmt: skip
-    """One step of the refunds' table."""
-    payment, now = case.payment, machine.now
-    before = None if refund is None else refund.state
-    state, posting = REFUNDS[before, event]
-    if refund is None:
-        if snapshot is None or (posting is RefundPosting.NOTHING):
-            return Outcome(_UNCHANGED, payment=payment)
-        refund = Refund(
-            id=ids.encode(ids.REFUND, machine.new_ids.new()), payment_id=payment.id, amount=snapshot.amount,
-            state=PartState.PENDING, created_at=now, updated_at=now, reason="made at the partner",
-        )  # fmt: skip
-        case = msgspec.structs.replace(case, refunds=(*case.refunds, refund))
-    commands, held = postings.refund_plan(posting, payment, refund)
-    refused = machine.post(commands) if commands else None
-    if refused is not None:
-        return Outcome(OutcomeStatus.REFUSED, payment=payment, refund=refund, refusal=refused)
-    moved = msgspec.structs.replace(
-        refund, state=state, hold_id=held, failure=failure if state is PartState.FAILED else None,
-        partner_id=refund.partner_id or (None if snapshot is None else snapshot.partner_id),
-        updated_at=now,
-    )  # fmt: skip
-    attempts = _attempts_of_refund(case, moved, failure, now)
-    unchanged = state is before and moved.partner_id == refund.partner_id and attempts == case.attempts
-    if unchanged:
-        return Outcome(_UNCHANGED, payment=payment, refund=refund)
-    payment = _refund_totals(payment, moved, before, now)
-    machine.replace(
-        case,
-        payment=payment,
-        attempts=attempts,
-        refunds=tuple(moved if r.id == moved.id else r for r in case.refunds),
-    )
-    if state is not before:
-        data = views.encoded(views.refund_view(moved, payment.currency))
-        machine.tell(f"refund.{state.value}", "refund", moved.id, data)
-    return Outcome(OutcomeStatus.APPLIED, payment=payment, refund=moved)
-
-
-def _attempts_of_refund(
-    case: Case, refund: Refund, failure: Failure | None, now: dt.datetime
-) -> tuple[Attempt, ...]:
-    state = {
-        PartState.PENDING: AttemptState.ACCEPTED,
-        PartState.SUCCEEDED: AttemptState.SUCCEEDED,
-        PartState.FAILED: AttemptState.FAILED,
-    }[refund.state]
-    return tuple(
-        msgspec.structs.replace(
-            a, state=state, partner_id=refund.partner_id, updated_at=now,
-            failure=failure if state is AttemptState.FAILED else None,
-        )
-        if a.part_id == refund.id and a.state is not state
-        else a
-        for a in case.attempts
-    )  # fmt: skip
-
-
-def _refund_totals(payment: Payment, refund: Refund, before: PartState | None, now: dt.datetime) -> Payment:
-    """The payment's sums after a refund has moved."""
-    after = refund.state
-    pending = (after is PartState.PENDING) - (before is PartState.PENDING)
-    succeeded = (after is PartState.SUCCEEDED) - (before is PartState.SUCCEEDED)
-    return msgspec.structs.replace(
-        payment, refunding_amount=payment.refunding_amount + pending * refund.amount,
-        refunded_amount=payment.refunded_amount + succeeded * refund.amount,
-        version=payment.version + 1, updated_at=now,
-    )  # fmt: skip
-
-
-def _hear_dispute(machine: Machine, partner: str, snapshot: Snapshot) -> Outcome:
-    case = payment_of(machine, partner, snapshot) or _case_of_dispute(machine, partner, snapshot)
-    if case is None:
-        return Outcome(OutcomeStatus.WAITING)
-    said = DISPUTE_STATES.get(snapshot.status)
-    payment = case.payment
-    if said is None:
-        return Outcome(_UNCHANGED, payment=payment)
-    if snapshot.currency != payment.currency:
-        detail = "the dispute is in another currency than the payment"
-        return Outcome(
-            OutcomeStatus.REFUSED, payment=payment, refusal=refusal("contradicts_state", detail=detail)
-        )
-    known = next((d for d in case.disputes if d.partner_id == snapshot.partner_id), None)
-    before = None if known is None else known.state
-    state, posting = DISPUTES[before, said]
-    dispute = known or Dispute(
-        id=ids.encode(ids.DISPUTE, machine.new_ids.new()), payment_id=payment.id, partner=partner,
-        partner_id=snapshot.partner_id, amount=snapshot.amount, currency=snapshot.currency, state=state,
-        created_at=machine.now, updated_at=machine.now,
-    )  # fmt: skip
-    commands = postings.dispute_plan(posting, payment, dispute.id, dispute.amount, payment.version)
-    refused = machine.post(commands) if commands else None
-    if refused is not None:
-        return Outcome(OutcomeStatus.REFUSED, payment=payment, refusal=refused)
-    posted = _post_fees(machine, partner, snapshot.fees, payment.id)
-    if state is before:
-        return Outcome(OutcomeStatus.APPLIED if posted else _UNCHANGED, payment=payment)
-    moved = msgspec.structs.replace(dispute, state=state, updated_at=machine.now)
-    disputes = (*(d for d in case.disputes if d.id != moved.id), moved)
-    withdrawn = sum(d.amount for d in disputes if d.state in (DisputeState.OPEN, DisputeState.LOST))
-    payment = msgspec.structs.replace(
-        payment, disputed_amount=withdrawn, version=payment.version + 1, updated_at=machine.now
-    )
-    machine.replace(case, payment=payment, disputes=disputes)
-    machine.tell(f"dispute.{state.value}", "dispute", moved.id, views.encoded(views.dispute_view(moved)))
-    return Outcome(OutcomeStatus.APPLIED, payment=payment)
-
-
-def _case_of_dispute(machine: Machine, partner: str, snapshot: Snapshot) -> Case | None:
-    for case in machine.cases.values():
-        if any(d.partner == partner and d.partner_id == snapshot.partner_id for d in case.disputes):
-            return case
-    return None
 
 
 def settled(machine: Machine, command: Settle) -> Outcome:
@@ -436,7 +213,7 @@ def settled(machine: Machine, command: Settle) -> Outcome:
     settlement = command.settlement
     if not settlement.arrived:
         return Outcome(_UNCHANGED)
-    _post_fees(machine, command.partner, fees_of(settlement), None)
+    post_fees(machine, command.partner, fees_of(settlement), None)
     if settlement.amount and settlement.partner_id not in machine.posted_settlements:
         machine.posted_settlements.add(settlement.partner_id)
         machine.post([postings.settlement_transfer(command.partner, settlement)])

@@ -18,7 +18,8 @@ from caudal.payments.guards import NOT_RECEIVED, Situation, choose
 from caudal.payments.outcomes import Changes, Outcome, OutcomeStatus
 from caudal.payments.postings import plan
 from caudal.payments.refusals import Refusal
-from caudal.payments.rules import FINAL, Effect, Event, Row
+from caudal.payments.rules import FINAL
+from caudal.payments.terms import Effect, Event, Row
 from caudal.payments.types import (
     Attempt,
     AttemptState,

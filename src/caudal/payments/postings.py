@@ -26,8 +26,9 @@ from caudal.ledger import (
 )
 from caudal.payments import accounts
 from caudal.payments.guards import Situation
+from caudal.payments.part_rules import DisputePosting, RefundPosting
 from caudal.payments.reports import captured_in
-from caudal.payments.rules import DisputePosting, Posting, RefundPosting
+from caudal.payments.terms import Posting
 from caudal.payments.types import Payment, PaymentKind, Refund
 from caudal_base.check import check
 

@@ -3,7 +3,8 @@
 from typing import Final
 
 from caudal.connectors import Operation, Snapshot, Status
-from caudal.payments.rules import Event, RefundEvent
+from caudal.payments.part_rules import RefundEvent
+from caudal.payments.terms import Event
 from caudal.payments.types import Case, DisputeState, PaymentState
 
 _PLAIN: Final = {
