@@ -6,7 +6,7 @@ from typing import Final
 
 from caudal.connectors import Operation
 from caudal.payments import AttemptState, Payment, PaymentKind, PaymentState
-from caudal.simulation.evidence import Effect, Evidence, Place
+from caudal.simulation.evidence import Evidence, Place
 
 KINDS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
     "captured": (("charge", 1), ("capture", 1), ("debit_in", 1)),
@@ -19,6 +19,8 @@ KINDS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
 
 _EXACT: Final = frozenset({Operation.CAPTURE, Operation.REFUND})
 """Operations whose amount at the partner is that of the attempt."""
+
+_OURS: Final = {part: (kind, sign) for kind, parts in KINDS.items() for part, sign in parts}
 
 _MOVED: Final = frozenset({PaymentState.SUCCEEDED, PaymentState.RETURNED})
 
@@ -58,44 +60,30 @@ def amounts(payment: Payment) -> dict[str, int]:
 
 
 def payments_differ(evidence: Evidence) -> Iterator[str]:
-    """For each payment: what its attempts took, gave back and paid out at the partner."""
-    theirs: Counter[tuple[str, str]] = Counter()
-    of_partner: dict[tuple[str | None, str | None], str] = {
-        (payment.partner, payment.partner_id): payment.id
-        for payment in evidence.payments.values()
-        if payment.partner_id is not None
-    }
-    kinds = {part: (kind, sign) for kind, parts in KINDS.items() for part, sign in parts}
-    for effect in evidence.book.effects:
-        if effect.kind not in kinds:
-            continue
-        payment_id = _payment_of(evidence, effect, of_partner)
-        if payment_id is None:
+    """For each payment: what its partner took, gave back and paid out for it."""
+    for effect in evidence.of_payment.get(None, []):
+        if effect.kind in _OURS:
             yield f"{effect.partner} {effect.kind} {effect.object_id} of {effect.amount}: no payment of ours"
-            continue
-        kind, sign = kinds[effect.kind]
-        theirs[payment_id, kind] += sign * effect.amount
     for payment in evidence.payments.values():
-        if payment.partner is not None:
-            for kind, amount in amounts(payment).items():
-                if theirs[payment.id, kind] != amount:
-                    yield (
-                        f"{payment.id} {payment.state.value} {kind}: we {amount}, "
-                        f"they {theirs[payment.id, kind]}"
-                    )
+        if payment.partner is None or payment.id in evidence.mistaken:
+            continue
+        theirs: Counter[str] = Counter()
+        for effect in evidence.of_payment.get(payment.id, []):
+            if effect.kind in _OURS:
+                kind, sign = _OURS[effect.kind]
+                theirs[kind] += sign * effect.amount
+        for kind, amount in amounts(payment).items():
+            if theirs[kind] != amount:
+                yield f"{payment.id} {payment.state.value} {kind}: we {amount}, they {theirs[kind]}"
 
 
-def _payment_of(
-    evidence: Evidence, effect: Effect, of_partner: Mapping[tuple[str | None, str | None], str]
-) -> str | None:
-    attempt = evidence.stored.attempts.get(effect.attempt_id or "")
-    if attempt is not None:
-        return attempt.payment_id
-    for name in (effect.parent_id, effect.object_id):
-        found = of_partner.get((effect.partner, name))
-        if found is not None:
-            return found
-    return None
+def mistakes_kept(evidence: Evidence) -> Iterator[str]:
+    """What a partner took by mistake, and a person declined, it has given back."""
+    for payment_id in sorted(evidence.mistaken):
+        effects = evidence.of_payment.get(payment_id, [])
+        left = sum(effect.delta for effect in effects if effect.kind in _OURS)
+        if left:
+            yield f"{payment_id} {evidence.payments[payment_id].state.value}: the partner has kept {left}"
 
 
 def double_effects(evidence: Evidence) -> int:
@@ -117,11 +105,13 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
         if attempt_id not in evidence.stored.attempts:
             yield f"{attempt_id}: the partner carried out what we know nothing of"
     for attempt in evidence.stored.attempts.values():
+        if attempt.payment_id in evidence.mistaken:
+            continue
         effects = evidence.caused.get(attempt.id, [])
         succeeded = attempt.state is AttemptState.SUCCEEDED
         if succeeded and not effects:
             yield f"{attempt.id} {attempt.operation.value}: we say it succeeded, the partner did nothing"
-        elif effects and not succeeded:
+        elif effects and not succeeded and effects[0].object_id not in evidence.failed_refunds:
             yield (
                 f"{attempt.id} {attempt.operation.value}: we say it is {attempt.state.value}, "
                 f"the partner has {effects[0].kind} of {effects[0].amount}"

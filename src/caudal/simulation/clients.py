@@ -14,12 +14,12 @@ from caudal.simulation.partners import Control
 from caudal.simulation.plans import Action, Ask, Deed, Script, Step
 from caudal.simulation.requests import Asked, Sender
 
-_WAIT_S: Final = 12.0
+_WAIT_S: Final = 8.0
 """How long a script waits for the state that its next step needs, before its caller loses patience."""
 
 _DISPUTES: Final = frozenset({Deed.DISPUTE, Deed.WIN_DISPUTE, Deed.LOSE_DISPUTE})
 _CLOSES: Final = {Deed.WIN_DISPUTE: "won", Deed.LOSE_DISPUTE: "lost"}
-_AUTHENTICATIONS: Final = {Deed.AUTHENTICATE: "succeed", Deed.FAIL_AUTHENTICATION: "fail"}
+_AUTHENTICATIONS: Final = {Deed.AUTHENTICATE: "complete", Deed.FAIL_AUTHENTICATION: "fail"}
 
 
 class Callers:
@@ -130,7 +130,7 @@ async def visit(url: str, outcome: str) -> None:
     host, _, path = url.removeprefix("http://").partition("/")
     http = Http(int(host.rpartition(":")[2]), {})
     try:
-        await http.request("POST", f"/{path}?outcome={outcome}", timeout_s=5.0)
+        await http.request("GET", f"/{path}?outcome={outcome}", timeout_s=5.0)
     finally:
         http.close()
 

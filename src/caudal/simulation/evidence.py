@@ -94,12 +94,46 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
 
     @cached_property
+    def of_payment(self) -> dict[str | None, list[Effect]]:
+        """By our payment, what happened at its partner; under None what belongs to no payment of ours."""
+        known: dict[tuple[str | None, str | None], str] = {
+            (p.partner, p.partner_id): p.id for p in self.payments.values() if p.partner_id is not None
+        }
+
+        def payment_of(effect: Effect) -> str | None:
+            attempt = self.stored.attempts.get(effect.attempt_id or "")
+            if attempt is not None:
+                return attempt.payment_id
+            found = (known.get((effect.partner, name)) for name in (effect.parent_id, effect.object_id))
+            return next((payment_id for payment_id in found if payment_id is not None), None)
+
+        return grouped((payment_of(effect), effect) for effect in self.book.effects)
+
+    @cached_property
+    def mistaken(self) -> frozenset[str]:
+        """Payments of which the partner did something else than was asked, and that were not accepted so.
+
+        What it took it has given back: of these our book holds nothing.
+        """
+        return frozenset(
+            payment.id
+            for payment in self.payments.values()
+            if payment.reported_amount is not None and payment.captured_amount == 0
+        )
+
+    @cached_property
     def at_partner(self) -> Counter[tuple[Place, str]]:
-        """Amounts by place and kind of effect."""
+        """Amounts by place and kind of effect, without those of mistakes."""
         counted: Counter[tuple[Place, str]] = Counter()
-        for effect in self.book.effects:
-            counted[effect.place, effect.kind] += effect.amount
+        for payment_id, effects in self.of_payment.items():
+            for effect in effects if payment_id not in self.mistaken else ():
+                counted[effect.place, effect.kind] += effect.amount
         return counted
+
+    @cached_property
+    def failed_refunds(self) -> frozenset[str]:
+        """The partner's ids of refunds that came back after they had been paid."""
+        return frozenset(effect.object_id for effect in self.book.effects if effect.kind == "refund_failure")
 
     def accepted(self, action: Action) -> list[Asked]:
         """The requests for `action` that were answered with a 2xx."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from caudal.simulation import partners, store
@@ -40,6 +41,8 @@ class Healer:
         self._sender = sender
         self._author = author
         self._patience_s = patience_s
+        self.cpu: dict[str, float] = {}
+        """Seconds of CPU by program, when the callers had left."""
 
     async def heal(self) -> None:
         """Let everything end, then let the partners settle. Raises `NotAtRest`."""
@@ -48,12 +51,16 @@ class Healer:
         await self._world.programs["api"].ready()
         unanswered = [asked for asked in self._sender.asked if asked.answer is None]
         await asyncio.gather(*(self._sender.repeat(asked) for asked in unanswered))
+        self.cpu = self._world.cpu()
         await self._world.restart_worker()
         await self.rest()
         await self._control.call("POST", "clock/advance", {"seconds": DAYS * _DAY_S})
         await self.rest()
-        await self._decide()
-        await self.rest()
+        await self._decide((Action.APPROVE, Action.DECLINE))
+        for _ in range(_ROUNDS):
+            await self.rest()
+            if not await self._decide((Action.DECLINE,)):
+                return
 
     async def settle(self) -> None:
         """Let the partners pay out until they owe nothing; as often as late fees make it necessary."""
@@ -91,15 +98,19 @@ class Healer:
         asked = enumerate(self._sender.asked)
         await asyncio.gather(*(one(index) for index, each in asked if each.ask.manner.again))
 
-    async def _decide(self) -> None:
-        """A person decides what waits for one and has no default: half of it is approved."""
+    async def _decide(self, actions: Sequence[Action]) -> int:
+        """A person decides what waits for one, by turns as `actions` say; how many there were.
+
+        Some cannot be approved, and of some the partner has done more by then than could be called off.
+        """
         async with self._world.database.connection() as connection:
             waiting = await store.reviews(connection, self._world.book_id)
         for index, digits in enumerate(waiting):
             payment_id = f"{ids.PAYMENT}_{digits}"
-            ask = self._author.ask(Action.APPROVE if index % 2 else Action.DECLINE)
+            ask = self._author.ask(actions[index % len(actions)])
             path = f"/v1/payments/{payment_id}/{ask.action.value}"
             await self._sender.send(self._sender.begin(ask, payment_id, path, b"{}"))
+        return len(waiting)
 
     async def _owed(self) -> bool:
         async with self._world.database.connection() as connection:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from caudal.connectors import Operation
-from caudal.payments import AttemptState, PartState, PaymentState
+from caudal.payments import AttemptState, PartState, Payment, PaymentState
 from caudal.simulation import books
 from caudal.simulation.evidence import Evidence, grouped
 from caudal.simulation.plans import Action
@@ -51,8 +51,13 @@ def not_ended(evidence: Evidence) -> Iterator[str]:
             continue
         if payment.state not in _WAITING:
             yield f"{payment.id}: still {payment.state.value}"
-        elif payment.id not in timed:
+        elif payment.id not in timed and not _waits_for_a_person(payment):
             yield f"{payment.id}: {payment.state.value}, and nothing will look at it again"
+
+
+def _waits_for_a_person(payment: Payment) -> bool:
+    """In review, and nothing is to happen by itself."""
+    return payment.state is PaymentState.REVIEW and payment.review_default is None
 
 
 def attempts_live(evidence: Evidence) -> Iterator[str]:
@@ -231,6 +236,7 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "attempts_as_partners_say": books.attempts_differ,
     "totals_as_partners_say": books.totals_differ,
     "payments_as_partners_say": books.payments_differ,
+    "mistakes_given_back": books.mistakes_kept,
     "fees_as_partners_say": books.fees_differ,
     "settlements_as_partners_say": books.settlements_differ,
     "clearing_at_zero": books.clearing_open,

@@ -66,6 +66,7 @@ class _Run:
         self._callers = Callers(self._sender, self._progress, control)
         self._people = plans.customers(parameters.seed, _CUSTOMERS)
         self._hit: list[Victim] = []
+        self._cpu: dict[str, float] = {}
         self._at_rest: str | None = None
         """What did not come to an end."""
 
@@ -125,6 +126,7 @@ class _Run:
         self._tell("waiting for everything to end", 0, 0)
         with self._phase("ending"):
             await healer.heal()
+            self._cpu = healer.cpu
         with self._phase("settling"):
             await healer.settle()
         with self._phase("repeats"):
@@ -196,6 +198,7 @@ class _Run:
             webhooks=dict(sorted(stats["webhooks"].items())),
             seconds=round(seconds, 1),
             phases=self._phases,
+            cpu={name: round(used, 1) for name, used in self._cpu.items()},
             parameters=self._parameters,
         )
 

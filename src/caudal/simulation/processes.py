@@ -94,6 +94,19 @@ def descendants(pid: int) -> list[int]:
     return [process for child in children(pid) for process in (child, *descendants(child))]
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU of a process and all below it, those that have ended and were waited for included."""
+    return sum(_ticks(each) for each in (pid, *descendants(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime: proc(5)
+
+
 def command_line(pid: int) -> str:
     """How a process was called, or how it names itself; empty when it has gone."""
     try:

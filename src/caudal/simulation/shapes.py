@@ -30,6 +30,13 @@ DECLINED_CARDS: Final = (
 )
 THREE_D_SECURE_CARD: Final = "pm_card_threeDSecure2Required"
 
+LATE_REFUND_CARDS: Final = ("pm_card_pendingRefund", "pm_card_refundFail")
+DISPUTED_CARDS: Final = ("pm_card_createDispute", "pm_card_createDisputeInquiry")
+STRIPE_DEBITS: Final = {
+    "EUR": ("pm_success_de", "pm_success_fr", "pm_successDelayed_de", "pm_failed_de", "pm_disputed_de"),
+    "USD": ("pm_usBankAccount_success", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"),
+}
+
 DEBITS: Final = (
     *["tok_bank_ok"] * 6, "tok_bank_instant", "tok_bank_slow", "tok_bank_returned", "tok_bank_returned",
     "tok_bank_insufficient", "tok_bank_no_mandate", "tok_bank_closed", "tok_bank_refund_fails",
@@ -73,11 +80,18 @@ def refunded(author: Author, number: int) -> Script:
         asks.append(author.ask(Action.REFUND, {"amount": amount + 1}, refused=True))
     grouped = [tuple(asks)] if together else [(ask,) for ask in asks]
     steps = [Step(after=SUCCEEDED, asks=group) for group in grouped]
-    return author.payment(number, "refunded", _card(author, amount=amount), *steps)
+    body = _card(author, amount=amount)
+    if author.draw.random() < 0.2:
+        body["instrument"] = author.draw.choice(LATE_REFUND_CARDS)
+    return author.payment(number, "refunded", body, *steps)
 
 
 def disputed(author: Author, number: int) -> Script:
     """The payer's bank takes it back; it is won, lost or left open, and perhaps refunded meanwhile."""
+    if author.draw.random() < 0.2:  # by itself, some time after the charge
+        return author.payment(
+            number, "disputed", _card(author) | {"instrument": author.draw.choice(DISPUTED_CARDS)}
+        )
     steps = [Step(after=SUCCEEDED, deeds=(Deed.DISPUTE,))]
     chance = author.draw.random()
     if chance < 0.3:
@@ -183,6 +197,34 @@ def debited(author: Author, number: int) -> Script:
     return author.payment(number, "debited", body, *steps)
 
 
+def debited_by_stripe(author: Author, number: int) -> Script:
+    """From a bank account, through the partner for cards: known days later."""
+    currency = author.draw.choice(list(STRIPE_DEBITS))
+    body = {
+        "kind": "pay_in",
+        "method": "bank_debit",
+        "partner": "stripe",
+        "currency": currency,
+        "instrument": author.draw.choice(STRIPE_DEBITS[currency]),
+    }
+    return author.payment(number, "debited_by_stripe", body)
+
+
+def mismatched(author: Author, number: int) -> Script:
+    """The partner does something else than it was asked: a person decides what to do about it."""
+    body = {
+        "kind": "pay_in",
+        "method": "bank_debit",
+        "partner": "bank",
+        "instrument": author.draw.choice(["tok_bank_other_amount", "tok_bank_other_currency"]),
+    }
+    steps = []
+    if author.draw.random() < 0.7:
+        action = author.draw.choice([Action.APPROVE, Action.DECLINE])
+        steps.append(Step(after=REVIEW, asks=(author.ask(action),)))
+    return author.payment(number, "mismatched", body, *steps)
+
+
 def paid_out(author: Author, number: int) -> Script:
     """To a bank account: some are refused, some come back days later."""
     body = {
@@ -272,7 +314,7 @@ def refused(author: Author, number: int) -> Script:
 WEIGHTS: Final[dict[Callable[[Author, int], Script], int]] = {
     plain: 22, refunded: 11, disputed: 6, declined: 5, captured: 8, captured_often: 4, incremented: 3,
     cancelled: 4, left: 2, authenticated: 5, debited: 8, paid_out: 9, internal: 6, reviewed: 3, limited: 1,
-    scheduled: 3, raced: 4, refused: 2,
+    scheduled: 3, raced: 4, refused: 2, debited_by_stripe: 2, mismatched: 1,
 }  # fmt: skip
 
 

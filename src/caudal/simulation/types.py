@@ -74,6 +74,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     phases: dict[str, float]
     """Seconds of each part of the run."""
+    cpu: dict[str, float]
+    """Seconds of CPU by program; what was killed took its own with it."""
     parameters: Parameters
     """With them the run is repeated; processes that are killed in real time interleave anew each time."""
 

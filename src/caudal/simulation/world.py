@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from caudal.migrations import MIGRATIONS
 from caudal.simulation import partners, store
 from caudal.simulation.http import Http, NoAnswer
 from caudal.simulation.partners import Control, Secrets
-from caudal.simulation.processes import Kept, command_line, descendants, kill_hard
+from caudal.simulation.processes import Kept, command_line, cpu_s, descendants, kill_hard
 from caudal.simulation.types import Victim
 from caudal.supervisor import Program
 from caudal_base import ids
@@ -77,6 +78,13 @@ class World:
     def http(self) -> Http:
         """A caller's way to the API."""
         return Http(self.port, {"Authorization": f"Bearer {self.key}"})
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of CPU by program, as far as the processes of today have taken them."""
+        pids = {name: program.pid for name, program in self.programs.items()}
+        pids["postgres"] = self.postgres.pid
+        used = {name: cpu_s(pid) for name, pid in pids.items() if pid is not None}
+        return {**used, "callers": time.process_time()}
 
     async def prepare(self) -> None:
         """Make the book and a key that may do everything in it."""
