@@ -11,7 +11,7 @@ from caudal.events import EventNotFound
 from caudal_base import ids
 from caudal_base.database import Database
 from caudal_base.errors import InvalidRequest, InvariantError
-from caudal_base.statements import Statement, together
+from caudal_base.statements import Statement, execute
 from support.events import AT, IDS, event, payment_id, told
 from support.ledgers import new_book
 
@@ -105,8 +105,8 @@ async def test_events_share_a_statement_and_a_round_trip_with_other_writes(datab
         async with connection.pipeline():
             head = await events.queue_head(connection, book.book_id)
             last = await head.finish()
-        text, values = together([other, *events.statements(book.book_id, last, [event(), event()], IDS)])
-        await connection.execute(text, values)
+        both = events.statements(book.book_id, last, [event(), event()], IDS)
+        await execute(connection, [other, *both])
 
     assert last == 0
     assert await seen(database, book.book_id) == [1, 2]

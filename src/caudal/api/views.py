@@ -48,6 +48,8 @@ class Problem(View, frozen=True, kw_only=True):
     instance: str | None = None
     retry_after: int | None = None
     scope: str | None = None
+    reason: str | None = None
+    """Why a webhook could not be verified."""
 
 
 class TransferView(View, frozen=True, kw_only=True):

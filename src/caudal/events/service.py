@@ -27,7 +27,7 @@ from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.ids import IdSource
-from caudal_base.statements import Statement
+from caudal_base.statements import Statement, execute
 
 MAX_PAGE: Final = 1_000
 
@@ -71,8 +71,7 @@ async def append(
     if not new_events:
         return
     head = await queue_head(connection, book_id)
-    for text, values in statements(book_id, await head.finish(), new_events, new_ids):
-        await connection.execute(text.encode(), values)
+    await execute(connection, statements(book_id, await head.finish(), new_events, new_ids))
 
 
 async def find(
