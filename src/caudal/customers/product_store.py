@@ -27,11 +27,14 @@ returning name, version
 """
 
 NEWEST: Final = """
-select distinct on (name) name, version, definition, created_at
-  from customers.product
- where book_id = %(book_id)s
-   and name = any(%(names)s)
- order by name, version desc
+select p.name, p.version, p.definition, p.created_at
+  from unnest(%(names)s) as w(name)
+ cross join lateral (select name, version, definition, created_at
+                       from customers.product
+                      where book_id = %(book_id)s
+                        and name = w.name
+                      order by version desc
+                      limit 1) p
 """
 
 VERSIONS: Final = """

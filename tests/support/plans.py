@@ -1,0 +1,60 @@
+"""What a statement touches, as the server tells it, for any values and for the values at hand."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import AsyncClientCursor
+
+from caudal_base.database import Connection
+
+_EXPLAIN = "explain (analyze, buffers, format json) "
+
+
+class Touched:
+    """How many rows a statement gave, and how many blocks it read for them."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self.plan = plan
+        self.rows = plan["Actual Rows"]
+        self.blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        self.scanned = sorted(_scanned(plan))
+        """The tables that were read whole."""
+
+
+async def touched_by(connection: Connection, statement: str, values: Mapping[str, Any]) -> Touched:
+    """Of the plan that the server makes for these values."""
+    cursor = await connection.execute((_EXPLAIN + statement).encode(), values)
+    return await _told(cursor)
+
+
+async def touched_as_prepared(
+    connection: Connection, statement: str, values: Mapping[str, tuple[str, Any]]
+) -> Touched:
+    """Of the plan that the server keeps for any values, once the statement is prepared; values with types."""
+    places = {name: f"${place}" for place, name in enumerate(values, start=1)}
+    prepared = statement % places
+    types = ", ".join(type_ for type_, _ in values.values())
+    async with AsyncClientCursor(connection) as cursor:
+        await cursor.execute("set plan_cache_mode = force_generic_plan")
+        await cursor.execute(f"prepare explained ({types}) as {prepared}".encode())
+        arguments = ", ".join(["%s"] * len(values))
+        await cursor.execute(
+            f"{_EXPLAIN} execute explained ({arguments})".encode(), [value for _, value in values.values()]
+        )
+        told = await _told(cursor)
+        await cursor.execute("deallocate explained")
+        await cursor.execute("reset plan_cache_mode")
+    return told
+
+
+async def _told(cursor: Any) -> Touched:
+    (told,) = (await cursor.fetchall())[0]
+    return Touched((json.loads(told) if isinstance(told, str) else told)[0]["Plan"])
+
+
+def _scanned(plan: Mapping[str, Any]) -> set[str]:
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    for below in plan.get("Plans", ()):
+        found |= _scanned(below)
+    return found
