@@ -14,10 +14,11 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from caudal.api import docs, examples
+from caudal.api import docs, examples, payment_examples
 from caudal.app import create_app
-from caudal_base.settings import Settings
-from support.worlds import World, new_book, new_key
+from caudal.connectors import Status
+from support.payment_api import SETTINGS, PaymentWorld, payout
+from support.worlds import World
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -27,13 +28,19 @@ EXAMPLES_PER_OPERATION = 8
 # JSON Schema takes 27.0 for an integer, and knows nothing of a book's state.
 EXCLUDED = [positive_data_acceptance]
 
-PREPARED = {
+PREPARED: dict[str, tuple[str, ...]] = {
     "acct": (examples.CUSTOMER, examples.MERCHANT, examples.HOUSE),
     "tr": (examples.TRANSFER, examples.HOLD),
     "txn": (examples.TRANSACTION,),
     "book": (examples.BOOK,),
+    "cus": (payment_examples.CUSTOMER, payment_examples.FRIEND),
+    "pay": (payment_examples.PAYMENT, payment_examples.PAYOUT, payment_examples.AUTHORISED),
+    "re": (),
+    "dp": (),
 }
-_ID = re.compile(r"(acct|tr|txn|book)_[0-9a-f]{32}")
+"""What `prepare` makes; the ids of refunds and disputes are known only then."""
+
+_ID = re.compile(r"([a-z]{2,4})_[0-9a-f]{32}")
 
 
 async def prepare(world: World) -> None:
@@ -49,18 +56,32 @@ async def prepare(world: World) -> None:
     assert (await world.post("/v1/templates", examples.NEW_TEMPLATE)).status_code == 201
 
 
+async def prepare_payments(world: PaymentWorld) -> None:
+    """Make the customers, a payment with a refund and a dispute, one to be captured, and one out."""
+    customer = payment_examples.CUSTOMER
+    for one in PREPARED["cus"]:
+        await world.customer(balance=100_000, id=one)
+    made = await world.succeeded(customer, id=payment_examples.PAYMENT)
+    await world.authorised(customer, id=payment_examples.AUTHORISED)
+    await world.begun(payout(customer, id=payment_examples.PAYOUT), "/v1/payouts")
+    refund = await world.post(f"/v1/payments/{made['id']}/refunds", payment_examples.NEW_REFUND)
+    await world.disputed(made, Status.INQUIRY)
+    PREPARED["re"] = (refund.json()["id"],)
+    PREPARED["dp"] = ((await world.get("/v1/disputes")).json()["data"][0]["id"],)
+
+
 @pytest.fixture(scope="module")
 async def prepared(server: "Server", migrated_template: str) -> AsyncIterator[tuple[str, str]]:
     """The DSN of a database with the examples' objects, and a key of their book."""
     name = server.create_database(template=migrated_template)
-    app = create_app(Settings(), dsn=server.dsn(name))
+    app = create_app(SETTINGS, dsn=server.dsn(name))
     async with app.running() as services:
-        book = await new_book(services)
-        key = await new_key(services, frozenset({book.book_id}))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
-            await prepare(World(http, services, book, key))
-    yield server.dsn(name), key
+            world = await PaymentWorld.make(http, services)
+            await prepare(world)
+            await prepare_payments(world)
+    yield server.dsn(name), world.key
     server.drop_database(name)
 
 
@@ -82,7 +103,7 @@ schema.app = late
 def key(prepared: tuple[str, str]) -> str:
     """The caller's key, once there is an application: schemathesis runs it in a loop of its own."""
     dsn, text = prepared
-    late.served = create_app(Settings(), dsn=dsn)
+    late.served = create_app(SETTINGS, dsn=dsn)
     return text
 
 
@@ -109,6 +130,6 @@ def acquainted(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
         return [acquainted(child, name) for child in value]
     if isinstance(value, str) and name != "body.id" and (match := _ID.fullmatch(value)):
-        choices = PREPARED[match[1]]
-        return choices[int(value[-1], 16) % len(choices)]
+        choices = PREPARED.get(match[1])
+        return choices[int(value[-1], 16) % len(choices)] if choices else value
     return value

@@ -10,7 +10,7 @@ import pytest
 from caudal.access import Scope
 from caudal.api import Services
 from caudal.app import create_app
-from caudal.connectors import ErrorClass, PartnerError, Snapshot, Status, Subject
+from caudal.connectors import ErrorClass, PartnerError, Status
 from caudal.ledger import BookInfo
 from support.payment_api import SETTINGS, PaymentWorld, internal, pay_in, payout
 from support.worlds import World, new_book, new_key, problem, some_id
@@ -309,17 +309,7 @@ async def test_a_disputed_payment_is_not_refunded_too(world: PaymentWorld) -> No
     customer = await world.customer(balance=5000)
     payment = await world.succeeded(customer, 1000)
     before = await world.available(customer)
-    await world.tell(
-        "stripe",
-        Snapshot(
-            subject=Subject.DISPUTE,
-            partner_id=f"dp_{payment['id'][-8:]}",
-            parent_id=payment["partner_id"],
-            status=Status.OPEN,
-            amount=1000,
-            currency="EUR",
-        ),
-    )
+    await world.disputed(payment)
 
     refused = await world.post(f"/v1/payments/{payment['id']}/refunds")
     listed = (await world.get("/v1/disputes", payment=payment["id"], state="open")).json()
@@ -433,7 +423,7 @@ async def test_events_tell_what_the_api_shows(world: PaymentWorld) -> None:
 
     told = (await world.get("/v1/events", object=paid["id"])).json()["data"]
 
-    assert [event["type"] for event in told] == ["payment.created", "payment.processing", "payment.succeeded"]
+    assert [event["type"] for event in told] == ["payment.created", "payment.succeeded"]
     assert told[-1]["data"] == listed[0]
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from caudal.app import create_app
-from caudal.connectors import Snapshot, Status, Subject
+from caudal.connectors import Status
 from caudal.ledger import require_book
 from support.payment_api import BOOK, SETTINGS, PaymentWorld
 from support.processes import Ran, run
@@ -70,15 +70,12 @@ class Desk:
 
         asyncio.run(self._with_world(tell))
 
-    def disputed(self, partner_id: str, amount: int) -> None:
+    def disputed(self, payment: str) -> None:
         """The payer asks their bank for the money back."""
-        snapshot = Snapshot(
-            subject=Subject.DISPUTE, partner_id="dp_1", parent_id=partner_id, status=Status.OPEN,
-            amount=amount, currency="EUR",
-        )  # fmt: skip
 
         async def tell(http: Any, services: Any) -> None:
-            await (await self._enter(http, services)).tell("stripe", snapshot)
+            world = await self._enter(http, services)
+            await world.disputed(await world.read(payment))
 
         asyncio.run(self._with_world(tell))
 
@@ -173,8 +170,7 @@ def test_payments_and_payouts_are_listed_newest_first(desk: Desk) -> None:
 def test_disputes_are_listed_and_shown(desk: Desk) -> None:
     made = paid(desk, desk.customer())
     desk.said(made["id"], Status.SUCCEEDED, captured=1050)
-    partner_id = desk.caudal("payments", "show", made["id"], "--json").json["partner_id"]
-    desk.disputed(partner_id, 1050)
+    desk.disputed(made["id"])
 
     (dispute,) = desk.caudal("disputes", "list", "--payment", made["id"], "--json").json["data"]
 

@@ -5,14 +5,20 @@ from collections.abc import AsyncIterable
 
 from caudal.client import (
     AccountStatus,
+    CaptureMode,
     Caudal,
     CustomerStatus,
     CustomerType,
     Definition,
+    DisputeState,
     Fixed,
     InboundState,
     Leg,
     Limit,
+    Method,
+    PaymentContext,
+    PaymentKind,
+    PaymentState,
     Posting,
     Refused,
     Side,
@@ -29,7 +35,7 @@ async def test_every_operation_of_the_document_has_a_call(
     day = YESTERDAY.date()
     posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
     accounts, transfers, customers = caudal.accounts, caudal.transfers, caudal.customers
-    customer = f"cus_{'7' * 32}"
+    customer, payment, payments = f"cus_{'7' * 32}", f"pay_{'7' * 32}", caudal.payments
     calls = {
         "create_book": caudal.books.create("some-book"),
         "list_books": _all(caudal.books.list()),
@@ -75,6 +81,34 @@ async def test_every_operation_of_the_document_has_a_call(
         "unblock_customer": customers.unblock(customer),
         "close_customer": customers.close(customer),
         "change_customer_product": customers.change_product(customer, "basic"),
+        "create_payment": payments.create(
+            kind=PaymentKind.PAY_IN,
+            customer=customer,
+            amount=1,
+            currency="EUR",
+            method=Method.CARD,
+            instrument="pm_card_visa",
+            capture=CaptureMode.MANUAL,
+            context=PaymentContext(ip="203.0.113.7"),
+            execute_at=YESTERDAY,
+        ),
+        "list_payments": _all(payments.list(state=PaymentState.REVIEW, created_from=YESTERDAY, amount=1)),
+        "get_payment": payments.get(payment),
+        "capture_payment": payments.capture(payment, amount=1, final=False),
+        "increment_payment": payments.increment(payment, amount=2),
+        "cancel_payment": payments.cancel(payment),
+        "confirm_payment": payments.confirm(payment),
+        "approve_payment": payments.approve(payment),
+        "decline_payment": payments.decline(payment),
+        "create_refund": payments.refund(payment, amount=1, reason="broken", metadata={"item": "4"}),
+        "list_refunds": _all(payments.refunds(payment)),
+        "get_refund": caudal.refunds.get(f"re_{'7' * 32}"),
+        "create_payout": caudal.payouts.create(
+            customer=customer, amount=1, currency="EUR", instrument="tok_bank_ok"
+        ),
+        "list_payouts": _all(caudal.payouts.list(customer=customer, page_size=1)),
+        "list_disputes": _all(caudal.disputes.list(payment=payment, state=DisputeState.OPEN)),
+        "get_dispute": caudal.disputes.get(f"dp_{'7' * 32}"),
         "list_events": _all(caudal.events.list(type="payment.succeeded")),
         "get_event": caudal.events.get(f"evt_{'7' * 32}"),
         "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),

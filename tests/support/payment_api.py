@@ -84,9 +84,9 @@ class PaymentWorld(World):
     def _customers(self) -> Customers:
         return Customers(self.services.ledger, self.services.clock, self.services.ids)
 
-    async def customer(self, balance: int = 0) -> str:
+    async def customer(self, balance: int = 0, *, id: str | None = None) -> str:
         """A new customer's id, with `balance` euro cents."""
-        customer = CustomerId(ids.encode(ids.CUSTOMER, self.services.ids.new()))
+        customer = CustomerId(id or ids.encode(ids.CUSTOMER, self.services.ids.new()))
         await self._apply(
             CreateCustomer(id=customer, type=CustomerType.PERSON, product="basic", jurisdiction="DE")
         )
@@ -153,9 +153,21 @@ class PaymentWorld(World):
             )
         assert applied.status.value in ("applied", "unchanged"), applied
 
-    async def authorised(self, customer: str, amount: int = 1050) -> dict[str, Any]:
+    async def disputed(self, payment: dict[str, Any], status: Status = Status.OPEN) -> None:
+        """The payer asks their bank for the money of a payment through Stripe."""
+        snapshot = Snapshot(
+            subject=Subject.DISPUTE,
+            partner_id=f"dp_{payment['id'][-8:]}",
+            parent_id=payment["partner_id"],
+            status=status,
+            amount=payment["amount"],
+            currency="EUR",
+        )
+        await self.tell("stripe", snapshot)
+
+    async def authorised(self, customer: str, amount: int = 1050, **fields: Any) -> dict[str, Any]:
         """A card payment that may be captured."""
-        made = await self.begun(pay_in(customer, amount, capture="manual"))
+        made = await self.begun(pay_in(customer, amount, capture="manual", **fields))
         return await self.said(made["id"], Status.AUTHORISED)
 
     async def succeeded(self, customer: str, amount: int = 1050, **fields: Any) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from typing import Any, Final
 
-from caudal.api import examples
+from caudal.api import customer_examples, examples
 
 Json = dict[str, Any]
 
-CUSTOMER: Final = "cus_0199f3a0a0b17c2d8e3f405162738495"
+CUSTOMER: Final = customer_examples.CUSTOMER
 FRIEND: Final = "cus_0199f3a0a1c27d3e8f405162738495a6"
 PAYMENT: Final = "pay_0199f3a5b1c27d3e8f405162738495a6"
 PAYOUT: Final = "pay_0199f3a5b2d37e4f901a2b3c4d5e6f70"
 INTERNAL: Final = "pay_0199f3a5b3e47f50812b3c4d5e6f7081"
+AUTHORISED: Final = "pay_0199f3a5b8397405d6708192a3b4c5d6"
 ATTEMPT: Final = "att_0199f3a5b4f57061923c4d5e6f708192"
 CAPTURE: Final = "cap_0199f3a5b5067172a34d5e6f708192a3"
 REFUND: Final = "re_0199f3a5b6177283b45e6f708192a3b4"
