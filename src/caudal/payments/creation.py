@@ -20,10 +20,14 @@ from caudal.payments.types import (
     PaymentState,
     ReviewDefault,
 )
+from caudal_base import ids
 from caudal_base.decide import Decision, Pending, Subject, Verdict
 from caudal_base.money import MAX_AMOUNT
 
 DEFAULT_METHOD: Final = {PaymentKind.PAY_IN: Method.CARD, PaymentKind.PAYOUT: Method.BANK_TRANSFER}
+
+ID_SLACK: Final = dt.timedelta(days=1)
+"""How far the time in an id that a caller chose may be from now: lists go by id, and searches by time."""
 
 _EVENTS: Final = {
     Verdict.APPROVE: Event.APPROVED,
@@ -172,6 +176,8 @@ class Creation:
 
 def _shape_refusal(command: CreatePayment, now: dt.datetime) -> Refusal | None:
     """What is wrong with a command by itself."""
+    if command.chosen and not _is_of_now(command.id, now):
+        return refusal("id_of_another_time", "id")
     if command.amount < 1:
         return refusal("amount_must_be_positive", "amount")
     if command.amount > MAX_AMOUNT:
@@ -201,3 +207,8 @@ def _repeated(payment: Payment, command: CreatePayment) -> Outcome:
             refused = refusal("exists_with_different_content", name)
             return Outcome(OutcomeStatus.REFUSED, payment=payment, refusal=refused)
     return Outcome(OutcomeStatus.EXISTS, payment=payment)
+
+
+def _is_of_now(payment_id: str, now: dt.datetime) -> bool:
+    made = ids.milliseconds_of(ids.decode(ids.PAYMENT, payment_id)) / 1_000
+    return abs(now.timestamp() - made) <= ID_SLACK.total_seconds()

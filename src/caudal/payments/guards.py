@@ -99,6 +99,10 @@ def _given_up(situation: Situation) -> bool:
     return failure is not None and failure.code == NOT_RECEIVED
 
 
+def _given_back(situation: Situation) -> bool:
+    return any(a.operation is Operation.REFUND and a.part_id is None for a in situation.case.attempts)
+
+
 def _due(situation: Situation) -> bool:
     expires_at = situation.payment.expires_at
     return expires_at is not None and expires_at <= situation.now
@@ -124,6 +128,7 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.DUE: _due,
     Guard.DEFAULT_APPROVES: lambda s: s.payment.review_default is ReviewDefault.APPROVE,
     Guard.MANUAL: lambda s: s.payment.capture is CaptureMode.MANUAL,
+    Guard.OF_SUBMIT: lambda s: s.operation is Operation.SUBMIT,
     Guard.OF_CAPTURE: lambda s: s.operation is Operation.CAPTURE,
     Guard.OF_INCREMENT: lambda s: s.operation is Operation.INCREMENT,
     Guard.OF_CANCEL: lambda s: s.operation is Operation.CANCEL,
@@ -134,6 +139,7 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.ENDS_EXPIRED: lambda s: s.payment.ends_as is PaymentState.EXPIRED,
     Guard.ENDS_FAILED: lambda s: s.payment.ends_as is PaymentState.FAILED,
     Guard.GIVEN_UP: _given_up,
+    Guard.GIVEN_BACK: _given_back,
     Guard.SENT: _sent,
     Guard.REFUNDABLE: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_refund,
     Guard.UNDISPUTED: lambda s: not _disputed(s),

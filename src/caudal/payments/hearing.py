@@ -37,7 +37,8 @@ from caudal.payments.part_news import (
     refund_failed,
     with_attempt,
 )
-from caudal.payments.reports import CALL_FAILED, event_of
+from caudal.payments.refusals import refusal
+from caudal.payments.reports import CALL_FAILED, event_of, takes_back
 from caudal.payments.terms import Event
 from caudal.payments.types import (
     LIVE_ATTEMPTS,
@@ -196,6 +197,11 @@ def heard(machine: Machine, command: Heard) -> Outcome:
 
 
 def _hear_payment(machine: Machine, case: Case, partner: str, snapshot: Snapshot) -> Outcome:
+    if takes_back(case, snapshot):
+        detail = "the partner says that less was captured than it said before"
+        return Outcome(
+            OutcomeStatus.REFUSED, payment=case.payment, refusal=refusal("contradicts_state", detail=detail)
+        )
     event = event_of(case, snapshot)
     if event is None:
         return Outcome(_UNCHANGED, payment=case.payment)

@@ -265,7 +265,7 @@ class Machine:
                 if payment.partner_id is not None:
                     self.changes.asks.append((payment.id, payment.partner or ""))
             elif effect is Effect.GIVE_BACK:
-                case = self.begin_attempt(case, Operation.REFUND, payment.reported_amount or 0)
+                case = self.begin_attempt(case, Operation.REFUND, _taken_wrongly(payment))
             elif effect in _OPERATIONS:
                 operation = _OPERATIONS[effect]
                 amount = situation.amount if operation is not Operation.SUBMIT else payment.amount
@@ -275,6 +275,12 @@ class Machine:
                     captured_before=payment.captured_amount, attempt_id=attempt_id,
                 )  # fmt: skip
         return case
+
+
+def _taken_wrongly(payment: Payment) -> int:
+    """Of what the partner reports, what nobody asked for: parts captured before were asked for."""
+    same = payment.reported_currency == payment.currency
+    return (payment.reported_amount or 0) - (payment.captured_amount if same else 0)
 
 
 def _identity(payment: Payment, snapshot: Snapshot | None) -> dict[str, Any]:
@@ -355,6 +361,8 @@ def _review(payment: Payment, snapshot: Snapshot | None, event: Event) -> dict[s
         }
     if event is Event.UNRESOLVED:
         return {"review": ReviewReason.OUTCOME, "expires_at": None}
+    if payment.state is PaymentState.REVIEW:
+        return {"review": payment.review, "expires_at": None}
     # Held by the decision: `expires_at` and the default come with the event.
     return {"review": ReviewReason.RISK}
 

@@ -146,6 +146,11 @@ def _move_refund(
     if refund is None:
         if snapshot is None or (posting is RefundPosting.NOTHING):
             return Outcome(_UNCHANGED, payment=payment)
+        if snapshot.currency != payment.currency:
+            detail = "the refund is in another currency than the payment"
+            return Outcome(
+                OutcomeStatus.REFUSED, payment=payment, refusal=refusal("contradicts_state", detail=detail)
+            )
         refund = Refund(
             id=ids.encode(ids.REFUND, machine.new_ids.new()), payment_id=payment.id, amount=snapshot.amount,
             state=PartState.PENDING, created_at=now, updated_at=now, reason="made at the partner",

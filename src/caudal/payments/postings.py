@@ -116,16 +116,20 @@ def _reserve(situation: Situation) -> Planned:
     return Planned(_linked(commands), changes)
 
 
+def _void(payment: Payment, name: str, hold: str) -> VoidPending:
+    return VoidPending(
+        id=_id(payment, f"release:{name}"), pending_id=TransferId(hold), code="payment.release",
+        reference=payment.id,
+    )  # fmt: skip
+
+
 def _release(situation: Situation) -> Planned:
     payment = situation.payment
     commands: list[Command] = [
-        VoidPending(
-            id=_id(payment, f"release:{name}"), pending_id=TransferId(hold), code="payment.release",
-            reference=payment.id,
-        )
+        _void(payment, name, hold)
         for name, hold in (("hold", payment.hold_id), ("fee", payment.fee_hold_id))
         if hold is not None
-    ]  # fmt: skip
+    ]
     return Planned(_linked(commands), {"hold_id": None, "fee_hold_id": None})
 
 
@@ -169,6 +173,8 @@ def _post_up_to(situation: Situation, total: int, *, keep_rest: bool) -> Planned
         "captured_amount": total,
         "hold_id": derived_id("tr", post.id, "remainder") if keep_rest and amount < rest else None,
     }
+    if keep_rest and payment.authorised_amount == 0:
+        changes["authorised_amount"] = payment.amount
     _add_fee(payment, total, commands, changes)
     return Planned(_linked(commands), changes)
 
@@ -220,13 +226,16 @@ def _post_reported(situation: Situation) -> Planned:
 
 def _enlarge(situation: Situation) -> Planned:
     payment, snapshot, live = situation.payment, situation.snapshot, situation.case.live
-    total = snapshot.amount if snapshot is not None else live.amount if live is not None else 0
+    if snapshot is not None:
+        total = snapshot.amount
+    else:
+        # A person says so, of the attempt or of what the partner reported.
+        total = live.amount if live is not None else payment.reported_amount or 0
     hold = _transfer(payment, "hold", total - payment.captured_amount, pending=True)
-    commands = [*_release(situation).commands, hold]
-    return Planned(
-        _linked([msgspec.structs.replace(c, linked=False) for c in commands]),
-        {"hold_id": hold.id, "authorised_amount": total},
-    )
+    commands: list[Command] = [hold]
+    if payment.hold_id is not None:
+        commands.insert(0, _void(payment, "hold", payment.hold_id))
+    return Planned(_linked(commands), {"hold_id": hold.id, "authorised_amount": total})
 
 
 def _take_back(situation: Situation) -> Planned:
@@ -237,11 +246,12 @@ def _take_back(situation: Situation) -> Planned:
 
 
 def _post_and_take_back(situation: Situation) -> Planned:
-    payment = situation.payment
-    posted = _post_up_to(situation, payment.amount, keep_rest=False)
-    amount = payment.amount - payment.captured_amount
-    back = [_transfer(payment, "return", amount, forced=True, back=True)] if amount else []
-    commands = [msgspec.structs.replace(command, linked=False) for command in (*posted.commands, *back)]
+    payment, snapshot = situation.payment, situation.snapshot
+    said = None if snapshot is None else snapshot.captured
+    total = max(said or payment.captured_amount or payment.amount, payment.captured_amount)
+    posted = _post_up_to(situation, total, keep_rest=False)
+    back = _transfer(payment, "return", total, forced=True, back=True)
+    commands = [msgspec.structs.replace(command, linked=False) for command in (*posted.commands, back)]
     return Planned(_linked(commands), posted.changes)
 
 

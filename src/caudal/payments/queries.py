@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from caudal.payments import store
+from caudal.payments.creation import ID_SLACK
 from caudal.payments.errors import DisputeNotFound, PaymentNotFound, RefundNotFound
 from caudal.payments.types import Case, Dispute, DisputeState, Payment, PaymentKind, PaymentState, Refund
 from caudal_base import ids
@@ -15,6 +16,11 @@ from caudal_base.database import Connection
 MAX_PAGE: Final = 1_000
 
 _SUCCEEDED: Final = PaymentState.SUCCEEDED
+
+_FIRST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""The first time that an id can hold."""
+
+_AND: Final = "\n   and "
 
 
 class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +60,7 @@ def search(
     book_id: int, wanted: PaymentFilter, *, before: str | None, limit: int
 ) -> tuple[str, tuple[Any, ...]]:
     """The statement of `list_payments`, with its parameters."""
-    conditions = ["book_id = %s"]
+    conditions: list[str] = []
     parameters: list[Any] = [book_id]
     columns = (
         ("customer", None if wanted.customer is None else ids.decode(ids.CUSTOMER, wanted.customer)),
@@ -71,18 +77,21 @@ def search(
             parameters.append(value)
     if wanted.state not in (None, _SUCCEEDED):
         conditions.append("state <> 'succeeded'")  # what the index is about
-    for operator, moment in ((">=", wanted.created_from), ("<", wanted.created_before)):
+    # An id starts with a time that is a day from its creation at most (`creation`), so it bounds the search.
+    for operator, moment, slack in (
+        (">=", wanted.created_from, -ID_SLACK),
+        ("<", wanted.created_before, ID_SLACK),
+    ):
         if moment is not None:
-            conditions.append(f"created_at {operator} %s")
-            parameters.append(moment)
+            conditions += [f"created_at {operator} %s", f"id {operator} %s"]
+            parameters += [moment, ids.uuid7(max(moment + slack, _FIRST), bytes)]
     if before is not None:
         conditions.append("id < %s")
         parameters.append(ids.decode(ids.PAYMENT, before, field="cursor"))
-    where = "\n   and ".join(conditions)
     statement = f"""
 select data::text
   from payments.payment
- where {where}
+ where book_id = %s{"".join(f"{_AND}{condition}" for condition in conditions)}
  order by id desc
  limit %s
 """
@@ -151,7 +160,7 @@ async def list_disputes(
 ) -> list[Dispute]:
     """Up to `limit` disputes that come before the id `before`, newest first. Raises `InvalidId`."""
     check(1 <= limit <= MAX_PAGE + 1, "a page has 1 to 1,000 disputes")
-    conditions = ["book_id = %s"]
+    conditions: list[str] = []
     parameters: list[Any] = [book_id]
     if payment is not None:
         conditions.append("payment_id = %s")
@@ -162,11 +171,10 @@ async def list_disputes(
     if before is not None:
         conditions.append("id < %s")
         parameters.append(ids.decode(ids.DISPUTE, before, field="cursor"))
-    where = "\n   and ".join(conditions)
     statement = f"""
 select data::text
   from payments.dispute
- where {where}
+ where book_id = %s{"".join(f"{_AND}{condition}" for condition in conditions)}
  order by id desc
  limit %s
 """

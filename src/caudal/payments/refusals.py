@@ -16,6 +16,7 @@ class Reason(NamedTuple):
 
 REASONS: Final = (
     # Creation.
+    Reason("id_of_another_time", 422, "an id of your own is a UUIDv7 whose time is within a day of now"),
     Reason("amount_must_be_positive", 422, "amounts are at least 1 minor unit"),
     Reason("amount_too_large", 422, "amounts are at most 2^53 - 1 minor units"),
     Reason("amount_below_minimum", 422, "the partner does not take so small an amount"),

@@ -4,6 +4,7 @@ from typing import Final
 
 from caudal.connectors import Operation, Snapshot, Status
 from caudal.payments.part_rules import RefundEvent
+from caudal.payments.rules import FINAL
 from caudal.payments.terms import Event
 from caudal.payments.types import Case, DisputeState, PaymentState
 
@@ -63,6 +64,13 @@ def event_of(case: Case, snapshot: Snapshot) -> Event | None:
     return None
 
 
+def takes_back(case: Case, snapshot: Snapshot) -> bool:
+    """Whether the partner says that it is done and has captured less than it said before."""
+    payment = case.payment
+    done = snapshot.status is Status.SUCCEEDED and payment.state not in FINAL
+    return done and snapshot.currency == payment.currency and captured_in(snapshot) < payment.captured_amount
+
+
 def captured_in(snapshot: Snapshot) -> int:
     """What the partner says has been captured in total."""
     if snapshot.captured is not None:
@@ -73,7 +81,9 @@ def captured_in(snapshot: Snapshot) -> int:
 def _authorised(case: Case, snapshot: Snapshot, captured: int) -> Event:
     payment = case.payment
     if payment.state in _UNTOUCHED or payment.authorised_amount == 0:
-        return Event.PARTNER_AUTHORISED if snapshot.amount == payment.amount else Event.PARTNER_MISMATCHED
+        if snapshot.amount != payment.amount or captured > payment.amount:
+            return Event.PARTNER_MISMATCHED
+        return Event.PARTNER_CAPTURED if captured else Event.PARTNER_AUTHORISED
     if captured > payment.captured_amount:
         return Event.PARTNER_CAPTURED if _as_asked(case, captured) else Event.PARTNER_MISMATCHED
     if snapshot.amount > payment.authorised_amount:
@@ -91,6 +101,8 @@ def _succeeded(case: Case, captured: int) -> Event:
     if payment.authorised_amount == 0:
         exact = captured == payment.amount
         return Event.PARTNER_SUCCEEDED if exact else Event.PARTNER_MISMATCHED
+    if payment.state is PaymentState.CANCELLING and captured == payment.captured_amount:
+        return Event.PARTNER_CANCELLED  # it was done with because the rest was released, as we asked
     fits = captured <= payment.authorised_amount and _as_asked(case, captured)
     return Event.PARTNER_SUCCEEDED if fits else Event.PARTNER_MISMATCHED
 
