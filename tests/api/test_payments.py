@@ -1,43 +1,23 @@
 """Payments over HTTP. What partners report is told by the tests: nobody is called."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from caudal.access import Scope
-from caudal.api import Services
-from caudal.app import create_app
 from caudal.connectors import ErrorClass, PartnerError, Status
-from caudal.ledger import BookInfo
-from support.payment_api import SETTINGS, PaymentWorld, internal, pay_in, payout
+from support.payment_api import PaymentWorld, internal, pay_in, payout
 from support.worlds import World, new_book, new_key, problem, some_id
 
 if TYPE_CHECKING:
-    from conftest import Server
-
-
-@pytest.fixture(scope="module")
-async def serving(
-    server: "Server", migrated_template: str
-) -> AsyncIterator[tuple[httpx.AsyncClient, Services, BookInfo]]:
-    """The running application with partners, and the book that they serve."""
-    name = server.create_database(template=migrated_template)
-    application = create_app(SETTINGS, dsn=server.dsn(name))
-    async with application.running() as services:
-        transport = httpx.ASGITransport(app=application, raise_app_exceptions=True)
-        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
-            yield http, services, (await PaymentWorld.make(http, services)).book
-    server.drop_database(name)
+    pass
 
 
 @pytest.fixture
-async def world(serving: tuple[httpx.AsyncClient, Services, BookInfo]) -> PaymentWorld:
-    """A caller in the book."""
-    http, services, book = serving
-    return await PaymentWorld.enter(http, services, book)
+def world(payments: PaymentWorld) -> PaymentWorld:
+    """A caller in a book with partners."""
+    return payments
 
 
 async def test_a_pay_in_is_answered_before_the_partner_is_asked(world: PaymentWorld) -> None:
