@@ -88,6 +88,19 @@ class TestCards:
         assert later.latest_charge.balance_transaction.startswith("txn_")
         assert await world.events() == ["charge.updated"]
 
+    @pytest.mark.parametrize(
+        ("method", "amount", "currency"),
+        [("pm_sandbox_otherAmount", 1049, "eur"), ("pm_sandbox_otherCurrency", 1050, "nok")],
+    )
+    async def test_two_cards_of_the_sandboxs_own_are_charged_with_something_else(
+        self, world: StripeWorld, method: str, amount: int, currency: str
+    ) -> None:
+        intent = await world.pay(method)
+        assert (intent.status, intent.amount, intent.amount_received) == ("succeeded", amount, amount)
+        assert intent.currency == currency
+        effect = (await world.book())["effects"][0]
+        assert (effect["amount"], effect["currency"]) == (amount, currency)
+
 
 class TestAuthentication:
     async def started(

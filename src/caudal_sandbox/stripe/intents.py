@@ -124,11 +124,20 @@ class Intents:
             raise errors.invalid("`return_url` is for confirmations.", param="return_url")
         if confirm:
             self._may_confirm(intent, given)
+            self._misread(intent)
         account.intents.put(intent)
         account.tell("payment_intent.created", lambda: views.intent(account, intent))
         if confirm:
             self._charging.confirm(intent, _asked(given, request))
         return intent
+
+    def _misread(self, intent: Intent) -> None:
+        """What no partner should do, and one will: take less than was asked, or in another currency."""
+        match self._account.method(intent.method or "").misreads:
+            case "amount":
+                intent.amount -= 1
+            case "currency":
+                intent.currency = "nok" if intent.currency != "nok" else "sek"
 
     def update(self, id: str, given: Parameters, _: Request) -> Intent:
         """Change what may still be changed."""

@@ -34,6 +34,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     settles_after_s: int | None = None
     """Of bank debits: how long they are processing; None: for good."""
     available_at_once: bool = False
+    misreads: str | None = None
+    """The sandbox's own: payments are taken with another `amount` or `currency` than was asked for."""
 
 
 SOON_S: Final = 2
@@ -146,6 +148,8 @@ def _cards() -> list[Method]:
         Method(id="pm_card_createDisputeInquiry", dispute="fraudulent", inquiry=True, last4="1976"),
         Method(id="pm_card_refundFail", refund="failed", last4="5126"),
         Method(id="pm_card_pendingRefund", refund="pending", last4="7726"),
+        Method(id="pm_sandbox_otherAmount", misreads="amount"),
+        Method(id="pm_sandbox_otherCurrency", misreads="currency"),
         Method(id="pm_card_bypassPending", available_at_once=True, last4="0077"),
     ]
     return cards

@@ -25,7 +25,6 @@ def charge(account: Account, row: Charge) -> dict[str, Any]:
     intent = account.intent(row.intent)
     method = account.method(row.method)
     failed = row.status == "failed"
-    refunds = account.refunds.find("charge", row.id)
     shown = row.transaction if account.now() >= row.shown_after else None
     details = views.charged_with(
         method,
@@ -69,12 +68,7 @@ def charge(account: Account, row: Charge) -> dict[str, Any]:
         "receipt_number": None,
         "receipt_url": None,
         "refunded": 0 < row.amount_captured == row.amount_refunded,
-        "refunds": {
-            "object": "list",
-            "data": [refund(each) for each in reversed(refunds[-10:])],
-            "has_more": len(refunds) > 10,
-            "url": f"/v1/charges/{row.id}/refunds",
-        },
+        "refunds": _refunds(account, row),
         "review": None,
         "shipping": None,
         "source": None,
@@ -84,6 +78,16 @@ def charge(account: Account, row: Charge) -> dict[str, Any]:
         "status": row.status,
         "transfer_data": None,
         "transfer_group": intent.transfer_group,
+    }
+
+
+def _refunds(account: Account, row: Charge) -> dict[str, Any]:
+    refunds = account.refunds.find("charge", row.id)
+    return {
+        "object": "list",
+        "data": [refund(each) for each in reversed(refunds[-10:])],
+        "has_more": len(refunds) > 10,
+        "url": f"/v1/charges/{row.id}/refunds",
     }
 
 
