@@ -65,6 +65,11 @@ class PaymentDesk:
             coalescer.start()
         return await coalescer.submit(order)
 
+    async def try_out(self, connection: Connection, book_id: int, command: CallerCommand) -> Outcome:
+        """What would come of `command` now, in a transaction that the caller rolls back."""
+        (outcome,) = await self._payments.carry_out(connection, book_id, [command])
+        return outcome
+
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
         for coalescer in self._coalescers.values():

@@ -173,8 +173,6 @@ def _post_up_to(situation: Situation, total: int, *, keep_rest: bool) -> Planned
         "captured_amount": total,
         "hold_id": derived_id("tr", post.id, "remainder") if keep_rest and amount < rest else None,
     }
-    if keep_rest and payment.authorised_amount == 0:
-        changes["authorised_amount"] = payment.amount
     _add_fee(payment, total, commands, changes)
     return Planned(_linked(commands), changes)
 
@@ -213,7 +211,13 @@ def _post(situation: Situation) -> Planned:
 
 
 def _post_part(situation: Situation) -> Planned:
-    return _post_up_to(situation, _total(situation), keep_rest=True)
+    planned = _post_up_to(situation, _total(situation), keep_rest=True)
+    payment = situation.payment
+    # What is captured in part was authorised, heard of or not.
+    return Planned(
+        planned.commands,
+        {"authorised_amount": payment.authorised_amount or payment.amount, **planned.changes},
+    )
 
 
 def _post_last(situation: Situation) -> Planned:

@@ -194,7 +194,6 @@ def _with_partner(state: PaymentState) -> tuple[Row, ...]:
         Row(state, E.PARTNER_CANCELLED, S.CANCELLED, (), L.RELEASE, attempt=A.FAILED),
         Row(state, E.PARTNER_RETURNED, S.RETURNED, (), L.POST_AND_TAKE_BACK, attempt=A.SUCCEEDED),
         Row(state, E.PARTNER_MISMATCHED, S.REVIEW, attempt=A.ACCEPTED),
-        Row(state, E.UNRESOLVED, S.REVIEW),
     )
 
 
@@ -202,9 +201,10 @@ _PROCESSING: Final = (
     Row(S.PROCESSING, E.PARTNER_ACCEPTED, S.PROCESSING, attempt=A.ACCEPTED),
     Row(S.PROCESSING, E.PARTNER_ACTION_REQUIRED, S.REQUIRES_ACTION, effects=(F.TIMER,), attempt=A.ACCEPTED),
     *_with_partner(S.PROCESSING),
+    Row(S.PROCESSING, E.UNRESOLVED, S.REVIEW),
     Row(S.PROCESSING, E.CANCEL, S.CANCELLED, (G.UNSENT,), L.RELEASE, attempt=A.CANCELLED),
     Row(S.PROCESSING, E.CANCEL, S.CANCELLING, (G.PARTNER_CANCELS,), effects=(F.VOID,)),
-    *_stale(S.PROCESSING, E.TIME_OUT, E.PARTNER_INCREMENTED),
+    *_stale(S.PROCESSING, E.TIME_OUT),
 )
 
 _REQUIRES_ACTION: Final = (
@@ -213,7 +213,7 @@ _REQUIRES_ACTION: Final = (
     Row(S.REQUIRES_ACTION, E.CONFIRM, S.REQUIRES_ACTION, effects=(F.ASK,)),
     Row(S.REQUIRES_ACTION, E.CANCEL, S.CANCELLING, effects=(F.VOID,)),
     Row(S.REQUIRES_ACTION, E.TIME_OUT, S.CANCELLING, (G.DUE,), effects=(F.VOID,)),
-    *_stale(S.REQUIRES_ACTION, E.TIME_OUT, E.PARTNER_ACTION_REQUIRED, E.PARTNER_INCREMENTED),
+    *_stale(S.REQUIRES_ACTION, E.TIME_OUT, E.PARTNER_ACTION_REQUIRED),
 )
 
 
@@ -313,20 +313,24 @@ _SUCCEEDED: Final = (
     Row(S.SUCCEEDED, E.PARTNER_RETURNED, S.RETURNED, (), L.TAKE_BACK),
     *_stale(
         S.SUCCEEDED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
-        E.PARTNER_CAPTURED, E.PARTNER_INCREMENTED, E.PARTNER_SUCCEEDED, E.PARTNER_CANCELLED,
+        E.PARTNER_INCREMENTED, E.PARTNER_SUCCEEDED, E.PARTNER_CANCELLED,
     ),
 )  # fmt: skip
+
+
+_FAILED: Final = (
+    # What was taken wrongly goes back by a refund of its own.
+    Row(S.FAILED, E.PARTNER_SUCCEEDED, S.FAILED, (G.GIVEN_BACK,), stale=True),
+    Row(S.FAILED, E.PARTNER_AUTHORISED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
+    Row(S.FAILED, E.PARTNER_ACCEPTED, S.PROCESSING, (G.GIVEN_UP,), effects=(F.ASK,)),
+    Row(S.FAILED, E.PARTNER_ACTION_REQUIRED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
+)
 
 
 def _ended(state: PaymentState) -> tuple[Row, ...]:
     """A payment that has ended without money, of which the partner may know better."""
     return (
-        # What was taken wrongly goes back by a refund of its own.
-        Row(state, E.PARTNER_SUCCEEDED, state, (G.GIVEN_BACK,), stale=True),
         Row(state, E.PARTNER_SUCCEEDED, S.SUCCEEDED, (G.SENT,), L.POST_LATE),
-        Row(state, E.PARTNER_AUTHORISED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
-        Row(state, E.PARTNER_ACCEPTED, S.PROCESSING, (G.GIVEN_UP,), effects=(F.ASK,)),
-        Row(state, E.PARTNER_ACTION_REQUIRED, S.CANCELLING, (G.GIVEN_UP,), effects=(F.VOID,)),
         *_stale(
             state, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_ACTION_REQUIRED, E.PARTNER_AUTHORISED,
             E.PARTNER_INCREMENTED, E.PARTNER_FAILED, E.PARTNER_CANCELLED,
@@ -336,7 +340,7 @@ def _ended(state: PaymentState) -> tuple[Row, ...]:
 
 TABLE: Final = (
     *_NEW, *_SCHEDULED, *_REVIEW, *_PROCESSING, *_REQUIRES_ACTION, *_AUTHORISED, *_CAPTURING, *_INCREMENTING,
-    *_CANCELLING, *_SUCCEEDED, *_ended(S.FAILED), *_ended(S.CANCELLED), *_ended(S.EXPIRED),
+    *_CANCELLING, *_SUCCEEDED, *_FAILED, *_ended(S.FAILED), *_ended(S.CANCELLED), *_ended(S.EXPIRED),
     *_stale(S.DECLINED, E.TIME_OUT),
     *_stale(
         S.RETURNED, E.TIME_OUT, E.PARTNER_ACCEPTED, E.PARTNER_AUTHORISED, E.PARTNER_SUCCEEDED,
