@@ -18,8 +18,10 @@ _numbers = itertools.count()
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_print_what_the_page_says(page: Path, up: Up, tmp_path: Path) -> None:
-    book = f"page-{next(_numbers)}"
-    assert up.caudal("ledger", "books", "create", book).code == 0
+    # The sandbox's partners serve the book `main`: the pages about payments have it in turn.
+    book = "main" if "/payments" in page.read_text(encoding="utf-8") else f"page-{next(_numbers)}"
+    if book != "main":
+        assert up.caudal("ledger", "books", "create", book).code == 0
     made = up.caudal("keys", "create", book, "--scope", "admin", "--book", book, "--json")
 
     carried_out = carry_out(page, url=up.url, key=made.json["text"], data=up.directory, directory=tmp_path)

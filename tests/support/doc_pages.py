@@ -23,10 +23,11 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)"), "TIME"),
     (re.compile(r"caudal_(test|live)_\w+"), "KEY"),
     (re.compile(r"\b\d+(\.\d+)? MB\b"), "SIZE"),
+    (re.compile(r'"seq": \d+'), '"seq": SEQ'),
 )
 """What differs from run to run."""
 
-_ID = re.compile(r"\b(acct|tr|txn|book|key|req|job|aud)_[0-9a-f]{32}\b")
+_ID = re.compile(r"\b(acct|tr|txn|book|key|req|job|aud|cus|pay|att|cap|re|dp|evt|whi)_[0-9a-f]{32}\b")
 
 
 @dataclass(frozen=True)
