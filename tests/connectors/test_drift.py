@@ -75,6 +75,25 @@ def test_what_is_missing_or_of_another_type_breaks_the_reading(drift: Drift) -> 
     }
 
 
+def test_amounts_are_bounded_and_currencies_known(drift: Drift) -> None:
+    fields = {"most": 2**53 - 1, "least": -(2**53) + 1, "more": 2**53, "less": -(2**53), "currency": "abc"}
+    reading = Reading(drift, "payment", fields)
+    assert [reading.integer("most"), reading.integer("least")] == [2**53 - 1, -(2**53) + 1]
+    assert not reading.broken
+    for field in ("more", "less"):
+        reading = Reading(drift, "payment", fields)
+        assert reading.integer(field) == 0
+        assert reading.broken
+    reading = Reading(drift, "payment", fields)
+    assert reading.currency() == "XXX"
+    assert reading.broken
+    assert drift.counts == {
+        (DriftKind.CONTRADICTION, "payment.more", "out_of_range"): 1,
+        (DriftKind.CONTRADICTION, "payment.less", "out_of_range"): 1,
+        (DriftKind.UNKNOWN_VALUE, "payment.currency", "ABC"): 1,
+    }
+
+
 def test_optional_things_of_another_type_are_counted_and_left_out(drift: Drift) -> None:
     fields = {
         "text": 1,

@@ -427,6 +427,8 @@ async def test_unknown_statuses_and_missing_fields_move_nothing(
         intent(amount_received=None),
         intent(status=None),
         intent(currency="isk", amount=50, amount_received=0),
+        intent(amount_received=-1),
+        intent(amount=2**53),
     ):
         stub.replies_with(Reply(body=body))
         answer = await stripe.call(call())
@@ -440,6 +442,8 @@ async def test_unknown_statuses_and_missing_fields_move_nothing(
         (DriftKind.MISSING, "payment_intent.amount_received", ""): 1,
         (DriftKind.MISSING, "payment_intent.status", ""): 1,
         (DriftKind.CONTRADICTION, "payment_intent.amount", ""): 1,
+        (DriftKind.CONTRADICTION, "payment_intent.amount_received", ""): 1,
+        (DriftKind.CONTRADICTION, "payment_intent.amount", "out_of_range"): 1,
     }
 
 
@@ -556,7 +560,16 @@ OPEN = {"status": "requires_capture", "amount": 1050, "latest_charge": None}
         (call(Operation.CANCEL), intent(**OPEN, amount_received=0), "not_found"),
         (call(Operation.CANCEL), intent(status="processing", amount_received=0), "not_found"),
         (call(Operation.CANCEL), INTENT, "refused"),
-        (call(Operation.CAPTURE, amount=400), intent(status="levitating"), "reported"),
+        (
+            call(Operation.CAPTURE, amount=400),
+            intent(status="levitating", amount_received=0),
+            "reported",
+        ),
+        (
+            call(Operation.CAPTURE, amount=200, captured_before=300),
+            intent(**OPEN, amount_received=300),
+            "not_found",
+        ),
     ],
 )
 async def test_what_became_of_a_later_step_is_read_from_the_payment(
