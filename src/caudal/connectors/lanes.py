@@ -7,7 +7,6 @@ calls are under way is bounded by the partner's guard, so a stack of free connec
 
 import datetime as dt
 import functools
-import ssl
 from collections import deque
 from typing import Final
 
@@ -24,7 +23,10 @@ IDLE_S: Final = 30.0
 
 
 class Lanes:
-    """Connections to a partner, as many as were ever in use at once. Never retries, never redirects."""
+    """Connections to a partner, as many as were ever in use at once.
+
+    They never retry, never redirect, and go straight to the partner: proxies of the environment are not used.
+    """
 
     def __init__(self, timeout: dt.timedelta) -> None:
         """`timeout` bounds sending and each wait for more of an answer; connecting has a shorter one."""

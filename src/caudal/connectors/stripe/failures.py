@@ -5,13 +5,13 @@ codes"; "Low-level error handling".
 """
 
 import datetime as dt
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from caudal.connectors.drift import Drift, DriftKind
+from caudal.connectors.texts import for_operators
 from caudal.connectors.types import (
     Answer,
     ErrorClass,
@@ -178,7 +178,7 @@ def declined(error: Mapping[str, Any], drift: Drift) -> PartnerError:
     if class_ is None:
         drift.record(DriftKind.UNKNOWN_VALUE, "error.decline_code", code)
         class_ = ErrorClass.SOFT_DECLINE
-    return PartnerError(code=code, class_=class_, message=_for_operators(error))
+    return PartnerError(code=code, class_=class_, message=for_operators(error.get("message")))
 
 
 def _refusal(error: Mapping[str, Any]) -> PartnerError:
@@ -187,18 +187,9 @@ def _refusal(error: Mapping[str, Any]) -> PartnerError:
         class_ = ErrorClass.SOFT_DECLINE
     else:
         class_ = ErrorClass.CONFLICT if code in CONFLICTS else ErrorClass.INVALID
-    return PartnerError(code=code, class_=class_, message=_for_operators(error))
+    return PartnerError(code=code, class_=class_, message=for_operators(error.get("message")))
 
 
 def _text(error: Mapping[str, Any], field: str) -> str | None:
     value = error.get(field)
     return value[:64] if isinstance(value, str) and value else None
-
-
-_PERSONAL: Final = re.compile(r"\S+@\S+|\d[\d -]{5,}\d")
-
-
-def _for_operators(error: Mapping[str, Any]) -> str:
-    """Stripe's message without what may be an address or a number of a card or an account."""
-    message = error.get("message")
-    return _PERSONAL.sub("…", message)[:200] if isinstance(message, str) else ""
