@@ -32,9 +32,12 @@ from caudal.simulation.partners import Control
 from caudal.simulation.requests import Sender
 from caudal.simulation.types import Finding, Parameters, Report, Victim
 from caudal.simulation.world import World
+from caudal_base.check import check
+from caudal_base.clock import SystemClock
 
 _CUSTOMERS: Final = 48
 _FUNDING_CLIENTS: Final = 16
+_FUNDED_S: Final = 60.0
 _LAST_EVENTS_S: Final = 5.0
 
 Tell = Callable[[str, int, int], None]
@@ -64,7 +67,8 @@ class _Run:
         self._sender = Sender(self._http, plans.stream(parameters.seed, "pauses"))
         self._progress = Progress(self._http)
         self._callers = Callers(self._sender, self._progress, control)
-        self._people = plans.customers(parameters.seed, _CUSTOMERS)
+        self._at = SystemClock().now()
+        self._people = plans.customers(parameters.seed, _CUSTOMERS, self._at)
         self._hit: list[Victim] = []
         self._cpu: dict[str, float] = {}
         self._at_rest: str | None = None
@@ -97,15 +101,20 @@ class _Run:
         seed, scale = self._parameters.seed, self._parameters.faults
         endpoints = partners.endpoints(self._world.url, self._world.shared, seed, scale)
         await self._control.call("PUT", "webhooks", endpoints)
-        funding = shapes.funding(seed, self._people)
+        funding = shapes.funding(seed, self._people, self._at)
         await self._callers.run(funding, _FUNDING_CLIENTS)
-        for script in funding:
-            await self._progress.until(script.payment_id, plans.SUCCEEDED, within_s=30.0)
+        for asked in self._sender.asked:
+            answer = b"none" if asked.answer is None else asked.answer.body
+            check(asked.accepted, f"the first payments are accepted: {answer.decode()}")
+        arrived = [
+            self._progress.until(script.payment_id, plans.SUCCEEDED, within_s=_FUNDED_S) for script in funding
+        ]
+        check(None not in await asyncio.gather(*arrived), "the first payments succeed")
         await self._control.call("PUT", "faults", partners.faults(seed, scale))
 
     async def _call_and_kill(self) -> None:
         count, kills = self._parameters.payments, self._parameters.kills
-        scripts = shapes.scripts(self._parameters.seed, count, self._people)
+        scripts = shapes.scripts(self._parameters.seed, count, self._people, self._at)
         schedule = chaos.schedule(self._parameters.seed, count, kills)
         self._callers.begun = 0
         killing = asyncio.create_task(chaos.carry_out(schedule, self._world, self._callers.reached))
@@ -120,7 +129,7 @@ class _Run:
             await asyncio.sleep(0.5)
 
     async def _heal(self) -> None:
-        author = plans.Author(self._parameters.seed + 2_000_003, self._people)
+        author = plans.Author(self._parameters.seed + 2_000_003, self._people, self._at)
         patience_s = self._parameters.patience_s
         healer = Healer(self._world, self._control, self._sender, author, patience_s=patience_s)
         self._tell("waiting for everything to end", 0, 0)

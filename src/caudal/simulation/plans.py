@@ -109,21 +109,19 @@ SUCCEEDED: Final = frozenset({"succeeded"})
 REVIEW: Final = frozenset({"review"})
 ACTION: Final = frozenset({"requires_action"})
 
-_EPOCH: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-
 
 def stream(seed: int, concern: str) -> random.Random:
     """The random numbers of one concern."""
     return random.Random(f"{seed}|{concern}")  # noqa: S311  # repeatable, and no secret
 
 
-def customers(seed: int, count: int) -> list[Customer]:
-    """Whose payments there are: most have the everyday product."""
+def customers(seed: int, count: int, at: dt.datetime) -> list[Customer]:
+    """Whose payments there are: most have the everyday product. Their ids are of the time `at`."""
     draw = stream(seed, "customers")
     products = [LIMITED, WATCHED, *[PRODUCT] * 6]
     return [
         Customer(
-            id=ids.encode(ids.CUSTOMER, ids.uuid7(_EPOCH + dt.timedelta(seconds=number), draw.randbytes)),
+            id=ids.encode(ids.CUSTOMER, ids.uuid7(at + dt.timedelta(milliseconds=number), draw.randbytes)),
             product=products[number % len(products)],
             currencies=CURRENCIES,
         )
@@ -150,17 +148,19 @@ def manner(draw: random.Random) -> Manner:
 class Author:
     """Writes scripts: knows the customers and has the random numbers."""
 
-    def __init__(self, seed: int, people: Sequence[Customer]) -> None:
+    def __init__(self, seed: int, people: Sequence[Customer], at: dt.datetime) -> None:
+        """`at` is the time of the ids: callers' own ids must be of today."""
         self.people = people
+        self._at = at
         self.draw = stream(seed, "scripts")
         self._manners = stream(seed, "manners")
         self._ids = stream(seed, "ids")
         self._made = 0
 
     def new_id(self, prefix: str) -> str:
-        """An id of its own, the same in each run of the seed."""
+        """An id of its own, but for the time the same in each run of the seed."""
         self._made += 1
-        at = _EPOCH + dt.timedelta(days=1, milliseconds=self._made)
+        at = self._at + dt.timedelta(milliseconds=self._made)
         return ids.encode(prefix, ids.uuid7(at, self._ids.randbytes))
 
     def ask(self, action: Action, body: Mapping[str, Any] | None = None, *, refused: bool = False) -> Ask:

@@ -1,5 +1,6 @@
 """The kinds of payments that callers make, and how often. Pure: all chance comes from the author."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -318,16 +319,16 @@ WEIGHTS: Final[dict[Callable[[Author, int], Script], int]] = {
 }  # fmt: skip
 
 
-def scripts(seed: int, count: int, people: list[Customer]) -> list[Script]:
+def scripts(seed: int, count: int, people: list[Customer], at: dt.datetime) -> list[Script]:
     """What all callers of a run will do, in the order in which they begin."""
-    author = Author(seed, people)
+    author = Author(seed, people, at)
     makers = author.draw.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
     return [maker(author, number) for number, maker in enumerate(makers, start=1)]
 
 
-def funding(seed: int, people: list[Customer]) -> list[Script]:
+def funding(seed: int, people: list[Customer], at: dt.datetime) -> list[Script]:
     """A first payment in each currency of each customer, so that there is money to move."""
-    author = Author(seed + 1_000_003, people)
+    author = Author(seed + 1_000_003, people, at)
     made: list[Script] = []
     for person in people:
         for currency in person.currencies:

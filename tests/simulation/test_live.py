@@ -1,0 +1,48 @@
+"""One small run against everything real: processes that are killed, a sandbox that misbehaves."""
+
+from typing import Any
+
+import pytest
+
+from support.processes import Ran, run, run_process
+
+PAYMENTS = 60
+
+
+@pytest.fixture(scope="module")
+def ran() -> Ran:
+    return run_process(
+        *("simulate", "payments", "--json", "--seed", 20_261, "--payments", PAYMENTS),
+        *("--clients", 24, "--kills", 5, "--faults", 2),
+    )
+
+
+@pytest.fixture(scope="module")
+def report(ran: Ran) -> dict[str, Any]:
+    found: dict[str, Any] = ran.json
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_everything_holds(ran: Ran, report: dict[str, Any]) -> None:
+    assert report["invariants_broken"] == []
+    assert (report["double_effects"], report["lost"]) == (0, 0)
+    assert ran.code == 0, ran.err
+
+
+def test_the_run_was_none_of_fair_weather(report: dict[str, Any]) -> None:
+    assert set(report["kills"]) == {"api", "api_worker", "worker", "postmaster", "backend"}
+    assert report["unanswered"] > 0
+    assert report["sent"] > report["requests"] > PAYMENTS
+    assert report["webhooks"]["duplicated"] > 0
+    assert sum(report["faults"].get(kind, 0) for kind in ("error_after", "drop_after", "drop_before")) > 0
+
+
+def test_it_says_how_to_see_it_again(report: dict[str, Any]) -> None:
+    parameters = report["parameters"]
+    assert (parameters["seed"], parameters["payments"]) == (20_261, PAYMENTS)
+    assert (parameters["clients"], parameters["kills"], parameters["faults"]) == (24, 5, 2.0)
+
+
+def test_a_count_of_payments_that_is_none_is_refused() -> None:
+    assert run("simulate", "payments", "--payments", 0).code == 2
