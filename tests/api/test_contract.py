@@ -34,11 +34,11 @@ PREPARED: dict[str, tuple[str, ...]] = {
     "txn": (examples.TRANSACTION,),
     "book": (examples.BOOK,),
     "cus": (payment_examples.CUSTOMER, payment_examples.FRIEND),
-    "pay": (payment_examples.PAYMENT, payment_examples.PAYOUT, payment_examples.AUTHORISED),
+    "pay": (),
     "re": (),
     "dp": (),
 }
-"""What `prepare` makes; the ids of refunds and disputes are known only then."""
+"""What is made before; the ids of payments, refunds and disputes are known only then."""
 
 _ID = re.compile(r"([a-z]{2,4})_[0-9a-f]{32}")
 
@@ -61,11 +61,11 @@ async def prepare_payments(world: PaymentWorld) -> None:
     customer = payment_examples.CUSTOMER
     for one in PREPARED["cus"]:
         await world.customer(balance=100_000, id=one)
-    made = await world.succeeded(customer, id=payment_examples.PAYMENT)
-    await world.authorised(customer, id=payment_examples.AUTHORISED)
-    await world.begun(payout(customer, id=payment_examples.PAYOUT), "/v1/payouts")
+    made, held = await world.succeeded(customer), await world.authorised(customer)
+    out = await world.begun(payout(customer), "/v1/payouts")
     refund = await world.post(f"/v1/payments/{made['id']}/refunds", payment_examples.NEW_REFUND)
     await world.disputed(made, Status.INQUIRY)
+    PREPARED["pay"] = (made["id"], held["id"], out["id"])
     PREPARED["re"] = (refund.json()["id"],)
     PREPARED["dp"] = ((await world.get("/v1/disputes")).json()["data"][0]["id"],)
 

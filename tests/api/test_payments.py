@@ -457,3 +457,23 @@ async def test_books_do_not_see_one_anothers_payments(world: PaymentWorld) -> No
     assert problem(await stranger.get(path)) == (404, "payment_not_found", "id")
     assert problem(await stranger.post(f"{path}/cancel")) == (404, "payment_not_found", "id")
     assert (await stranger.get("/v1/payments")).json() == {"data": [], "next_cursor": None}
+
+
+async def test_a_dry_run_says_what_would_be_answered_and_leaves_nothing(world: PaymentWorld) -> None:
+    customer = await world.customer(balance=1000)
+    payment = await world.succeeded(await world.customer(balance=5000))
+    before = await world.seq()
+
+    begun = await world.post("/v1/payouts?dry_run=true", payout(customer, 400), key="try")
+    beyond = await world.post("/v1/payouts?dry_run=true", payout(customer, 1001))
+    refund = await world.post(f"/v1/payments/{payment['id']}/refunds?dry_run=true", {"amount": 50})
+
+    assert (begun.status_code, begun.json()["state"]) == (200, "processing")
+    assert begun.headers["caudal-dry-run"] == "true"
+    assert "location" not in begun.headers
+    assert problem(beyond)[:2] == (422, "exceeds_debit_limit")
+    assert (refund.status_code, refund.json()["amount"]) == (200, 50)
+    assert problem(await world.get(f"/v1/payments/{begun.json()['id']}"))[:2] == (404, "payment_not_found")
+    assert await world.read(payment["id"]) == payment
+    assert await world.seq() == before
+    assert (await world.post("/v1/payouts", payout(customer, 400), key="try")).status_code == 201

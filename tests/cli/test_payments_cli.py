@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from caudal.app import create_app
+from caudal.client import new_payment_id
 from caudal.connectors import Status
 from caudal.ledger import require_book
 from support.payment_api import BOOK, SETTINGS, PaymentWorld
@@ -208,12 +209,26 @@ def test_reviews_are_decided(desk: Desk) -> None:
 
 def test_a_repeat_with_an_id_of_the_callers_answers_the_first(desk: Desk) -> None:
     customer = desk.customer()
-    payment = "pay_0199f3a5b1c27d3e8f405162738495a6"
+    payment = new_payment_id()
 
     first = paid(desk, customer, "3", "--id", payment)
     again = paid(desk, customer, "3", "--id", payment)
 
     assert again == first
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(desk: Desk) -> None:
+    customer = desk.customer(balance=1000)
+    pays = ("payouts", "create", "--customer", customer, "--currency", "EUR", "--instrument", "tok_bank_ok")
+
+    tried = desk.caudal(*pays, "--amount", "4", "--dry-run", "--json")
+    told = desk.caudal(*pays, "--amount", "4", "--dry-run").out
+    beyond = desk.caudal(*pays, "--amount", "10.01", "--dry-run", "--json")
+
+    assert (tried.code, tried.json["dry_run"], tried.json["state"]) == (0, True, "processing")
+    assert "nothing was done" in told
+    assert (beyond.code, beyond.json["error"]["code"]) == (1, "exceeds_debit_limit")
+    assert desk.caudal("payouts", "list", "--customer", customer, "--json").json["data"] == []
 
 
 PAYMENT = "pay_" + "7" * 32

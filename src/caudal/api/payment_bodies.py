@@ -70,6 +70,7 @@ class _Asked(RequestBody, frozen=True, kw_only=True):
     amount: Amount
     currency: Currency
     id: PaymentIdText | None = None
+    """Of your own: a UUIDv7 whose time is within a day of now. Repeats of the request find the first."""
     method: Method | None = None
     """By which rail; by default `card` for a pay-in and `bank_transfer` for a payout."""
     partner: PartnerName | None = None

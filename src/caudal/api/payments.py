@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from caudal import ledger
-from caudal.api.endpoint import B, NoBody, NoQuery, Q
+from caudal.api.bodies import Write
+from caudal.api.endpoint import B, NoBody, Q
 from caudal.api.fields import utc
 from caudal.api.payment_bodies import CaptureBody, IncrementBody, NewPayment, NewPayout, NewRefund
 from caudal.api.request import Request
@@ -36,6 +37,7 @@ from caudal.payments import (
     refund_view,
 )
 from caudal_base import ids
+from caudal_base.database import Connection
 from caudal_base.errors import InvariantError
 
 _REFERRED: Final = frozenset({"payment_not_found"})
@@ -84,12 +86,14 @@ def render_refund(outcome: Outcome) -> Answer:
 
 
 async def carry_out(
-    request: Request[Q, B], action: str, command: CallerCommand, render: Callable[[Outcome], Answer]
+    request: Request[Write, B], action: str, command: CallerCommand, render: Callable[[Outcome], Answer]
 ) -> Answer:
     """Give `command` to the payments of the request's book; what `render` makes of its outcome is the answer.
 
-    Or the answer that the same idempotency key got before.
+    Or the answer that the same idempotency key got before. With `dry_run` nothing is left of it.
     """
+    if request.query.dry_run:
+        return await _try_out(request, command, render)
     order = PaymentOrder(
         command=command,
         actor=Actor(
@@ -106,7 +110,18 @@ async def carry_out(
     return reply.answer
 
 
-def new_payment_id(request: Request[Q, B], given: str | None) -> str:
+async def _try_out(
+    request: Request[Write, B], command: CallerCommand, render: Callable[[Outcome], Answer]
+) -> Answer:
+    desk = request.services.payments
+
+    async def work(connection: Connection) -> Answer:
+        return render(await desk.try_out(connection, request.book_id, command))
+
+    return await request.once(work, dry_run=True)
+
+
+def new_payment_id(request: Request[Write, B], given: str | None) -> str:
     """The caller's id, or one of ours. Raises `InvalidId` for the nil id."""
     if given is None:
         return request.new_id(ids.PAYMENT)
@@ -121,7 +136,7 @@ def path_payment_id(request: Request[Q, B]) -> str:
     return text
 
 
-async def create_payment(request: Request[NoQuery, NewPayment]) -> Answer:
+async def create_payment(request: Request[Write, NewPayment]) -> Answer:
     """POST /v1/payments"""
     body = request.body
     body.refuse_personal_data()
@@ -147,7 +162,7 @@ async def create_payment(request: Request[NoQuery, NewPayment]) -> Answer:
     return await carry_out(request, "payment.create", command, render_created)
 
 
-async def create_payout(request: Request[NoQuery, NewPayout]) -> Answer:
+async def create_payout(request: Request[Write, NewPayout]) -> Answer:
     """POST /v1/payouts"""
     body = request.body
     body.refuse_personal_data()
@@ -170,7 +185,7 @@ async def create_payout(request: Request[NoQuery, NewPayout]) -> Answer:
     return await carry_out(request, "payment.create", command, render_created)
 
 
-async def capture_payment(request: Request[NoQuery, CaptureBody]) -> Answer:
+async def capture_payment(request: Request[Write, CaptureBody]) -> Answer:
     """POST /v1/payments/{id}/capture"""
     command = CapturePayment(
         payment_id=path_payment_id(request),
@@ -181,7 +196,7 @@ async def capture_payment(request: Request[NoQuery, CaptureBody]) -> Answer:
     return await carry_out(request, "payment.capture", command, render_changed)
 
 
-async def increment_payment(request: Request[NoQuery, IncrementBody]) -> Answer:
+async def increment_payment(request: Request[Write, IncrementBody]) -> Answer:
     """POST /v1/payments/{id}/increment"""
     command = IncrementPayment(
         payment_id=path_payment_id(request),
@@ -191,31 +206,31 @@ async def increment_payment(request: Request[NoQuery, IncrementBody]) -> Answer:
     return await carry_out(request, "payment.increment", command, render_changed)
 
 
-async def cancel_payment(request: Request[NoQuery, NoBody]) -> Answer:
+async def cancel_payment(request: Request[Write, NoBody]) -> Answer:
     """POST /v1/payments/{id}/cancel"""
     command = CancelPayment(payment_id=path_payment_id(request), id=request.new_id(ids.ATTEMPT))
     return await carry_out(request, "payment.cancel", command, render_changed)
 
 
-async def confirm_payment(request: Request[NoQuery, NoBody]) -> Answer:
+async def confirm_payment(request: Request[Write, NoBody]) -> Answer:
     """POST /v1/payments/{id}/confirm"""
     command = ConfirmPayment(payment_id=path_payment_id(request))
     return await carry_out(request, "payment.confirm", command, render_changed)
 
 
-async def approve_payment(request: Request[NoQuery, NoBody]) -> Answer:
+async def approve_payment(request: Request[Write, NoBody]) -> Answer:
     """POST /v1/payments/{id}/approve"""
     command = ApprovePayment(payment_id=path_payment_id(request))
     return await carry_out(request, "payment.approve", command, render_changed)
 
 
-async def decline_payment(request: Request[NoQuery, NoBody]) -> Answer:
+async def decline_payment(request: Request[Write, NoBody]) -> Answer:
     """POST /v1/payments/{id}/decline"""
     command = DeclinePayment(payment_id=path_payment_id(request))
     return await carry_out(request, "payment.decline", command, render_changed)
 
 
-async def refund_payment(request: Request[NoQuery, NewRefund]) -> Answer:
+async def refund_payment(request: Request[Write, NewRefund]) -> Answer:
     """POST /v1/payments/{id}/refunds"""
     body = request.body
     body.refuse_personal_data()

@@ -5,6 +5,7 @@ from typing import Any, Final
 from caudal.access import Scope
 from caudal.api import payment_examples as examples
 from caudal.api import payment_reads, payments
+from caudal.api.bodies import Write
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.payment_bodies import (
     CaptureBody,
@@ -55,7 +56,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         "asked: it is `processing`, and events tell how it goes on. One that was decided against is "
         "`declined`, and one that a person must look at is in `review`.",
         handle=payments.create_payment,
-        query=NoQuery,
+        query=Write,
         body=NewPayment,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,
@@ -107,7 +108,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="Whole, or in part: with `final` false more captures may follow, else the rest is "
         "released.",
         handle=payments.capture_payment,
-        query=NoQuery,
+        query=Write,
         body=CaptureBody,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,
@@ -123,7 +124,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         tag=_TAG,
         summary="Raise what is authorised",
         handle=payments.increment_payment,
-        query=NoQuery,
+        query=Write,
         body=IncrementBody,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,
@@ -141,7 +142,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="Before anything was sent it is `cancelled` at once; what is authorised is voided at the "
         "partner's, where the partner can; then what was held is released.",
         handle=payments.cancel_payment,
-        query=NoQuery,
+        query=Write,
         body=NoBody,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,
@@ -158,7 +159,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="From the partner's page to which `next_action` led: the partner is asked now how it "
         "stands, without waiting for its webhook.",
         handle=payments.confirm_payment,
-        query=NoQuery,
+        query=Write,
         body=NoBody,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.ACCEPTED,
@@ -175,7 +176,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="Where the decision asked for it, the payment goes on. Where the partner reported "
         "something else than was asked, that counts; where it cannot be asked, it is taken as done.",
         handle=payments.approve_payment,
-        query=NoQuery,
+        query=Write,
         body=NoBody,
         scope=Scope.PAYMENTS_REVIEW,
         key=KeyUse.REQUIRED,
@@ -191,7 +192,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         summary="End a review with no",
         description="What was held is released; what a partner took wrongly is given back.",
         handle=payments.decline_payment,
-        query=NoQuery,
+        query=Write,
         body=NoBody,
         scope=Scope.PAYMENTS_REVIEW,
         key=KeyUse.REQUIRED,
@@ -211,7 +212,7 @@ REFUNDS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="Whole what is left of it, or a part; refunds that have not failed never exceed what was "
         "captured. The amount leaves the customer's balance at once.",
         handle=payments.refund_payment,
-        query=NoQuery,
+        query=Write,
         body=NewRefund,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,
@@ -277,7 +278,7 @@ PAYOUTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         description="A payment of kind `payout`, to be read and cancelled as one: the amount is held until "
         "the partner has sent it. It may still come back, and is `returned` then.",
         handle=payments.create_payout,
-        query=NoQuery,
+        query=Write,
         body=NewPayout,
         scope=Scope.PAYMENTS_WRITE,
         key=KeyUse.REQUIRED,

@@ -6,7 +6,7 @@ caller's own serves for repeats.
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,11 +14,13 @@ import msgspec
 from caudal.access import OPERATOR, Principal
 from caudal.cli.operator import Operator
 from caudal.connectors import Registry
+from caudal.idempotency import Answer
 from caudal.ledger import BookInfo, Ledger
 from caudal.payments import PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
+from caudal_base.check import check
 from caudal_base.clock import Clock
-from caudal_base.database import Database
+from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError, InvalidRequest
 from caudal_base.ids import IdSource
 from caudal_base.strictjson import StrictDecoder
@@ -69,6 +71,15 @@ class _Request:
     def new_id(self, prefix: str) -> str:
         """The id of what the request makes."""
         return self._operator.new_id(prefix)
+
+    async def once(self, work: Callable[[Connection], Awaitable[Answer]], *, dry_run: bool) -> Answer:
+        """Do `work` in a transaction of which nothing is left: of payments, dry runs alone come here."""
+        check(dry_run, "a command on payments goes through their desk")
+        async with (
+            self.services.database.transaction() as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            return await work(connection)
 
 
 async def ask(

@@ -1,15 +1,25 @@
 """`caudal payments`: move customers' money."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from caudal.cli import payment_reads
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
-from caudal.cli.options import BookOption, MetadataOption, YesOption, amount_of, metadata_of, moment_of
+from caudal.cli.options import (
+    BookOption,
+    DryRunOption,
+    MetadataOption,
+    YesOption,
+    amount_of,
+    metadata_of,
+    moment_of,
+)
 from caudal.cli.payment_calls import ask
 from caudal.cli.payment_shapes import refund_rows, show_payment
 from caudal.cli.setup import FIRST_BOOK
@@ -19,6 +29,8 @@ from caudal.ledger import BookInfo
 from caudal.payments import PaymentKind, PaymentView, RefundView
 from caudal_base import ids
 from caudal_base.errors import InvalidRequest
+
+NOT_DONE: Final = Text("This is how it would stand; nothing was done.", "bold")
 
 app = group("Move customers' money: create, capture, cancel, review, refund; look it up.")
 
@@ -81,6 +93,7 @@ async def create(
     ip: Annotated[str | None, typer.Option(help="The customer's network address.")] = None,
     country: Annotated[str | None, typer.Option(help="Where it is made: ISO 3166-1 alpha-2.")] = None,
     new_id: IdOption = None,
+    dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Begin a payment. What becomes of it at the partner's shows `caudal payments show`."""
@@ -96,7 +109,7 @@ async def create(
         operator, book, "/v1/payments", body, customer=customer, currency=currency,
         amount=amount, amount_minor=amount_minor, instrument=instrument, method=method, partner=partner,
         reference=reference, description=description, metadata=metadata, execute_at=execute_at,
-        new_id=new_id,
+        new_id=new_id, dry_run=dry_run,
     )  # fmt: skip
 
 
@@ -118,6 +131,7 @@ async def begin(
     metadata: list[str] | None,
     execute_at: str | None,
     new_id: str | None,
+    dry_run: bool,
 ) -> None:
     """Ask for a payment with the options that all kinds have, and `more` fields of the body."""
     size = amount_of(amount, amount_minor, currency)
@@ -138,7 +152,9 @@ async def begin(
         "execute_at": moment_of(execute_at, field="execute_at"),
         **more,
     }
-    _answer(operator, await ask(operator, found, "POST", path, PaymentView, body=body))
+    query = {"dry_run": dry_run}
+    made = await ask(operator, found, "POST", path, PaymentView, query=query, body=body)
+    _answer(operator, made, dry_run=dry_run)
 
 
 @on_database(app, "capture")
@@ -150,12 +166,15 @@ async def capture_(
     hold_rest: Annotated[
         bool, typer.Option("--hold-rest", help="More captures follow. (default: the rest is released)")
     ] = False,
+    dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Take what is authorised: whole, or a part of it."""
     found = await operator.book(book)
     size = await _amount(operator, found, payment, amount, amount_minor)
-    await _change(operator, found, payment, "capture", {"amount": size, "final": not hold_rest})
+    await _change(
+        operator, found, payment, "capture", {"amount": size, "final": not hold_rest}, dry_run=dry_run
+    )
 
 
 @on_database(app, "increment")
@@ -164,6 +183,7 @@ async def increment(
     payment: PaymentArgument,
     amount: Annotated[str | None, typer.Option(metavar="UNITS", help="The new total: 15.00.")] = None,
     amount_minor: MinorOption = None,
+    dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Raise what is authorised to a new total."""
@@ -171,41 +191,59 @@ async def increment(
     size = await _amount(operator, found, payment, amount, amount_minor)
     if size is None:
         raise InvalidRequest("name the new total: --amount or --amount-minor", field="amount")
-    await _change(operator, found, payment, "increment", {"amount": size})
+    await _change(operator, found, payment, "increment", {"amount": size}, dry_run=dry_run)
 
 
 @on_database(app, "cancel")
 async def cancel(
-    operator: Operator, payment: PaymentArgument, yes: YesOption = False, book: BookOption = FIRST_BOOK
+    operator: Operator,
+    payment: PaymentArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    book: BookOption = FIRST_BOOK,
 ) -> None:
     """Call a payment off, or void what is authorised."""
     found = await operator.book(book)
     told = await payment_reads.read(operator, found, payment)
-    operator.terminal.confirm(f"Call off the {_said(told)}?", yes=yes)
-    await _change(operator, found, payment, "cancel")
+    operator.terminal.confirm(f"Call off the {_said(told)}?", yes=yes or dry_run)
+    await _change(operator, found, payment, "cancel", dry_run=dry_run)
 
 
 @on_database(app, "confirm")
-async def confirm(operator: Operator, payment: PaymentArgument, book: BookOption = FIRST_BOOK) -> None:
+async def confirm(
+    operator: Operator,
+    payment: PaymentArgument,
+    dry_run: DryRunOption = False,
+    book: BookOption = FIRST_BOOK,
+) -> None:
     """The customer has come back from the partner's page: ask the partner now how the payment stands."""
-    await _change(operator, await operator.book(book), payment, "confirm")
+    await _change(operator, await operator.book(book), payment, "confirm", dry_run=dry_run)
 
 
 @on_database(app, "approve")
-async def approve(operator: Operator, payment: PaymentArgument, book: BookOption = FIRST_BOOK) -> None:
+async def approve(
+    operator: Operator,
+    payment: PaymentArgument,
+    dry_run: DryRunOption = False,
+    book: BookOption = FIRST_BOOK,
+) -> None:
     """End a review with yes."""
-    await _change(operator, await operator.book(book), payment, "approve")
+    await _change(operator, await operator.book(book), payment, "approve", dry_run=dry_run)
 
 
 @on_database(app, "decline")
 async def decline(
-    operator: Operator, payment: PaymentArgument, yes: YesOption = False, book: BookOption = FIRST_BOOK
+    operator: Operator,
+    payment: PaymentArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    book: BookOption = FIRST_BOOK,
 ) -> None:
     """End a review with no: what is held is released, what was taken wrongly is given back."""
     found = await operator.book(book)
     told = await payment_reads.read(operator, found, payment)
-    operator.terminal.confirm(f"Decline the {_said(told)}?", yes=yes)
-    await _change(operator, found, payment, "decline")
+    operator.terminal.confirm(f"Decline the {_said(told)}?", yes=yes or dry_run)
+    await _change(operator, found, payment, "decline", dry_run=dry_run)
 
 
 @on_database(app, "refund")
@@ -216,6 +254,7 @@ async def refund(
     amount_minor: MinorOption = None,
     reason: Annotated[str | None, typer.Option(help="Why, in your words.")] = None,
     metadata: MetadataOption = None,
+    dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Pay back what was captured: what is left of it, or a part."""
@@ -223,9 +262,16 @@ async def refund(
     size = await _amount(operator, found, payment, amount, amount_minor)
     body = {"amount": size, "reason": reason, "metadata": metadata_of(metadata)}
     made = await ask(
-        operator, found, "POST", "/v1/payments/{id}/refunds", RefundView, named=_id(payment), body=body
-    )
-    operator.terminal.answer(made, lambda out: out.print(refund_rows([made])))
+        operator, found, "POST", "/v1/payments/{id}/refunds", RefundView, named=_id(payment),
+        query={"dry_run": dry_run}, body=body,
+    )  # fmt: skip
+
+    def show(out: Console) -> None:
+        if dry_run:
+            out.print(NOT_DONE)
+        out.print(refund_rows([made]))
+
+    operator.terminal.answer({**msgspec.to_builtins(made), **_said_to_be_dry(dry_run)}, show)
 
 
 async def _change(
@@ -234,9 +280,14 @@ async def _change(
     payment: str,
     action: str,
     body: Mapping[str, Any] | None = None,
+    *,
+    dry_run: bool,
 ) -> None:
     path = f"/v1/payments/{{id}}/{action}"
-    _answer(operator, await ask(operator, book, "POST", path, PaymentView, named=_id(payment), body=body))
+    made = await ask(
+        operator, book, "POST", path, PaymentView, named=_id(payment), query={"dry_run": dry_run}, body=body
+    )
+    _answer(operator, made, dry_run=dry_run)
 
 
 async def _amount(
@@ -260,11 +311,17 @@ def _said(payment: PaymentView) -> str:
     return f"{kind} of {money(payment.amount, payment.currency)} of {payment.customer}"
 
 
-def _answer(operator: Operator, payment: PaymentView) -> None:
+def _answer(operator: Operator, payment: PaymentView, *, dry_run: bool) -> None:
     def show(out: Console) -> None:
+        if dry_run:
+            out.print(NOT_DONE)
         show_payment(out, payment)
 
-    operator.terminal.answer(payment, show)
+    operator.terminal.answer({**msgspec.to_builtins(payment), **_said_to_be_dry(dry_run)}, show)
+
+
+def _said_to_be_dry(dry_run: bool) -> dict[str, bool]:
+    return {"dry_run": True} if dry_run else {}
 
 
 payment_reads.register(app)

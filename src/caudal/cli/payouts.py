@@ -6,7 +6,14 @@ import typer
 
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
-from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, MetadataOption
+from caudal.cli.options import (
+    DEFAULT_LIMIT,
+    AfterOption,
+    BookOption,
+    DryRunOption,
+    LimitOption,
+    MetadataOption,
+)
 from caudal.cli.payment_reads import (
     AmountFilter,
     CurrencyFilter,
@@ -53,6 +60,7 @@ async def create(
     metadata: MetadataOption = None,
     execute_at: ExecuteOption = None,
     new_id: IdOption = None,
+    dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Pay out to a bank account."""
@@ -60,7 +68,7 @@ async def create(
         operator, book, "/v1/payouts", {}, customer=customer, currency=currency, amount=amount,
         amount_minor=amount_minor, instrument=instrument, method=method, partner=partner,
         reference=reference, description=description, metadata=metadata, execute_at=execute_at,
-        new_id=new_id,
+        new_id=new_id, dry_run=dry_run,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from caudal.client.bodies import ListQuery
+from caudal.client.bodies import ListQuery, Write
 from caudal.client.ids import PAYMENT, identify, new_idempotency_key
 from caudal.client.listing import Rows
 from caudal.client.payment_bodies import (
@@ -62,6 +62,7 @@ class Payments:
         return_url: str | None = None,
         id: str | None = None,
         idempotency_key: str | None = None,
+        dry_run: bool = False,
     ) -> Payment:
         """Begin a payment, or find it as it stands where it was begun under this id.
 
@@ -89,7 +90,7 @@ class Payments:
             execute_at=execute_at,
             return_url=return_url,
         )
-        return await self._sender.write(Payment, _PATH, body, key=identity.key)
+        return await self._sender.write(Payment, _PATH, body, key=identity.key, query=Write(dry_run=dry_run))
 
     async def get(self, id: str) -> PaymentDetail:
         """A payment with its attempts, captures, refunds, disputes and transfers. Raises `NotFound`."""
@@ -125,7 +126,13 @@ class Payments:
         return Rows(self._sender, Page[Payment], _PATH, query)
 
     async def capture(
-        self, id: str, *, amount: int | None = None, final: bool = True, idempotency_key: str | None = None
+        self,
+        id: str,
+        *,
+        amount: int | None = None,
+        final: bool = True,
+        idempotency_key: str | None = None,
+        dry_run: bool = False,
     ) -> Payment:
         """Take what is authorised: all that is left, or `amount`; with `final` the rest is released.
 
@@ -133,27 +140,31 @@ class Payments:
         than is authorised.
         """
         body = CapturePayment(amount=amount, final=final)
-        return await self._ask(id, "capture", body, idempotency_key)
+        return await self._ask(id, "capture", body, idempotency_key, dry_run=dry_run)
 
-    async def increment(self, id: str, *, amount: int, idempotency_key: str | None = None) -> Payment:
+    async def increment(
+        self, id: str, *, amount: int, idempotency_key: str | None = None, dry_run: bool = False
+    ) -> Payment:
         """Raise what is authorised to `amount` in total."""
-        return await self._ask(id, "increment", IncrementPayment(amount=amount), idempotency_key)
+        return await self._ask(
+            id, "increment", IncrementPayment(amount=amount), idempotency_key, dry_run=dry_run
+        )
 
-    async def cancel(self, id: str, *, idempotency_key: str | None = None) -> Payment:
+    async def cancel(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Payment:
         """Call it off, or void what is authorised. Raises `Conflict` where that cannot be done any more."""
-        return await self._ask(id, "cancel", None, idempotency_key)
+        return await self._ask(id, "cancel", None, idempotency_key, dry_run=dry_run)
 
-    async def confirm(self, id: str, *, idempotency_key: str | None = None) -> Payment:
+    async def confirm(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Payment:
         """The customer has come back from the partner's page: have the partner asked now."""
-        return await self._ask(id, "confirm", None, idempotency_key)
+        return await self._ask(id, "confirm", None, idempotency_key, dry_run=dry_run)
 
-    async def approve(self, id: str, *, idempotency_key: str | None = None) -> Payment:
+    async def approve(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Payment:
         """End a review with yes. Raises `Conflict` for a payment that is not in review."""
-        return await self._ask(id, "approve", None, idempotency_key)
+        return await self._ask(id, "approve", None, idempotency_key, dry_run=dry_run)
 
-    async def decline(self, id: str, *, idempotency_key: str | None = None) -> Payment:
+    async def decline(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Payment:
         """End a review with no. Raises `Conflict` for a payment that is not in review."""
-        return await self._ask(id, "decline", None, idempotency_key)
+        return await self._ask(id, "decline", None, idempotency_key, dry_run=dry_run)
 
     async def refund(
         self,
@@ -163,6 +174,7 @@ class Payments:
         reason: str | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        dry_run: bool = False,
     ) -> Refund:
         """Pay back what was captured: all that is left, or `amount`.
 
@@ -171,14 +183,18 @@ class Payments:
         """
         key = new_idempotency_key() if idempotency_key is None else idempotency_key
         body = NewRefund(amount=amount, reason=reason, metadata=metadata)
-        return await self._sender.write(Refund, f"{_PATH}/{segment(id)}/refunds", body, key=key)
+        return await self._sender.write(
+            Refund, f"{_PATH}/{segment(id)}/refunds", body, key=key, query=Write(dry_run=dry_run)
+        )
 
     def refunds(self, id: str) -> Rows[Refund]:
         """The refunds of a payment. Raises `NotFound`."""
         return Rows(self._sender, Page[Refund], f"{_PATH}/{segment(id)}/refunds", ListQuery())
 
     async def _ask(
-        self, id: str, action: str, body: msgspec.Struct | None, idempotency_key: str | None
+        self, id: str, action: str, body: msgspec.Struct | None, idempotency_key: str | None, *, dry_run: bool
     ) -> Payment:
         key = new_idempotency_key() if idempotency_key is None else idempotency_key
-        return await self._sender.write(Payment, f"{_PATH}/{segment(id)}/{action}", body, key=key)
+        return await self._sender.write(
+            Payment, f"{_PATH}/{segment(id)}/{action}", body, key=key, query=Write(dry_run=dry_run)
+        )

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 
+from caudal.client.bodies import Write
 from caudal.client.ids import PAYMENT, identify
 from caudal.client.listing import Rows
 from caudal.client.payment_bodies import NewPayout, PayoutsQuery
@@ -36,6 +37,7 @@ class Payouts:
         execute_at: dt.datetime | None = None,
         id: str | None = None,
         idempotency_key: str | None = None,
+        dry_run: bool = False,
     ) -> Payment:
         """Pay `amount` of the customer's balance to the account that the token `instrument` stands for.
 
@@ -56,7 +58,7 @@ class Payouts:
             context=context,
             execute_at=execute_at,
         )
-        return await self._sender.write(Payment, _PATH, body, key=identity.key)
+        return await self._sender.write(Payment, _PATH, body, key=identity.key, query=Write(dry_run=dry_run))
 
     def list(
         self,
