@@ -7,6 +7,7 @@ calls are under way is bounded by the partner's guard, so a stack of free connec
 
 import datetime as dt
 import functools
+import ssl
 from collections import deque
 from typing import Final
 
@@ -77,7 +78,7 @@ class Lanes:
 @functools.cache
 def _trusted() -> ssl.SSLContext:
     """The machine's trusted authorities, read once: it takes some 20 ms."""
-    return ssl.create_default_context()
+    return httpx.create_ssl_context()
 
 
 async def _bounded(response: httpx.Response) -> bytes:
