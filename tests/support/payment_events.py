@@ -40,8 +40,6 @@ from caudal.payments import (
 )
 from caudal.payments.commands import Answered, Command, Heard, Looked, Send
 from caudal.payments.guards import EXPIRED, NOT_RECEIVED
-from caudal.payments.part_rules import RefundEvent
-from caudal.payments.terms import Event
 from caudal.payments.types import LIVE_ATTEMPTS
 from support.payment_models import PARTNER, PAYMENT_ID, Node, some_id
 
@@ -131,14 +129,17 @@ def _refunds(case: Case) -> Iterator[Happening]:
 
 def _of_attempt(node: Node, attempt: Attempt, snapshots: list[Snapshot]) -> Iterator[Happening]:
     name, id_ = attempt.operation.value, attempt.id
-    if attempt.state in LIVE_ATTEMPTS and attempt.sends < 2:
+    most = 2 if attempt.operation is Operation.SUBMIT else 1
+    if attempt.state in LIVE_ATTEMPTS and attempt.sends < most:
         yield Happening(f"{name} is sent", Send(attempt_id=id_))
     if attempt.sends == 0 or attempt.state not in (*LIVE_ATTEMPTS, AttemptState.ACCEPTED):
         return
     wanted = Subject.REFUND if attempt.operation is Operation.REFUND else Subject.PAYMENT
     for snapshot in snapshots:
         # What is heard and what is answered goes the same way: of payments a few of each are enough.
-        plain = snapshot.subject is Subject.REFUND or snapshot.captured in (None, 4)
+        plain = snapshot.subject is Subject.REFUND or (
+            snapshot.captured in (None, 4) and snapshot.amount == 4
+        )
         if snapshot.subject is wanted and plain and snapshot.attempt_id in (None, attempt.id, _begun(node)):
             answer = Reported(snapshot)
             yield Happening(f"{name} answered {_name(snapshot)}", Answered(attempt_id=id_, answer=answer))
@@ -147,10 +148,10 @@ def _of_attempt(node: Node, attempt: Attempt, snapshots: list[Snapshot]) -> Iter
     yield Happening(f"{name} unknown", Answered(attempt_id=id_, answer=Unknown("timeout")))
     yield Happening(f"{name} found refused", Looked(attempt_id=id_, found=Refused(DECLINED)))
     yield Happening(f"{name} look unknown", Looked(attempt_id=id_, found=Unknown("timeout")))
-    for after in (dt.timedelta(0), dt.timedelta(minutes=2), dt.timedelta(hours=25)):
-        at = node.now + after
-        yield Happening(f"{name} not found after {after}", Looked(attempt_id=id_, found=NotFound()), at)
-        yield Happening(f"{name} cannot ask after {after}", Looked(attempt_id=id_, found=CannotAsk()), at)
+    for after in (0, 25):
+        at = node.now + dt.timedelta(hours=after)
+        yield Happening(f"{name} not found after {after} h", Looked(attempt_id=id_, found=NotFound()), at)
+        yield Happening(f"{name} cannot ask after {after} h", Looked(attempt_id=id_, found=CannotAsk()), at)
 
 
 def _begun(node: Node) -> str | None:
@@ -179,8 +180,8 @@ def _snapshots_of_parts(case: Case) -> Iterator[Snapshot]:
     if len(case.refunds) < MOST_REFUNDS:
         for status in (Status.PENDING, Status.SUCCEEDED, Status.FAILED):
             yield Snapshot(
-                subject=Subject.REFUND, partner_id=f"re_of_partner_{len(case.refunds)}", status=status, amount=2,
-                currency="EUR", parent_id=PARTNER_ID,
+                subject=Subject.REFUND, partner_id=f"re_of_partner_{len(case.refunds)}", status=status,
+                amount=2, currency="EUR", parent_id=PARTNER_ID,
             )  # fmt: skip
     for status in (Status.INQUIRY, Status.OPEN, Status.WON, Status.LOST, Status.UNKNOWN):
         yield Snapshot(
@@ -245,7 +246,3 @@ def abstracted(node: Node) -> tuple[Any, ...]:
                      for r in case.refunds)),
         tuple((d.state, d.amount) for d in case.disputes),
     )  # fmt: skip
-
-
-EVENTS = frozenset(Event)
-REFUND_EVENTS = frozenset(RefundEvent)

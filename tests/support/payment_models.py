@@ -273,8 +273,8 @@ def balances(node: Node) -> tuple[int, int, int, int]:
         return net if found.normal_side is Side.CREDIT else -net
 
     return (
-        of(accounts.wallet(ANA, "EUR")), of(accounts.wallet(BOB, "EUR")), of(accounts.clearing(PARTNER, "EUR")),
-        of(accounts.income("EUR")),
+        of(accounts.wallet(ANA, "EUR")), of(accounts.wallet(BOB, "EUR")),
+        of(accounts.clearing(PARTNER, "EUR")), of(accounts.income("EUR")),
     )  # fmt: skip
 
 
@@ -341,7 +341,9 @@ def _problems_of_parts(case: Case) -> Iterator[str]:
     if sums != [payment.refunding_amount, payment.refunded_amount]:
         yield "the refunds' sums differ from the payment's"
     asked = sum(
-        r.amount for r in case.refunds if r.state is not PartState.FAILED and r.reason != "made at the partner"
+        r.amount
+        for r in case.refunds
+        if r.state is not PartState.FAILED and r.reason != "made at the partner"
     )
     reversals = any(r.failure is not None for r in case.refunds)
     if asked > payment.captured_amount and not reversals:

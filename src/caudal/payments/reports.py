@@ -83,9 +83,7 @@ def _authorised(case: Case, snapshot: Snapshot, captured: int) -> Event:
     if payment.state in _UNTOUCHED or payment.authorised_amount == 0:
         if snapshot.amount != payment.amount or captured > payment.amount:
             return Event.PARTNER_MISMATCHED
-        return (
-            Event.PARTNER_CAPTURED if captured > payment.captured_amount else Event.PARTNER_AUTHORISED
-        )
+        return Event.PARTNER_CAPTURED if captured > payment.captured_amount else Event.PARTNER_AUTHORISED
     if captured > payment.captured_amount:
         asked = payment.state is not PaymentState.SUCCEEDED and _as_asked(case, captured)
         return Event.PARTNER_CAPTURED if asked else Event.PARTNER_MISMATCHED
