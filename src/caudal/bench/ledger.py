@@ -1,18 +1,14 @@
 """`caudal bench ledger`: how fast this machine records and reads, beside a floor of the same run."""
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from caudal.bench import ledger_batches, ledger_http, ledger_reads
-from caudal.bench.report import Measured, Report, machine
+from caudal.bench.report import Measured, Progress, Report, machine
 from caudal.bench.world import World, temporary_server
 
 NAME: Final = "ledger"
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being measured, how many cases are done, and how many there are."""
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):

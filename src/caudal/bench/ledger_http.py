@@ -1,20 +1,14 @@
 """Single transfers over HTTP, a request each, against the real server in a process of its own."""
 
 import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 import msgspec
 
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.bench import http_load
 from caudal.bench.ledger_batches import Pairs
+from caudal.bench.processes import answers, free_port, running
 from caudal.bench.report import Measured
 from caudal.bench.world import CURRENCY, World
 from caudal.ledger import AccountId
@@ -22,39 +16,15 @@ from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.clock import SystemClock
 
-_START_WITHIN_S: Final = 20.0
-
 
 @contextlib.contextmanager
-def serving(dsn: str) -> Iterator[int]:
-    """Run `caudal api` on the database; the port it listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    command = [sys.executable, "-m", "caudal", "api", "--port", str(port)]
-    environment = {**os.environ, "CAUDAL_DATABASE_URL": dsn, "CAUDAL_LOG_LEVEL": "error"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603  # our own program
-    with process:
-        try:
-            _wait_until_served(port, process)
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def _wait_until_served(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_WITHIN_S
-    while time.monotonic() < deadline:
-        check(process.poll() is None, "the API runs")
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
-                probe.sendall(http_load.request("GET", "/health/ready", {"Connection": "close"}, b""))
-                if b" 200 " in probe.recv(64):
-                    return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    check(condition=False, message="the API was ready in time")
+def serving(dsn: str, port: int | None = None, **settings: str) -> Iterator[int]:
+    """Run `caudal api` on the database, with further variables as `settings`; the port it listens on."""
+    port = port or free_port()
+    command = ("caudal", "api", "--port", str(port))
+    environment = {"CAUDAL_DATABASE_URL": dsn, **settings}
+    with running(command, environment, lambda: answers(port, "/health/ready")):
+        yield port
 
 
 async def issue_key(world: World) -> str:

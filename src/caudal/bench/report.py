@@ -2,13 +2,16 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+Progress = Callable[[str, int, int], None]
+"""Told what is being measured, how many cases are done, and how many there are."""
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One measured case; None where a figure makes no sense."""
 
     case: str
@@ -16,6 +19,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float | None
     p99_ms: float | None
     ratio_to_floor: float | None
+    figures: dict[str, float] = {}
+    """What else was measured, by names that say the unit; not there where nothing else was."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,10 @@ import asyncio
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.console import Console
 
-from caudal.bench import Report, ledger
+from caudal.bench import Report, ledger, payments
 from caudal.cli.frame import Call, command, group
 from caudal.cli.terminal import table
 
@@ -33,6 +34,26 @@ def bench_ledger(
     call.terminal.answer(report, lambda out: _show(report, out))
 
 
+@command(app, "payments")
+def bench_payments(
+    call: Call,
+    quick: Annotated[bool, typer.Option("--quick", help="Under a minute, and coarser.")] = False,
+    api_processes: Annotated[
+        int, typer.Option("--api-processes", min=1, max=64, help="Processes that serve the API.")
+    ] = 1,
+) -> None:
+    """Payments accepted over HTTP, at rising rates, at three times what holds, and after; and to their end.
+
+    A rate holds as long as everything is accepted, p99 is below 100 ms and no queue grows. To the end, with
+    worker and sandbox, it holds as long as jobs do not grow older and all payments have ended 10 seconds
+    after the load. The load generator's own CPU is reported. Ratios are to a path that does nothing.
+    """
+    size = payments.QUICK if quick else payments.FULL
+    with call.terminal.progress() as progress:
+        report = uvloop.run(payments.run(size, progress, api_processes))
+    call.terminal.answer(report, lambda out: _show(report, out))
+
+
 def _show(report: Report, out: Console) -> None:
     out.print(report.machine)
     for name, figure in report.floor.items():
@@ -48,6 +69,10 @@ def _show(report: Report, out: Console) -> None:
             _figure(each.ratio_to_floor, 2),
         )
     out.print(figures)
+    for each in report.cases:
+        if each.figures:
+            told = "; ".join(f"{name.replace('_', ' ')} {figure:,g}" for name, figure in each.figures.items())
+            out.print(f"{each.case}: {told}")
 
 
 def _figure(value: float | None, places: int) -> str:

@@ -1,0 +1,226 @@
+"""Accepting payments over HTTP: how many a second, what happens beyond that, and how soon it is over."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from caudal.bench import processes
+from caudal.bench.open_load import Generator, Offered, Sample
+from caudal.bench.payments_world import HOT, PaymentsWorld, reference_of
+from caudal.bench.report import Case, percentile
+from caudal_base.check import check
+
+BUDGET_S: Final = 0.100
+"""Beyond this at p99 a rate is not sustained."""
+
+STEP: Final = 1.15
+"""From one rate to the next."""
+
+OVERLOAD: Final = 3
+"""The load beyond what is sustained, as a multiple of it."""
+
+WINDOW_S: Final = 0.25
+"""In such pieces of time it is looked when a server has recovered."""
+
+_REPEATED: Final = 200
+"""Of the requests that were shed, how many are sent again."""
+
+_SHED: Final = frozenset({429, 503})
+
+Tell = Callable[[str], None]
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rate of arrivals gave."""
+
+    offered: Offered
+    p50_s: float
+    p99_s: float
+    held: bool
+    """All were accepted, in time, and no queue grew."""
+    cpu: dict[str, float]
+    """Microseconds a request, by program."""
+
+
+class Accepting:
+    """Measures one server that accepts payments of one book."""
+
+    def __init__(self, world: PaymentsWorld, generator: Generator, floor: float, tell: Tell) -> None:
+        """`floor` is how many requests a second do nothing; `tell` is told of progress."""
+        self._world = world
+        self._generator = generator
+        self._floor = floor
+        self.tell = tell
+        self._names = 0
+
+    async def climb(
+        self, through: Sequence[tuple[str, str]], start: float, seconds: float, most: int
+    ) -> tuple[float, dict[str, float]]:
+        """The highest rate that holds, from `start` upwards, else downwards; and the latencies at each.
+
+        At most `most` rates are tried.
+        """
+        figures: dict[str, float] = {}
+        best = 0.0
+        rate = start
+        for _ in range(most):
+            # What others do on the machine may spoil one attempt; a server that is saturated fails both.
+            seen = await self.at(through, rate, seconds)
+            if not seen.held:
+                seen = await self.at(through, rate, seconds)
+            figures[f"p50_ms_at_{rate:.0f}"] = round(seen.p50_s * 1e3, 1)
+            figures[f"p99_ms_at_{rate:.0f}"] = round(seen.p99_s * 1e3, 1)
+            best = rate if seen.held else best
+            if best and (rate < start or not seen.held):
+                break
+            rate = rate * STEP if seen.held else rate / STEP
+        return best or rate, figures
+
+    async def at(self, through: Sequence[tuple[str, str]], rate: float, seconds: float) -> Rate:
+        """Offer payments at one rate."""
+        self.tell(f"{rate:.0f} payments a second")
+        self._names += 1
+        before = processes.cpu()
+        make = self._world.requests(through, f"r{self._names}")
+        offered = await self._generator.offer(rate, seconds, make)
+        after = processes.cpu()
+        count = max(1, len(offered.samples))
+        ordered = sorted(sample.seconds for sample in offered.samples) or [0.0]
+        p99 = percentile(ordered, 0.99)
+        return Rate(
+            offered=offered,
+            p50_s=percentile(ordered, 0.5),
+            p99_s=p99,
+            held=p99 < BUDGET_S and all(s.status == 201 for s in offered.samples) and not grows(offered),
+            cpu={name: (after[name] - before.get(name, 0.0)) / count * 1e6 for name in after},
+        )
+
+    async def sustained(
+        self, name: str, through: Sequence[tuple[str, str]], rate: float, seconds: float,
+        figures: dict[str, float],
+    ) -> tuple[float, Case]:  # fmt: skip
+        """Offer for longer what the climb found; a step less where that does not hold. The rate that held."""
+        for _ in range(4):
+            seen = await self.at(through, rate, seconds)
+            if seen.held:
+                break
+            rate /= STEP
+        accepted = sum(1 for s in seen.offered.samples if s.status == 201)
+        case = self.case(
+            name, accepted / seen.offered.elapsed, seen.p50_s, seen.p99_s,
+            {"offered_per_second": round(seen.offered.rate, 1), "held": float(seen.held), **_of_cpu(seen),
+             **figures},
+        )  # fmt: skip
+        return seen.offered.rate, case
+
+    async def overload(self, rate: float, seconds: float, recovery_seconds: float) -> tuple[Case, Case]:
+        """Three times the rate, then at once the rate again; and what became of every single request."""
+        self.tell(f"{OVERLOAD * rate:.0f} payments a second")
+        hard = await self._generator.offer(OVERLOAD * rate, seconds, self._world.requests(HOT, "overload"))
+        self.tell(f"{rate:.0f} payments a second again")
+        again = await self._generator.offer(rate, recovery_seconds, self._world.requests(HOT, "recovery"))
+        self.tell("what became of each")
+        accepted = [s for s in hard.samples if s.status == 201]
+        shed = [s for s in hard.samples if s.status in _SHED]
+        check(len(accepted) + len(shed) == len(hard.samples), "an overloaded server accepts or sheds")
+        figures = {
+            "offered_per_second": round(hard.rate, 1),
+            "shed_per_second": round(len(shed) / hard.elapsed, 1),
+            "shed_p99_ms": round(_p(shed, 0.99) * 1e3, 1),
+            "shed_without_retry_after": float(sum(1 for s in shed if not s.says_when)),
+            "generator_cores": round(hard.cpu / hard.elapsed, 2),
+            **await self._accounted(accepted, shed),
+        }
+        overload = self.case(
+            "overload", len(accepted) / hard.elapsed, _p(accepted, 0.5), _p(accepted, 0.99), figures
+        )
+        after = recovered_at(again.samples, recovery_seconds)
+        late = [s for s in again.samples if s.due >= after]
+        figures = {
+            "recovered_after_s": after,
+            "shed_after_that": float(sum(1 for s in late if s.status != 201)),
+            "generator_cores": round(again.cpu / again.elapsed, 2),
+            **await self._lost("recovery", [s for s in again.samples if s.status == 201]),
+        }
+        recovery = self.case(
+            "recovery", len(late) / max(again.elapsed - after, 1e-9), _p(late, 0.5), _p(late, 0.99), figures
+        )
+        return overload, recovery
+
+    async def _accounted(self, accepted: Sequence[Sample], shed: Sequence[Sample]) -> dict[str, float]:
+        """Every accepted payment is there once, a shed one is not, and can be made with the same key."""
+        lost = await self._lost("overload", accepted)
+        there = await self._world.counts([reference_of("overload", s.number) for s in shed])
+        again = shed[:_REPEATED]
+        if again:
+            numbers = [s.number for s in again]
+            by_number = self._world.requests(HOT, "overload")
+            repeated = await self._generator.offer(
+                200.0, len(numbers) / 200.0, lambda place: by_number(numbers[place % len(numbers)])
+            )
+            sent = {numbers[s.number % len(numbers)] for s in repeated.samples}
+            counts = await self._world.counts([reference_of("overload", number) for number in sent])
+            made = all(s.status == 201 for s in repeated.samples) and all(
+                counts.get(reference_of("overload", number)) == 1 for number in sent
+            )
+            check(made, "a request that was shed can be repeated with its key")
+        return {**lost, "shed_and_made": float(len(there)), "shed_and_repeated": float(len(again))}
+
+    async def _lost(self, name: str, accepted: Sequence[Sample]) -> dict[str, float]:
+        """How many of the accepted payments are not in the book exactly once."""
+        counts = await self._world.counts([reference_of(name, s.number) for s in accepted])
+        times = [counts.get(reference_of(name, s.number), 0) for s in accepted]
+        return {
+            "accepted": float(len(accepted)),
+            "lost": float(times.count(0)),
+            "double": float(sum(1 for n in times if n > 1)),
+        }
+
+    def case(
+        self, name: str, per_second: float, p50_s: float, p99_s: float, figures: dict[str, float]
+    ) -> Case:
+        """A case of the report."""
+        return Case(
+            case=name,
+            per_second=round(per_second, 1),
+            p50_ms=round(p50_s * 1e3, 3),
+            p99_ms=round(p99_s * 1e3, 3),
+            ratio_to_floor=round(per_second / self._floor, 3),
+            figures=figures,
+        )
+
+
+def grows(offered: Offered) -> bool:
+    """Whether requests waited longer and longer: the last third of them against the first."""
+    by_due = sorted(offered.samples, key=lambda sample: sample.due)
+    third = len(by_due) // 3
+    if third == 0:
+        return False
+    return _p(by_due[-third:], 0.5) > 2 * _p(by_due[:third], 0.5) + 0.020
+
+
+def _p(samples: Sequence[Sample], share: float) -> float:
+    ordered = sorted(sample.seconds for sample in samples)
+    return percentile(ordered, share) if ordered else 0.0
+
+
+def recovered_at(samples: Sequence[Sample], seconds: float) -> float:
+    """From when on nothing was shed and p99 was within its budget, for two windows in a row; else the end."""
+    windows = [WINDOW_S * place for place in range(int(seconds / WINDOW_S))]
+    good = []
+    for start in windows:
+        inside = [s for s in samples if start <= s.due < start + WINDOW_S]
+        good.append(all(s.status == 201 for s in inside) and _p(inside, 0.99) < BUDGET_S)
+    for place in range(len(good) - 1):
+        if good[place] and good[place + 1]:
+            return windows[place]
+    return seconds
+
+
+def _of_cpu(seen: Rate) -> dict[str, float]:
+    """What a payment took of each program's CPU, and how many cores the generator was worth."""
+    return {
+        **{f"{name}_cpu_us": round(each, 1) for name, each in sorted(seen.cpu.items())},
+        "generator_cores": round(seen.offered.cpu / seen.offered.elapsed, 2),
+    }
