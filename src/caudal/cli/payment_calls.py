@@ -23,6 +23,7 @@ from caudal_base.clock import Clock
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError, InvalidRequest
 from caudal_base.ids import IdSource
+from caudal_base.settings import Environment, PartnerSettings
 from caudal_base.strictjson import StrictDecoder
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ async def ask_for_rows(
 @contextlib.asynccontextmanager
 async def _services(operator: Operator, *, writes: bool) -> AsyncIterator[_Services]:
     """What handlers work with. Partners are only named here, by their settings: workers call them."""
-    registry = Registry.from_settings(operator.call.settings.partners if writes else {}, operator.clock)
+    registry = Registry.from_settings(_partners(operator) if writes else {}, operator.clock)
     payments = Payments(Ledger(operator.clock), ListsAndLimits(operator.clock), registry, operator.ids)
     desk = PaymentDesk(operator.database, payments)
     try:
@@ -140,6 +141,17 @@ async def _services(operator: Operator, *, writes: bool) -> AsyncIterator[_Servi
     finally:
         await desk.drain()
         await registry.close()
+
+
+def _partners(operator: Operator) -> Mapping[str, PartnerSettings]:
+    """Those of the settings, or else those that the `caudal up` of the data directory has brought."""
+    settings = operator.call.settings
+    if settings.partners or settings.env is not Environment.DEVELOPMENT:
+        return settings.partners
+    # Here, since commands that only read need not wait for it.
+    from caudal.cli.up_sandbox import known_partners
+
+    return known_partners(settings.data_dir)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,12 @@ from typing import Any, Final
 from caudal import server, supervisor
 from caudal.cli.probe import answers
 from caudal.cli.setup import FIRST_BOOK
+from caudal_base.secret import Secret
+from caudal_base.settings import PartnerSettings
 
 _API_KEYS: Final = {"stripe": "sk_test_sandbox", "bank": "bk_test_sandbox"}
+
+_NOWHERE: Final = "http://127.0.0.1:9"
 
 _JOURNAL: Final = "sandbox.journal"
 """In the data directory: the sandbox goes on after a restart where it stopped."""
@@ -37,6 +41,19 @@ _FAULTS: Final = {
 _DELIVERY: Final = {"duplicate": 0.1, "delay": 0.2, "reorder": 0.1, "before_response": 0.1, "forge": 0.05}
 
 _HORIZON_S: Final = 10
+
+
+def known_partners(data_dir: Path) -> dict[str, PartnerSettings]:
+    """The partners that the `caudal up` of a data directory has brought, as commands beside it know them.
+
+    By name and by what they can do: commands call nobody, so there is no true address or secret in it.
+    """
+    if not (data_dir / _JOURNAL).exists():
+        return {}
+    return {
+        name: PartnerSettings(connector=name, book=FIRST_BOOK, url=_NOWHERE, api_key=Secret(key))
+        for name, key in _API_KEYS.items()
+    }
 
 
 class Sandbox:
