@@ -77,6 +77,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["requests_answered"],
     ),
     "what cannot be": ({"wrongly_accepted": ["a capture above"]}, ["impossible_refused"]),
+    "a program that died": ({"programs_died": ["worker"]}, ["programs_live"]),
     "an error of ours": ({"server_errors": ["500"]}, ["no_server_errors"]),
     "a refund that is not there": (
         {"asked": [*run.ASKED, run.asked(Action.REFUND, run.reply(), key="key_other")]},

@@ -191,6 +191,7 @@ def evidence(**changes: Any) -> Evidence:
         "events_missed": [],
         "events_last": {PAYMENT: "succeeded"},
         "wrongly_accepted": [],
+        "programs_died": [],
         "server_errors": [],
         "leaks": [],
     }

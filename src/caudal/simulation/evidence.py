@@ -71,6 +71,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     events_last: Mapping[str, str]
     """The last state of each payment that the feed of events told of."""
     wrongly_accepted: list[str]
+    programs_died: list[str]
+    """Those that ended though nobody killed them."""
     server_errors: list[str]
     leaks: list[str]
 

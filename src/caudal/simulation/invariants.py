@@ -120,6 +120,11 @@ def wrongly_accepted(evidence: Evidence) -> Iterator[str]:
     yield from evidence.wrongly_accepted
 
 
+def programs_died(evidence: Evidence) -> Iterator[str]:
+    """No program ended by itself."""
+    yield from evidence.programs_died
+
+
 def server_errors(evidence: Evidence) -> Iterator[str]:
     """No answer was a 500: that is a bug, whatever was killed."""
     yield from evidence.server_errors
@@ -227,6 +232,7 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "answers_repeat": answers_differ,
     "requests_answered": unanswered,
     "impossible_refused": wrongly_accepted,
+    "programs_live": programs_died,
     "no_server_errors": server_errors,
     "acknowledged_exists": lost,
     "refusals_move_nothing": refusals_moved,

@@ -42,6 +42,7 @@ _SERVER: Final = {
     "shared_buffers": "128MB",
 }
 _LOOK_EVERY_S: Final = 0.01
+_TEND_EVERY_S: Final = 0.5
 
 
 class World:
@@ -58,6 +59,8 @@ class World:
         self.key = ""
         self.shared: dict[str, Secrets] = {}
         self.programs: dict[str, Kept] = {}
+        self.died: list[str] = []
+        """Programs that ended though nobody killed them."""
         self._kills = asyncio.Lock()
 
     @property
@@ -125,9 +128,20 @@ class World:
 
     async def restart_worker(self) -> None:
         """End the worker as an operator would, and start it again: it holds no claim then."""
-        await self.programs["worker"].stop()
-        await store.end_claims(self.database, self.book_id)
-        self.programs["worker"].start()
+        async with self._kills:
+            await self.programs["worker"].stop()
+            await store.end_claims(self.database, self.book_id)
+            self.programs["worker"].start()
+
+    async def tend(self) -> None:
+        """Start what has ended by itself again, as a supervisor does, and keep in mind that it did."""
+        while True:
+            await asyncio.sleep(_TEND_EVERY_S)
+            async with self._kills:
+                for name, program in self.programs.items():
+                    if program.pid is None:
+                        self.died.append(name)
+                        program.start()
 
     async def _kill_server(self) -> None:
         pid = self.postgres.pid
@@ -170,7 +184,11 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
             world.shared = partners.secrets(seed)
             _describe(world, sandbox_socket, seed)
             await _start(world)
-            yield world, control
+            tending = asyncio.create_task(world.tend())
+            try:
+                yield world, control
+            finally:
+                tending.cancel()
         finally:
             control.close()
             for program in reversed(world.programs.values()):
