@@ -231,6 +231,16 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(desk: Desk) -> None:
     assert desk.caudal("payouts", "list", "--customer", customer, "--json").json["data"] == []
 
 
+def test_what_the_api_refuses_is_refused_here_too(desk: Desk) -> None:
+    create = ("payments", "create", "--customer", desk.customer(), "--currency", "EUR", "--amount", "1")
+
+    card = desk.caudal(*create, "--instrument", "4242424242424242", "--json").json["error"]
+    wrong_id = desk.caudal(*create, "--instrument", "pm_card_visa", "--id", "pay_1", "--json").json["error"]
+
+    assert (card["code"], card["field"]) == ("personal_data_refused", "instrument")
+    assert (wrong_id["code"], wrong_id["field"]) == ("invalid_field", "id")
+
+
 PAYMENT = "pay_" + "7" * 32
 CREATE = ("payments", "create", "--currency", "EUR", "--customer", "cus_" + "7" * 32)
 
@@ -241,9 +251,6 @@ CREATE = ("payments", "create", "--currency", "EUR", "--customer", "cus_" + "7" 
         (CREATE, 2, "invalid_request", "amount"),
         ((*CREATE, "--amount", "1.234"), 2, "invalid_amount", "amount"),
         ((*CREATE, "--amount", "1", "--instrument", "pm_card_visa"), 1, "customer_not_found", "customer"),
-        ((*CREATE, "--amount", "1", "--instrument", "4242424242424242"), 1, "personal_data_refused",
-         "instrument"),
-        ((*CREATE, "--amount", "1", "--id", "pay_1"), 2, "invalid_field", "id"),
         ((*CREATE, "--amount", "1", "--execute-at", "soon"), 2, "invalid_request", "execute_at"),
         (("payments", "show", "pay_1"), 2, "invalid_id", "payment"),
         (("payments", "show", PAYMENT), 1, "payment_not_found", "id"),
@@ -251,7 +258,9 @@ CREATE = ("payments", "create", "--currency", "EUR", "--customer", "cus_" + "7" 
         (("payments", "increment", PAYMENT), 2, "invalid_request", "amount"),
         (("payments", "cancel", PAYMENT, "--yes"), 1, "payment_not_found", "id"),
         (("payments", "confirm", "re_1"), 2, "invalid_id", "payment"),
-        (("payments", "list", "--customer", "ana"), 2, "invalid_request", "customer"),
+        (("payments", "list", "--customer", "ana"), 1, "customer_not_found", "customer"),
+        (("payments", "list", "--customer", "cus_1"), 2, "invalid_id", "customer"),
+        (("payments", "list", "--reference", ""), 2, "invalid_request", "reference"),
         (("payments", "list", "--amount", "5"), 2, "invalid_request", "currency"),
         (("payments", "list", "--after", "next"), 2, "invalid_parameter", "cursor"),
         (("disputes", "show", "dp_1"), 2, "invalid_id", "dispute"),

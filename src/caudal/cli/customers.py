@@ -9,6 +9,7 @@ from rich.text import Text
 
 from caudal import customers
 from caudal.access import OPERATOR, Caller
+from caudal.cli.finding import find_customer
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import (
@@ -33,7 +34,6 @@ from caudal.customers import (
     CustomerCommand,
     CustomerFilter,
     CustomerId,
-    CustomerNotFound,
     Customers,
     CustomerStatus,
     CustomerType,
@@ -91,7 +91,7 @@ async def create(
 @on_database(app, "show")
 async def show(operator: Operator, customer: CustomerArgument, book: BookOption = FIRST_BOOK) -> None:
     """Show a customer with its accounts."""
-    found = await _find(operator, await operator.book(book), customer)
+    found = await find_customer(operator, await operator.book(book), customer)
     operator.terminal.answer(_shape(found), lambda out: _show(out, found))
 
 
@@ -175,7 +175,7 @@ async def product(
 ) -> None:
     """Give a customer another product, or another version; opens what accounts are missing."""
     found = await operator.book(book)
-    subject = await _find(operator, found, customer)
+    subject = await find_customer(operator, found, customer)
     command = ChangeProduct(customer=subject.id, product=name, version=version)
     await _carry_out(operator, found, command, dry_run=dry_run)
 
@@ -184,7 +184,7 @@ async def _change_status(
     operator: Operator, book: str, named: str, action: CustomerAction, *, dry_run: bool
 ) -> None:
     found = await operator.book(book)
-    subject = await _find(operator, found, named)
+    subject = await find_customer(operator, found, named)
     await _carry_out(
         operator, found, ChangeCustomerStatus(customer=subject.id, action=action), dry_run=dry_run
     )
@@ -208,22 +208,6 @@ async def _carry_out(operator: Operator, book: BookInfo, command: CustomerComman
         _show(out, customer)
 
     operator.terminal.answer({**_shape(customer), **({"dry_run": True} if dry_run else {})}, tell)
-
-
-async def _find(operator: Operator, book: BookInfo, named: str) -> Customer:
-    """The customer of this id or reference. Raises `InvalidId`, `CustomerNotFound`."""
-    async with operator.database.connection() as connection:
-        if named.startswith(f"{ids.CUSTOMER}_"):
-            _decoded(named, "customer")
-            return await customers.get_customer(connection, book.book_id, CustomerId(named))
-        wanted = CustomerFilter(reference=named)
-        found = await customers.list_customers(connection, book.book_id, wanted, limit=1)
-    if not found:
-        raise CustomerNotFound(
-            f"The book {book.name} has no customer with this reference. `caudal customers list` shows all.",
-            field="customer",
-        )
-    return found[0]
 
 
 def _decoded(text: str, field: str) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from caudal.cli.finding import find_customer
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import (
     DEFAULT_LIMIT,
@@ -42,7 +43,7 @@ from caudal_base import ids
 from caudal_base.errors import InvalidRequest
 
 CustomerFilter = Annotated[
-    str | None, typer.Option(metavar="CUSTOMER", help="Only those of this customer (`cus_…`).")
+    str | None, typer.Option(metavar="CUSTOMER", help="Only those of this customer, by id or reference.")
 ]
 ReferenceFilter = Annotated[str | None, typer.Option(help="Only those with this reference.")]
 StateFilter = Annotated[PaymentState | None, typer.Option(help="Only those in this state.")]
@@ -158,8 +159,9 @@ async def list_payments(
     """List payments or payouts by the conditions that both have, and those of `wanted`."""
     if amount is not None and currency is None:
         raise InvalidRequest("name the currency of the amount: --currency", field="currency")
+    found = await operator.book(book)
     query = {
-        "customer": customer,
+        "customer": None if customer is None else (await find_customer(operator, found, customer)).id,
         "reference": reference,
         "state": state,
         "amount": amount_of(amount, None, currency or ""),
@@ -169,7 +171,6 @@ async def list_payments(
         "cursor": after,
         **wanted,
     }
-    found = await operator.book(book)
     rows, cursor = await ask_for_rows(operator, found, path, PaymentView, query=query, limit=limit)
 
     def show_rows(out: Console) -> None:

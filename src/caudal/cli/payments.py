@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from caudal.cli import payment_reads
+from caudal.cli.finding import find_customer
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import (
@@ -35,7 +36,9 @@ NOT_DONE: Final = Text("This is how it would stand; nothing was done.", "bold")
 app = group("Move customers' money: create, capture, cancel, review, refund; look it up.")
 
 PaymentArgument = Annotated[str, typer.Argument(metavar="PAYMENT", help="The payment's id (`pay_…`).")]
-CustomerOption = Annotated[str, typer.Option(metavar="CUSTOMER", help="The customer's id (`cus_…`).")]
+CustomerOption = Annotated[
+    str, typer.Option(metavar="CUSTOMER", help="Whose payment it is, by id or reference.")
+]
 CurrencyOption = Annotated[str, typer.Option(help="ISO 4217: EUR.")]
 AmountOption = Annotated[
     str | None, typer.Option(metavar="UNITS", help="In units of the currency, exact: 10.50.")
@@ -101,7 +104,6 @@ async def create(
     body = {
         "kind": kind,
         "capture": None if capture is CaptureMode.AUTOMATIC else capture,
-        "destination": to,
         "return_url": return_url,
         "context": {name: value for name, value in context.items() if value is not None} or None,
     }
@@ -109,7 +111,7 @@ async def create(
         operator, book, "/v1/payments", body, customer=customer, currency=currency,
         amount=amount, amount_minor=amount_minor, instrument=instrument, method=method, partner=partner,
         reference=reference, description=description, metadata=metadata, execute_at=execute_at,
-        new_id=new_id, dry_run=dry_run,
+        new_id=new_id, dry_run=dry_run, to=to,
     )  # fmt: skip
 
 
@@ -132,14 +134,18 @@ async def begin(
     execute_at: str | None,
     new_id: str | None,
     dry_run: bool,
+    to: str | None = None,
 ) -> None:
     """Ask for a payment with the options that all kinds have, and `more` fields of the body."""
     size = amount_of(amount, amount_minor, currency)
     if size is None:
         raise InvalidRequest("name the amount: --amount or --amount-minor", field="amount")
+    pairs, begins = metadata_of(metadata), moment_of(execute_at, field="execute_at")
     found = await operator.book(book)
+    receives = None if to is None else (await find_customer(operator, found, to, field="to")).id
     body = {
-        "customer": customer,
+        "customer": (await find_customer(operator, found, customer)).id,
+        "destination": receives,
         "amount": size,
         "currency": currency,
         "id": new_id,
@@ -148,8 +154,8 @@ async def begin(
         "partner": partner,
         "reference": reference,
         "description": description,
-        "metadata": metadata_of(metadata),
-        "execute_at": moment_of(execute_at, field="execute_at"),
+        "metadata": pairs,
+        "execute_at": begins,
         **more,
     }
     query = {"dry_run": dry_run}
