@@ -38,6 +38,8 @@ from caudal.ledger import (
 )
 from caudal.payments import (
     Attempt,
+    CancelPayment,
+    CapturePayment,
     Case,
     Command,
     CreatePayment,
@@ -45,6 +47,10 @@ from caudal.payments import (
     OutcomeStatus,
     PaymentKind,
     Payments,
+    PaymentState,
+    RefundPayment,
+    Refusal,
+    TimeOut,
     accounts,
     get_payment,
 )
@@ -166,6 +172,47 @@ class PaymentWorld:
         assert outcome.payment is not None
         return await self.case(outcome.payment.id)
 
+    async def succeeded(self, **changes: Any) -> Case:
+        """A payment that the partner has carried out."""
+        case = await self.create(**changes)
+        await self.report(case, Status.SUCCEEDED)
+        return await self.again(case)
+
+    async def authorised(self, **changes: Any) -> Case:
+        """A card payment that waits to be captured."""
+        case = await self.create(**{"capture": CaptureMode.MANUAL, **changes})
+        await self.report(case, Status.AUTHORISED)
+        return await self.again(case)
+
+    async def one(self, command: Command) -> Outcome:
+        """Carry out one command."""
+        (outcome,) = await self.apply(command)
+        return outcome
+
+    async def capture(self, case: Case, amount: int | None = None, *, final: bool = True) -> Outcome:
+        capture_id = new_id(ids.CAPTURE)
+        return await self.one(
+            CapturePayment(payment_id=case.payment.id, id=capture_id, amount=amount, final=final)
+        )
+
+    async def refund(self, case: Case, amount: int | None = None) -> Outcome:
+        return await self.one(
+            RefundPayment(payment_id=case.payment.id, id=new_id(ids.REFUND), amount=amount)
+        )
+
+    async def cancel(self, case: Case) -> Outcome:
+        return await self.one(CancelPayment(payment_id=case.payment.id, id=new_id(ids.ATTEMPT)))
+
+    async def time_out(self, case: Case) -> Outcome:
+        return await self.one(TimeOut(payment_id=case.payment.id))
+
+    async def again(self, case: Case) -> Case:
+        """The same payment as it stands now."""
+        return await self.case(case.payment.id)
+
+    async def state(self, case: Case) -> PaymentState:
+        return (await self.again(case)).payment.state
+
     async def case(self, payment_id: str) -> Case:
         async with self.database.connection() as connection:
             return await get_payment(connection, self.book_id, payment_id)
@@ -225,6 +272,35 @@ class PaymentWorld:
 
     async def clearing(self) -> int:
         return (await self.balance(accounts.clearing("acquirer", "EUR")))[0]
+
+
+def code(outcome: Outcome) -> str:
+    """With which code a command was refused."""
+    assert outcome.status is OutcomeStatus.REFUSED, outcome
+    assert isinstance(outcome.refusal, Refusal)
+    return outcome.refusal.code
+
+
+def refund_snapshot(case: Case, refund_id: str, status: Status, **changes: Any) -> Snapshot:
+    """What the partner says of a refund that was asked for here."""
+    refund = next(r for r in case.refunds if r.id == refund_id)
+    attempt = next(a for a in case.attempts if a.part_id == refund_id)
+    fields: dict[str, Any] = {
+        "subject": Subject.REFUND, "partner_id": f"re_{refund_id[-8:]}", "status": status,
+        "amount": refund.amount, "currency": case.payment.currency, "attempt_id": attempt.id,
+        "parent_id": case.payment.partner_id,
+    }  # fmt: skip
+    return Snapshot(**{**fields, **changes})
+
+
+def dispute_snapshot(case: Case, status: Status, **changes: Any) -> Snapshot:
+    """What the partner says of a dispute of the whole payment."""
+    payment = case.payment
+    fields: dict[str, Any] = {
+        "subject": Subject.DISPUTE, "partner_id": f"dp_{payment.id[-8:]}", "status": status,
+        "amount": payment.captured_amount, "currency": payment.currency, "parent_id": payment.partner_id,
+    }  # fmt: skip
+    return Snapshot(**{**fields, **changes})
 
 
 def snapshot_of(case: Case, status: Status, **changes: Any) -> Snapshot:
