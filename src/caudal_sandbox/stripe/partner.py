@@ -68,6 +68,7 @@ class Stripe(Partner):
 
     def reload(self) -> None:
         super().reload()
+        self._account.reload()
         self._payouts.begin()
 
     def add_routes(self, router: Router) -> None:
