@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from caudal.connectors import Operation
-from caudal.payments import AttemptState, Payment, PaymentKind, PaymentState
-from caudal.simulation.evidence import Evidence, Place
+from caudal.payments import Attempt, AttemptState, Payment, PaymentKind, PaymentState
+from caudal.simulation.evidence import Effect, Evidence, Place
 
 KINDS: Final[Mapping[str, tuple[tuple[str, int], ...]]] = {
     "captured": (("charge", 1), ("capture", 1), ("debit_in", 1)),
@@ -22,6 +22,7 @@ _EXACT: Final = frozenset({Operation.CAPTURE, Operation.REFUND})
 
 _OURS: Final = {part: (kind, sign) for kind, parts in KINDS.items() for part, sign in parts}
 
+_RELEASED: Final = frozenset({PaymentState.FAILED, PaymentState.CANCELLED, PaymentState.EXPIRED})
 _MOVED: Final = frozenset({PaymentState.SUCCEEDED, PaymentState.RETURNED})
 
 
@@ -111,13 +112,21 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
         succeeded = attempt.state is AttemptState.SUCCEEDED
         if succeeded and not effects:
             yield f"{attempt.id} {attempt.operation.value}: we say it succeeded, the partner did nothing"
-        elif effects and not succeeded and effects[0].object_id not in evidence.failed_refunds:
+        elif effects and not succeeded and not _undone(evidence, attempt, effects[0]):
             yield (
                 f"{attempt.id} {attempt.operation.value}: we say it is {attempt.state.value}, "
                 f"the partner has {effects[0].kind} of {effects[0].amount}"
             )
         elif effects and attempt.operation in _EXACT and effects[0].amount != attempt.amount:
             yield f"{attempt.id}: we asked for {attempt.amount}, the partner did {effects[0].amount}"
+
+
+def _undone(evidence: Evidence, attempt: Attempt, effect: Effect) -> bool:
+    """Whether an effect has left nothing: a refund that came back, an authorisation that was released."""
+    if effect.kind == "authorisation":
+        payment = evidence.payments[attempt.payment_id]
+        return payment.state in _RELEASED and payment.captured_amount == 0
+    return effect.object_id in evidence.failed_refunds
 
 
 def fees_differ(evidence: Evidence) -> Iterator[str]:
