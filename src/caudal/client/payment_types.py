@@ -113,6 +113,8 @@ class DisputeState(OpenEnum):
 
     INQUIRY = "inquiry"
     """A question; no money has moved."""
+    CLOSED = "closed"
+    """An inquiry that came to nothing."""
     OPEN = "open"
     """The funds have left."""
     WON = "won"

@@ -107,7 +107,8 @@ create table payments.dispute (
 );
 alter table payments.dispute add constraint dispute_pkey primary key (book_id, id);
 alter table payments.dispute add constraint dispute_partner_id_key unique (book_id, partner, partner_id);
-alter table payments.dispute add constraint dispute_state_check check (state in ('inquiry', 'open', 'won', 'lost'));
+alter table payments.dispute add constraint dispute_state_check
+    check (state in ('inquiry', 'closed', 'open', 'won', 'lost'));
 create index dispute_payment_idx on payments.dispute (book_id, payment_id);
 create index dispute_state_idx on payments.dispute (book_id, state, id);
 

@@ -43,7 +43,7 @@ def step(case: Case, attempt: Attempt) -> Step:
         return Step.SEND
     if attempt.state in LIVE_ATTEMPTS:
         # A person has been asked: nothing is done behind their back.
-        asked = case.payment.review is ReviewReason.OUTCOME and attempt is case.live
+        asked = case.payment.review is ReviewReason.OUTCOME and attempt == case.live
         return Step.LEAVE if asked else Step.LOOK
     if attempt.state is AttemptState.ACCEPTED and waits(case, attempt):
         return Step.LOOK

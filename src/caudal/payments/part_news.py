@@ -8,10 +8,11 @@ import msgspec
 
 from caudal.connectors import PartnerFee, Snapshot, Subject
 from caudal.payments import postings, views
+from caudal.payments.guards import NOT_RECEIVED
 from caudal.payments.handling import find_attempt, put_attempt
 from caudal.payments.machine import Machine, failure_of
 from caudal.payments.outcomes import Outcome, OutcomeStatus
-from caudal.payments.part_rules import DISPUTES, REFUNDS, RefundEvent, RefundPosting
+from caudal.payments.part_rules import DISPUTES, GIVEN_UP_REFUNDS, REFUNDS, RefundEvent
 from caudal.payments.refusals import refusal
 from caudal.payments.reports import DISPUTE_STATES, REFUND_EVENTS
 from caudal.payments.types import (
@@ -142,9 +143,10 @@ def _move_refund(
     """One step of the refunds' table."""
     payment, now = case.payment, machine.now
     before = None if refund is None else refund.state
-    state, posting = REFUNDS[before, event]
+    given_up = refund is not None and refund.failure is not None and refund.failure.code == NOT_RECEIVED
+    state, posting = GIVEN_UP_REFUNDS[event] if given_up else REFUNDS[before, event]
     if refund is None:
-        if snapshot is None or (posting is RefundPosting.NOTHING):
+        if snapshot is None:
             return Outcome(_UNCHANGED, payment=payment)
         if snapshot.currency != payment.currency:
             detail = "the refund is in another currency than the payment"

@@ -43,10 +43,20 @@ REFUNDS: Final[Mapping[tuple[PartState | None, RefundEvent], tuple[PartState, Re
     (P.SUCCEEDED, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.NOTHING),
     (P.SUCCEEDED, RefundEvent.FAILED): (P.FAILED, RefundPosting.REVERSE),
     (P.FAILED, RefundEvent.PENDING): (P.FAILED, RefundPosting.NOTHING),
-    (P.FAILED, RefundEvent.SUCCEEDED): (P.SUCCEEDED, RefundPosting.FORCE),
+    (P.FAILED, RefundEvent.SUCCEEDED): (P.FAILED, RefundPosting.NOTHING),
     (P.FAILED, RefundEvent.FAILED): (P.FAILED, RefundPosting.NOTHING),
 }
-"""Every event in every state of a refund; None is one that was made at the partner's and not here."""
+"""Every event in every state of a refund; None is one that was made at the partner's and not here.
+
+A refund that has failed stays so, whatever is heard later: it is older news that was overtaken.
+"""
+
+GIVEN_UP_REFUNDS: Final[Mapping[RefundEvent, tuple[PartState, RefundPosting]]] = {
+    RefundEvent.PENDING: (P.PENDING, RefundPosting.RESERVE_FORCED),
+    RefundEvent.SUCCEEDED: (P.SUCCEEDED, RefundPosting.FORCE),
+    RefundEvent.FAILED: (P.FAILED, RefundPosting.NOTHING),
+}
+"""Of a refund that failed because the partner knew nothing of it, when the partner speaks of it after all."""
 
 
 class DisputePosting(enum.Enum):
@@ -63,22 +73,32 @@ _D = DisputeState
 
 DISPUTES: Final[Mapping[tuple[DisputeState | None, DisputeState], tuple[DisputeState, DisputePosting]]] = {
     (None, _D.INQUIRY): (_D.INQUIRY, DisputePosting.NOTHING),
+    (None, _D.CLOSED): (_D.CLOSED, DisputePosting.NOTHING),
     (None, _D.OPEN): (_D.OPEN, DisputePosting.WITHDRAW),
     (None, _D.WON): (_D.WON, DisputePosting.BOTH),
     (None, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
     (_D.INQUIRY, _D.INQUIRY): (_D.INQUIRY, DisputePosting.NOTHING),
+    (_D.INQUIRY, _D.CLOSED): (_D.CLOSED, DisputePosting.NOTHING),
     (_D.INQUIRY, _D.OPEN): (_D.OPEN, DisputePosting.WITHDRAW),
     (_D.INQUIRY, _D.WON): (_D.WON, DisputePosting.NOTHING),
     (_D.INQUIRY, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
+    (_D.CLOSED, _D.INQUIRY): (_D.CLOSED, DisputePosting.NOTHING),
+    (_D.CLOSED, _D.CLOSED): (_D.CLOSED, DisputePosting.NOTHING),
+    (_D.CLOSED, _D.OPEN): (_D.OPEN, DisputePosting.WITHDRAW),
+    (_D.CLOSED, _D.WON): (_D.WON, DisputePosting.NOTHING),
+    (_D.CLOSED, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
     (_D.OPEN, _D.INQUIRY): (_D.OPEN, DisputePosting.NOTHING),
+    (_D.OPEN, _D.CLOSED): (_D.OPEN, DisputePosting.NOTHING),
     (_D.OPEN, _D.OPEN): (_D.OPEN, DisputePosting.NOTHING),
     (_D.OPEN, _D.WON): (_D.WON, DisputePosting.REINSTATE),
     (_D.OPEN, _D.LOST): (_D.LOST, DisputePosting.NOTHING),
     (_D.WON, _D.INQUIRY): (_D.WON, DisputePosting.NOTHING),
+    (_D.WON, _D.CLOSED): (_D.WON, DisputePosting.NOTHING),
     (_D.WON, _D.OPEN): (_D.WON, DisputePosting.NOTHING),
     (_D.WON, _D.WON): (_D.WON, DisputePosting.NOTHING),
     (_D.WON, _D.LOST): (_D.LOST, DisputePosting.WITHDRAW),
     (_D.LOST, _D.INQUIRY): (_D.LOST, DisputePosting.NOTHING),
+    (_D.LOST, _D.CLOSED): (_D.LOST, DisputePosting.NOTHING),
     (_D.LOST, _D.OPEN): (_D.LOST, DisputePosting.NOTHING),
     (_D.LOST, _D.WON): (_D.WON, DisputePosting.REINSTATE),
     (_D.LOST, _D.LOST): (_D.LOST, DisputePosting.NOTHING),

@@ -29,6 +29,7 @@ REFUND_EVENTS: Final = {
 
 DISPUTE_STATES: Final = {
     Status.INQUIRY: DisputeState.INQUIRY,
+    Status.CANCELLED: DisputeState.CLOSED,
     Status.OPEN: DisputeState.OPEN,
     Status.WON: DisputeState.WON,
     Status.LOST: DisputeState.LOST,

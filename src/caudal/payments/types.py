@@ -91,6 +91,8 @@ class DisputeState(enum.Enum):
 
     INQUIRY = "inquiry"
     """A question; no money has moved."""
+    CLOSED = "closed"
+    """A question that came to nothing."""
     OPEN = "open"
     """The funds have left."""
     WON = "won"
