@@ -104,6 +104,9 @@ def hex_uuids(values: Sequence[str]) -> Array:
 
 def texts(values: Sequence[str | None]) -> Array:
     """A `text[]`. The database refuses NUL characters; lone surrogates raise `UnicodeEncodeError`."""
+    if _alike(values):
+        value = values[0]
+        return _optional(_Texts, [None if value is None else value.encode()] * len(values))
     return _optional(_Texts, [None if value is None else value.encode() for value in values])
 
 
@@ -150,12 +153,20 @@ def dates(values: Sequence[date]) -> Array:
 
 def timestamps(values: Sequence[datetime | None]) -> Array:
     """A `timestamptz[]` of aware moments."""
+    if _alike(values):
+        value = values[0]
+        return _numbers(_Timestamps, "q", 8, [None if value is None else microseconds(value)] * len(values))
     return _numbers(_Timestamps, "q", 8, [None if value is None else microseconds(value) for value in values])
 
 
 def microseconds(moment: datetime) -> int:
     """How PostgreSQL counts an aware moment: microseconds since 2000-01-01 UTC."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def _alike(values: Sequence[object]) -> bool:
+    """Whether all values are equal, as in most columns of a batch: then one of them is encoded for all."""
+    return len(values) > 1 and values[0] == values[-1] and values.count(values[0]) == len(values)
 
 
 def _joined(values: Sequence[bytes]) -> bytes:
@@ -166,6 +177,10 @@ def _joined(values: Sequence[bytes]) -> bytes:
 
 
 def _optional(kind: type[Array], values: Sequence[bytes | None]) -> Array:
+    if _alike(values):
+        value = values[0]
+        element = _NULL if value is None else len(value).to_bytes(4, "big") + value
+        return kind(len(values), element * len(values), nulls=value is None)
     if None not in values:
         return kind(len(values), _joined(cast("Sequence[bytes]", values)))
     elements = [_NULL if value is None else len(value).to_bytes(4, "big") + value for value in values]
@@ -173,6 +188,10 @@ def _optional(kind: type[Array], values: Sequence[bytes | None]) -> Array:
 
 
 def _numbers(kind: type[Array], code: str, size: int, values: Sequence[int | None]) -> Array:
+    if _alike(values):
+        value = values[0]
+        element = _NULL if value is None else struct.pack(f">i{code}", size, value)
+        return kind(len(values), element * len(values), nulls=value is None)
     if None not in values:
         interleaved: list[int | None] = [size] * (2 * len(values))
         interleaved[1::2] = values

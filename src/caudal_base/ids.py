@@ -8,9 +8,9 @@ hexadecimal digits: `tr_0193a1b2c3d47e8f9a0b1c2d3e4f5a6b`. It sorts the same way
 import os
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 from caudal_base.check import check
 from caudal_base.clock import Clock
@@ -46,7 +46,6 @@ Entropy = Callable[[int], bytes]
 """Gives so many unpredictable bytes, like `os.urandom`."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_BITS = 74
@@ -55,6 +54,8 @@ _RAND_B_BITS = 62
 _RAND_B_MASK = (1 << _RAND_B_BITS) - 1
 _MILLISECONDS_LIMIT = 1 << 48
 _POOL_BYTES = 4_096
+_UNKNOWN: Final = SafeUUID.unknown
+_set: Final = object.__setattr__  # a UUID lets nobody else set anything
 
 
 class InvalidId(InvalidRequest):
@@ -151,7 +152,8 @@ def milliseconds_of(uuid: UUID) -> int:
 
 def _milliseconds(at: datetime) -> int:
     # Integer arithmetic: timestamp() is a float and rounds some milliseconds down.
-    milliseconds = (at - _EPOCH) // _MILLISECOND
+    since = at - _EPOCH
+    milliseconds = since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
     check(0 <= milliseconds < _MILLISECONDS_LIMIT, "the clock is outside what a UUIDv7 can hold")
     return milliseconds
 
@@ -163,4 +165,8 @@ def _random(entropy: Entropy) -> int:
 def _compose(milliseconds: int, random: int) -> UUID:
     rand_a = random >> _RAND_B_BITS
     rand_b = random & _RAND_B_MASK
-    return UUID(int=milliseconds << 80 | _VERSION_7 | rand_a << 64 | _VARIANT | rand_b)
+    # As UUID(int=…) does, without finding out which of six ways it was called in: a third of the time.
+    uuid = object.__new__(UUID)
+    _set(uuid, "int", milliseconds << 80 | _VERSION_7 | rand_a << 64 | _VARIANT | rand_b)
+    _set(uuid, "is_safe", _UNKNOWN)
+    return uuid

@@ -23,15 +23,18 @@ CASES = [
     (arrays.uuids, "uuid[]", [UUID(int=0), UUID(int=2**128 - 1), SOME]),
     (arrays.texts, "text[]", ["", "a", "NULL", '{"quoted, \\ text"}', "ñ€😀", LONG]),
     (arrays.texts, "text[]", [None, "a", None]),
+    (arrays.texts, "text[]", [None, None]),
     (arrays.blobs, "bytea[]", [b"", b"\x00\xff", b"x" * 100_000]),
     (arrays.smallints, "smallint[]", [0, -1, 32_767, -32_768]),
     (arrays.integers, "integer[]", [0, -1, 2**31 - 1, -(2**31), None]),
     (arrays.bigints, "bigint[]", [0, -1, 2**63 - 1, -(2**63)]),
     (arrays.bigints, "bigint[]", [1, None, 3]),
+    (arrays.bigints, "bigint[]", [None, None]),
     (arrays.booleans, "boolean[]", [True, False]),
     (arrays.dates, "date[]", [date(1993, 1, 1), date(2000, 1, 1), date(2026, 11, 22)]),
     (arrays.timestamps, "timestamp with time zone[]", [EARLY, LATE]),
     (arrays.timestamps, "timestamp with time zone[]", [None, LATE]),
+    (arrays.timestamps, "timestamp with time zone[]", [None, None]),
 ]
 
 
@@ -42,7 +45,7 @@ async def test_every_element_arrives_as_it_was_given(
     database: Database, make: Callable[[Sequence[Any]], arrays.Array], kind: str, values: list[Any]
 ) -> None:
     async with database.connection() as connection:
-        for batch in (values, values[:1], []):
+        for batch in (values, values[:1], values[:1] * 3, []):
             cursor = await connection.execute(
                 "select pg_typeof(%s)::text, array(select unnest(%s))",
                 (make(batch), make(batch)),
