@@ -6,17 +6,17 @@ counts for those behind it; at the end `writes` says what is to be written with 
 """
 
 import datetime as dt
-import enum
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from caudal_base.database import Connection
+from caudal_base.enums import QuickEnum
 from caudal_base.statements import Statement
 
 
-class Verdict(enum.Enum):
+class Verdict(QuickEnum):
     """What becomes of a payment."""
 
     APPROVE = "approve"

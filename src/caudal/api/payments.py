@@ -14,7 +14,7 @@ from caudal.api.endpoint import B, NoBody, Q
 from caudal.api.fields import utc
 from caudal.api.payment_bodies import CaptureBody, IncrementBody, NewPayment, NewPayout, NewRefund
 from caudal.api.request import Request
-from caudal.api.views import json_answer, problem_answer
+from caudal.api.views import JSON, json_answer, problem_answer
 from caudal.idempotency import Answer
 from caudal.ledger import Actor
 from caudal.payments import (
@@ -33,6 +33,7 @@ from caudal.payments import (
     PaymentOrder,
     RefundPayment,
     Refusal,
+    encoded,
     payment_view,
     refund_view,
 )
@@ -62,8 +63,8 @@ def render_created(outcome: Outcome) -> Answer:
     if outcome.payment is None:
         raise InvariantError("a payment was created without one")
     status = 200 if outcome.status is OutcomeStatus.EXISTS else 201
-    view = payment_view(outcome.payment)
-    return json_answer(status, view, ("Location", f"/v1/payments/{view.id}"))
+    body = outcome.told or encoded(payment_view(outcome.payment))
+    return Answer(status, (JSON, ("Location", f"/v1/payments/{outcome.payment.id}")), body)
 
 
 def render_changed(outcome: Outcome) -> Answer:
@@ -72,7 +73,7 @@ def render_changed(outcome: Outcome) -> Answer:
         return refusal_answer(outcome.refusal)
     if outcome.payment is None:
         raise InvariantError("a command on a payment was answered without it")
-    return json_answer(200, payment_view(outcome.payment))
+    return Answer(200, (JSON,), outcome.told or encoded(payment_view(outcome.payment)))
 
 
 def render_refund(outcome: Outcome) -> Answer:

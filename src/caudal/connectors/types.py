@@ -7,19 +7,21 @@ connector converts. Every struct is immutable.
 import datetime as dt
 import enum
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
+from caudal_base.enums import QuickEnum
 
-class Direction(enum.Enum):
+
+class Direction(QuickEnum):
     """Which way money goes."""
 
     PAY_IN = "pay_in"
     PAYOUT = "payout"
 
 
-class Method(enum.Enum):
+class Method(QuickEnum):
     """By which rail."""
 
     CARD = "card"
@@ -27,14 +29,14 @@ class Method(enum.Enum):
     BANK_TRANSFER = "bank_transfer"
 
 
-class CaptureMode(enum.Enum):
+class CaptureMode(QuickEnum):
     """Whether an authorised payment is captured at once or by a call of its own."""
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
 
 
-class Operation(enum.Enum):
+class Operation(QuickEnum):
     """What an attempt asks of a partner."""
 
     SUBMIT = "submit"
@@ -94,6 +96,10 @@ class ErrorClass(enum.Enum):
     UNAVAILABLE = "unavailable"
     CREDENTIALS = "credentials"
     """The partner does not accept our key."""
+
+
+AUTHORISATION_EXPIRED: Final = "authorisation_expired"
+"""The code of the error with which a cancelled payment says that its authorisation ran out."""
 
 
 class PartnerError(msgspec.Struct, frozen=True, kw_only=True):

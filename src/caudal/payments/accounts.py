@@ -12,6 +12,7 @@ BANK: Final = "bank:settlement"
 INCOME: Final = "fees:income"
 
 
+@lru_cache(maxsize=65_536)
 def wallet(customer: str, currency: str) -> AccountId:
     """A customer's account in a currency."""
     return AccountId(derived_id("acct", customer, currency))

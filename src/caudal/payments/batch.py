@@ -75,6 +75,7 @@ class Batch:
         self._pending: Pending = ApproveAll()
         self._opening: dict[AccountId, OpenAccount] = {}
         self._accounts: set[AccountId] = set()
+        self._own: set[tuple[str | None, str]] = set()
         self._posted_fees: set[str] = set()
         self._posted_settlements: set[str] = set()
         self._machine: Machine
@@ -234,6 +235,9 @@ class Batch:
 
     def _add_own_accounts(self, partner: str | None, currency: str) -> None:
         """The book's own accounts of a partner and a currency are at hand, and opened if need be."""
+        if (partner, currency) in self._own:
+            return
+        self._own.add((partner, currency))
         for command in accounts.opening(partner, currency):
             self._accounts.add(command.id)
             if (self._book_id, command.id) not in self._tools.opened:

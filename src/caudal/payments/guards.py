@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from caudal.connectors import CaptureMode, Operation, Snapshot, Supported
+from caudal.connectors import AUTHORISATION_EXPIRED, CaptureMode, Operation, Snapshot, Supported
 from caudal.payments.refusals import Refusal, refusal
 from caudal.payments.rules import IN_FLIGHT, ROWS
 from caudal.payments.terms import Event, Guard, Row
@@ -24,9 +24,6 @@ from caudal.payments.types import (
 
 NOT_RECEIVED: Final = "not_received"
 """The failure of an attempt that the partner never had, as far as it could be asked."""
-
-EXPIRED: Final = "authorisation_expired"
-"""The error with which a connector says that a cancellation was the authorisation's end."""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +73,7 @@ def _disputed(situation: Situation) -> bool:
 
 def _partner_expired(situation: Situation) -> bool:
     snapshot = situation.snapshot
-    return snapshot is not None and snapshot.error is not None and snapshot.error.code == EXPIRED
+    return snapshot is not None and snapshot.error is not None and snapshot.error.code == AUTHORISATION_EXPIRED
 
 
 def _unsent(situation: Situation) -> bool:
@@ -174,7 +171,7 @@ def choose(situation: Situation, state: PaymentState | None, event: Event) -> Ro
     """The row that an event takes, or why it takes none."""
     rows = ROWS[state, event]
     for row in rows:
-        if all(GUARDS[guard](situation) for guard in row.guards):
+        if not row.guards or all(GUARDS[guard](situation) for guard in row.guards):
             return row
     return _refusal_of(situation, state, event, rows)
 

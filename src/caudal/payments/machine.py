@@ -148,12 +148,13 @@ class Machine:
         if capture is not None:
             after = msgspec.structs.replace(after, captures=(*after.captures, capture))
         after = self._effects(after, situation, row, capture, attempt_id)
+        told = None
         if new or moved.state is not payment.state:
-            self._tell_payment(moved, created=new)
+            told = self._tell_payment(moved, created=new)
         self.cases[moved.id] = after
         if new:
             self.changes.created.add(moved.id)
-        return Outcome(OutcomeStatus.APPLIED, payment=moved, capture=capture)
+        return Outcome(OutcomeStatus.APPLIED, payment=moved, capture=capture, told=told)
 
     def replace(self, case: Case, **changes: Any) -> Case:
         """Put a changed case in the place of `case`."""
@@ -183,12 +184,13 @@ class Machine:
         """Note an event, to be written with the batch."""
         self.changes.events.append((type_, object_type, object_id, data))
 
-    def _tell_payment(self, payment: Payment, *, created: bool) -> None:
+    def _tell_payment(self, payment: Payment, *, created: bool) -> bytes:
         data = views.encoded(views.payment_view(payment))
         if created:
             self.tell("payment.created", "payment", payment.id, data)
         if not created or payment.state is not PaymentState.PROCESSING:
             self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
+        return data
 
     def _adopt(self, case: Case, snapshot: Snapshot | None) -> Outcome:
         """News that says nothing new may still tell under which id the partner has the payment."""

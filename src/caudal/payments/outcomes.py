@@ -32,6 +32,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     refund: Refund | None = None
     attempt: Attempt | None = None
     refusal: Refusal | None = None
+    told: bytes | None = None
+    """The payment as JSON, as `views.payment_view` has it, where an event tells of it."""
 
 
 class AppliedStatus(enum.Enum):

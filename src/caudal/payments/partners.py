@@ -18,6 +18,8 @@ class Partners:
         """`book` is the book's name, as settings have it."""
         self._all: Sequence[Partner] = registry.of_book(book)
         self._by_name: Mapping[str, Partner] = {partner.name: partner for partner in self._all}
+        self._chosen: dict[tuple[object, ...], tuple[str, Supported]] = {}
+        self._rows: dict[tuple[object, ...], Supported | None] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -28,21 +30,31 @@ class Partners:
         self, named: str | None, direction: Direction, method: Method, currency: str, capture: CaptureMode
     ) -> tuple[str, Supported] | Refusal:
         """The named partner, or the first that can do it, with what it can do."""
+        key = (named, direction, method, currency, capture)
+        known = self._chosen.get(key)
+        if known is not None:
+            return known
         if named is not None and named not in self._by_name:
             return refusal("unknown_partner", "partner")
         for partner in self._all:
             if named is None or partner.name == named:
                 row = _row(partner.capabilities, direction, method, currency)
                 if row is not None and capture in row.capture_modes:
-                    return partner.name, row
+                    # What partners can do does not change, and currencies are few.
+                    return self._chosen.setdefault(key, (partner.name, row))
         return refusal("partner_unsupported", "partner" if named is not None else "method")
 
     def supported(self, payment: Payment) -> Supported | None:
         """What a payment's partner can do with it; None where it is not configured any more."""
-        partner = self._by_name.get(payment.partner or "")
-        if partner is None or payment.method is None:
-            return None
-        return _row(partner.capabilities, DIRECTIONS[payment.kind], payment.method, payment.currency)
+        key = (payment.partner, payment.kind, payment.method, payment.currency)
+        if key not in self._rows:
+            partner = self._by_name.get(payment.partner or "")
+            self._rows[key] = (
+                None
+                if partner is None or payment.method is None
+                else _row(partner.capabilities, DIRECTIONS[payment.kind], payment.method, payment.currency)
+            )
+        return self._rows[key]
 
     def capabilities(self, name: str) -> Capabilities | None:
         """What a partner can do; None where it is not configured any more."""

@@ -1,12 +1,12 @@
 """The words of the payments' table: events, guards, postings, effects, and what a row is made of."""
 
-import enum
 from typing import NamedTuple
 
 from caudal.payments.types import AttemptState, PartState, PaymentState
+from caudal_base.enums import QuickEnum
 
 
-class Event(enum.Enum):
+class Event(QuickEnum):
     """What can happen to a payment."""
 
     # Our own decision, when the payment is created or its time has come.
@@ -46,7 +46,7 @@ class Event(enum.Enum):
     """The outcome of the call is unknown, and the partner cannot be asked."""
 
 
-class Guard(enum.Enum):
+class Guard(QuickEnum):
     """A condition of a row; what each means stands in `guards`."""
 
     INTERNAL = "internal"
@@ -81,7 +81,7 @@ class Guard(enum.Enum):
     PARTNER_REFUNDS = "partner_refunds"
 
 
-class Posting(enum.Enum):
+class Posting(QuickEnum):
     """What a row does to the ledger; the transfers stand in `postings`."""
 
     NOTHING = "nothing"
@@ -108,7 +108,7 @@ class Posting(enum.Enum):
     """Post what is held and post it back: it had succeeded and was returned before we heard of either."""
 
 
-class Effect(enum.Enum):
+class Effect(QuickEnum):
     """What is to be done once the row is committed: each becomes a job."""
 
     SUBMIT = "submit"

@@ -12,9 +12,10 @@ import msgspec
 
 from caudal.connectors import CaptureMode, Method, Operation
 from caudal_base.decide import Context
+from caudal_base.enums import QuickEnum
 
 
-class PaymentKind(enum.Enum):
+class PaymentKind(QuickEnum):
     """Which way the money goes, seen from the customer."""
 
     PAY_IN = "pay_in"
@@ -25,7 +26,7 @@ class PaymentKind(enum.Enum):
     """From the customer's balance to another customer's; no partner, immediate."""
 
 
-class PaymentState(enum.Enum):
+class PaymentState(QuickEnum):
     """Where a payment stands. Which may follow which says the table in `rules`."""
 
     SCHEDULED = "scheduled"
@@ -57,7 +58,7 @@ class PaymentState(enum.Enum):
     """It had succeeded, and came back."""
 
 
-class AttemptState(enum.Enum):
+class AttemptState(QuickEnum):
     """Where one call to a partner stands."""
 
     CREATED = "created"
