@@ -110,7 +110,7 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
             continue
         effects = evidence.caused.get(attempt.id, [])
         succeeded = attempt.state is AttemptState.SUCCEEDED
-        if succeeded and not effects:
+        if succeeded and not effects and not _ran_out(evidence, attempt):
             yield f"{attempt.id} {attempt.operation.value}: we say it succeeded, the partner did nothing"
         elif effects and not succeeded and not _undone(evidence, attempt, effects[0]):
             yield (
@@ -119,6 +119,12 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
             )
         elif effects and attempt.operation in _EXACT and effects[0].amount != attempt.amount:
             yield f"{attempt.id}: we asked for {attempt.amount}, the partner did {effects[0].amount}"
+
+
+def _ran_out(evidence: Evidence, attempt: Attempt) -> bool:
+    """Whether it is a void of what the partner released by itself before: it has what it was after."""
+    ended = evidence.payments[attempt.payment_id].state
+    return attempt.operation is Operation.CANCEL and ended is PaymentState.EXPIRED
 
 
 def _undone(evidence: Evidence, attempt: Attempt, effect: Effect) -> bool:
