@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from caudal.connectors import (
+    AUTHORISATION_EXPIRED,
     Drift,
     DriftKind,
     ErrorClass,
@@ -84,6 +85,18 @@ def test_a_signed_event_says_its_id_type_and_time(stripe: StripeConnector) -> No
     assert stripe.verify(signed(body), body, now=NOW) == Inbound(
         event_id="evt_1", type="payment_intent.succeeded", created_at=NOW, body=body
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [("expired", AUTHORISATION_EXPIRED), ("automatic", AUTHORISATION_EXPIRED), ("requested_by_customer", None)],
+)
+def test_a_cancellation_by_stripe_itself_is_the_end_of_the_authorisation(
+    stripe: StripeConnector, reason: str, code: str | None
+) -> None:
+    said = event("payment_intent.canceled", intent("canceled", cancellation_reason=reason))
+    error = only(stripe.parse(said)).error
+    assert (None if error is None else error.code) == code
 
 
 @pytest.mark.parametrize(

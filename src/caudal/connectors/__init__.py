@@ -15,6 +15,7 @@ from caudal.connectors.protocol import Connector, LearnsKeys
 from caudal.connectors.registry import Factory, Registry
 from caudal.connectors.signatures import KeyedScheme, Scheme, Signed, StandardWebhooks, StripeScheme
 from caudal.connectors.types import (
+    AUTHORISATION_EXPIRED,
     Answer,
     Call,
     CannotAsk,
@@ -44,6 +45,7 @@ from caudal.connectors.types import (
 )
 
 __all__ = [
+    "AUTHORISATION_EXPIRED",
     "LATENCY_BOUNDS_S",
     "Answer",
     "BreakerState",

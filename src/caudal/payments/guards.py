@@ -73,7 +73,9 @@ def _disputed(situation: Situation) -> bool:
 
 def _partner_expired(situation: Situation) -> bool:
     snapshot = situation.snapshot
-    return snapshot is not None and snapshot.error is not None and snapshot.error.code == AUTHORISATION_EXPIRED
+    return (
+        snapshot is not None and snapshot.error is not None and snapshot.error.code == AUTHORISATION_EXPIRED
+    )
 
 
 def _unsent(situation: Situation) -> bool:

@@ -15,6 +15,9 @@ _PLAIN: Final = {
     Status.RETURNED: Event.PARTNER_RETURNED,
 }
 
+_NOTHING_MOVES: Final = frozenset({Status.FAILED, Status.CANCELLED})
+"""It has ended; if nothing was captured, it does not matter what of or in which currency."""
+
 _UNTOUCHED: Final = frozenset({PaymentState.PROCESSING, PaymentState.REQUIRES_ACTION})
 """Nothing has been authorised yet, so the partner must report exactly what was asked."""
 
@@ -49,11 +52,11 @@ def event_of(case: Case, snapshot: Snapshot) -> Event | None:
     payment = case.payment
     if snapshot.status is Status.UNKNOWN:
         return None
-    if snapshot.currency != payment.currency:
+    captured = captured_in(snapshot)
+    if snapshot.currency != payment.currency and (captured or snapshot.status not in _NOTHING_MOVES):
         return Event.PARTNER_MISMATCHED
     if snapshot.status in _PLAIN:
         return _PLAIN[snapshot.status]
-    captured = captured_in(snapshot)
     if snapshot.status is Status.CANCELLED:
         # What was captured before the rest was released, and of which we have not heard.
         more = captured > payment.captured_amount and payment.authorised_amount > 0

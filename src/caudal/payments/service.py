@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from caudal import audit
 from caudal.connectors import Registry, Snapshot
 from caudal.customers import ProductDirectory
 from caudal.ledger import Ledger, require_book_number
+from caudal.payments.auditing import records
 from caudal.payments.batch import Batch, Tools
 from caudal.payments.commands import Command, Heard
 from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeStatus
@@ -12,6 +14,7 @@ from caudal.payments.partners import Partners
 from caudal_base.database import Connection
 from caudal_base.decide import Decide
 from caudal_base.ids import IdSource
+from caudal_base.statements import Statement
 
 _APPLIED = {
     OutcomeStatus.APPLIED: AppliedStatus.APPLIED,
@@ -56,7 +59,11 @@ class Payments:
     async def carry_out(
         self, connection: Connection, book_id: int, commands: Sequence[Command]
     ) -> list[Outcome]:
-        """Carry out `commands` in order; one outcome each. The caller commits. Raises `BookNotFound`."""
+        """Carry out `commands` in order; one outcome each. The caller commits. Raises `BookNotFound`.
+
+        What partners, the worker and the clock bring about is audited here; what callers ask, where they
+        are known: in `PaymentDesk`.
+        """
         if not commands:
             return []
         batch = self.batch(connection, book_id, await self.partners(connection, book_id), commands)
@@ -64,10 +71,11 @@ class Payments:
             await batch.queue()
             await batch.arrive()
         await batch.load()
-        outcomes = await batch.carry_out()
+        outcomes = [outcome for outcome in await batch.carry_out() if outcome is not None]
+        told = records(book_id, batch.recorded_at, commands, outcomes)
         async with connection.pipeline():
-            await batch.write()
-        return [outcome for outcome in outcomes if outcome is not None]
+            await batch.write([Statement(audit.INSERT, audit.insert_parameters(told))] if told else ())
+        return outcomes
 
     async def apply_snapshots(
         self, connection: Connection, book_id: int, partner: str, snapshots: Sequence[Snapshot]

@@ -10,6 +10,7 @@ from caudal.connectors.drift import Drift, Reading
 from caudal.connectors.stripe.amounts import from_stripe
 from caudal.connectors.stripe.failures import declined
 from caudal.connectors.types import (
+    AUTHORISATION_EXPIRED,
     ErrorClass,
     PartnerError,
     PartnerFee,
@@ -56,6 +57,10 @@ PAYOUT_STATUSES: Final[Mapping[str, Status]] = {
 }
 
 
+_RAN_OUT: Final = frozenset({"automatic", "expired"})
+"""Why Stripe itself cancels a PaymentIntent: `expired` since 2025-03-31, `automatic` before."""
+
+
 def payment(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
     """What a PaymentIntent says; None where it has no id."""
     reading = Reading(drift, "payment_intent", fields)
@@ -69,6 +74,8 @@ def payment(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
         # Before its first confirmation a PaymentIntent is in the same state, without an error.
         status = Status.FAILED
         error = declined(fields["last_payment_error"], drift)
+    elif status is Status.CANCELLED and reading.optional_text("cancellation_reason") in _RAN_OUT:
+        error = PartnerError(code=AUTHORISATION_EXPIRED, class_=ErrorClass.SOFT_DECLINE)
     charge_id, charge = reading.reference("latest_charge")
     return _snapshot(
         reading,
