@@ -137,7 +137,9 @@ async def test_what_may_have_been_sent_is_not_cancelled_behind_the_partners_back
     assert await world.state(case) is S.CANCELLED
 
 
-async def test_an_authorisation_that_runs_out_is_voided_at_the_partner_and_expires(world: PaymentWorld) -> None:
+async def test_an_authorisation_that_runs_out_is_voided_at_the_partner_and_expires(
+    world: PaymentWorld,
+) -> None:
     case = await world.authorised()
     assert case.payment.expires_at == world.clock.now() + dt.timedelta(days=7)
     assert (await world.time_out(case)).status is OutcomeStatus.UNCHANGED

@@ -68,6 +68,21 @@ async def test_a_refund_that_had_been_paid_back_may_come_back(world: PaymentWorl
     assert await world.findings() == []
 
 
+@pytest.mark.parametrize("overtaken", [Status.PENDING, Status.SUCCEEDED])
+async def test_a_refund_that_came_back_stays_so_whatever_older_news_arrives(
+    world: PaymentWorld, overtaken: Status
+) -> None:
+    case = await world.succeeded(amount=1_000)
+    outcome = await world.refund(case, 300)
+    assert outcome.refund is not None
+    for status in (Status.SUCCEEDED, Status.FAILED, overtaken):
+        await world.hear(refund_snapshot(await world.again(case), outcome.refund.id, status))
+    case = await world.again(case)
+    assert (case.payment.refunding_amount, case.payment.refunded_amount) == (0, 0)
+    assert (await world.wallet(world.ana), await world.clearing()) == ((1_000, 1_000), 1_000)
+    assert await world.findings() == []
+
+
 async def test_a_refund_needs_the_money_on_the_customers_balance(world: PaymentWorld) -> None:
     case = await world.succeeded(amount=1_000)
     await world.create(kind=PaymentKind.INTERNAL, amount=600)

@@ -128,16 +128,13 @@ class Matrix:
 class PaymentWorld:
     """A book with two customers and a partner called `acquirer`, on a clock that stands still."""
 
-    def __init__(
-        self, customers: CustomerWorld, book: str, decide: Decide, capabilities: Capabilities
-    ) -> None:
+    def __init__(self, customers: CustomerWorld, book: str, decide: Decide, matrix: Matrix) -> None:
         self.customers = customers
         self.database = customers.database
         self.book_id = customers.book_id
         self.clock = customers.clock
         self.ledger = customers.ledger
         settings = PartnerSettings(connector="bank", book=book, api_key=Secret("key"))
-        matrix = Matrix(capabilities)
         self.registry = Registry([Partner(matrix, settings, Drift("acquirer", self.clock))])
         self.payments = Payments(self.ledger, decide, self.registry, IdSource(self.clock))
         self.ana = CustomerId("")
@@ -146,11 +143,11 @@ class PaymentWorld:
     @classmethod
     async def make(
         cls, database: Database, *, decide: Decide | None = None,
-        capabilities: Capabilities = CAPABILITIES, **product: Any,
+        capabilities: Capabilities = CAPABILITIES, matrix: Matrix | None = None, **product: Any,
     ) -> "PaymentWorld":  # fmt: skip
         customers = await CustomerWorld.make(database, basic(**{"limits": (), **product}))
         ((name,),) = await customers.rows("select name from ledger.book where book_id = %(book_id)s")
-        world = cls(customers, name, decide or ApproveAll(), capabilities)
+        world = cls(customers, name, decide or ApproveAll(), matrix or Matrix(capabilities))
         world.ana, world.bob = new_customer_id(), new_customer_id()
         await customers.apply(person(world.ana), person(world.bob))
         return world
@@ -196,9 +193,7 @@ class PaymentWorld:
         )
 
     async def refund(self, case: Case, amount: int | None = None) -> Outcome:
-        return await self.one(
-            RefundPayment(payment_id=case.payment.id, id=new_id(ids.REFUND), amount=amount)
-        )
+        return await self.one(RefundPayment(payment_id=case.payment.id, id=new_id(ids.REFUND), amount=amount))
 
     async def cancel(self, case: Case) -> Outcome:
         return await self.one(CancelPayment(payment_id=case.payment.id, id=new_id(ids.ATTEMPT)))
