@@ -89,7 +89,11 @@ def test_a_signed_event_says_its_id_type_and_time(stripe: StripeConnector) -> No
 
 @pytest.mark.parametrize(
     ("reason", "code"),
-    [("expired", AUTHORISATION_EXPIRED), ("automatic", AUTHORISATION_EXPIRED), ("requested_by_customer", None)],
+    [
+        ("expired", AUTHORISATION_EXPIRED),
+        ("automatic", AUTHORISATION_EXPIRED),
+        ("requested_by_customer", None),
+    ],
 )
 def test_a_cancellation_by_stripe_itself_is_the_end_of_the_authorisation(
     stripe: StripeConnector, reason: str, code: str | None
