@@ -178,8 +178,8 @@ async def test_declining_a_mismatch_gives_back_what_was_taken(world: PaymentWorl
     await world.hear(snapshot_of(case, Status.SUCCEEDED))
     assert await world.state(case) is S.FAILED
     paid_back = snapshot_of(
-        case, Status.SUCCEEDED, subject=Subject.REFUND, partner_id="re_back", amount=1_001, attempt_id=back.id,
-        parent_id=case.payment.partner_id,
+        case, Status.SUCCEEDED, subject=Subject.REFUND, partner_id="re_back", amount=1_001,
+        attempt_id=back.id, parent_id=case.payment.partner_id,
     )  # fmt: skip
     await world.hear(paid_back)
     case = await world.again(case)

@@ -62,9 +62,10 @@ def done(call: Call, **changes: object) -> Snapshot:
     """What the partner says of a call that it has carried out."""
     refund = call.operation is Operation.REFUND
     captured = call.captured_before + call.amount
+    payment_id = call.partner_id or f"pi_{call.payment_id[-8:]}"
     fields: dict[str, object] = {
         "subject": Subject.REFUND if refund else Subject.PAYMENT,
-        "partner_id": f"re_{call.attempt_id[-8:]}" if refund else call.partner_id or f"pi_{call.payment_id[-8:]}",
+        "partner_id": f"re_{call.attempt_id[-8:]}" if refund else payment_id,
         "status": Status.CANCELLED if call.operation is Operation.CANCEL else Status.SUCCEEDED,
         "amount": call.amount, "currency": call.currency, "attempt_id": call.attempt_id,
         "parent_id": call.partner_id if refund else None, "captured": None if refund else captured,

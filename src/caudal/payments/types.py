@@ -46,6 +46,7 @@ class PaymentState(QuickEnum):
     CANCELLING = "cancelling"
     """A void is with the partner."""
     SUCCEEDED = "succeeded"
+    """The money has moved: all of it, or the parts that were captured."""
     DECLINED = "declined"
     """Our own decision was no. Nothing moved."""
     FAILED = "failed"
