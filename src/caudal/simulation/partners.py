@@ -17,7 +17,7 @@ KEY_LIFETIME_S: Final = 6.0
 PARTNER_KEY_LIFETIME_S: Final = 10.0
 """How long it does remember them: clocks and the way there take some time too."""
 
-SEARCH_HORIZON_S: Final = 2.0
+SEARCH_HORIZON_S: Final = 2.5
 SEARCH_LAG_S: Final = 1.0
 TIMEOUT_MS: Final = 700
 SLOWEST_MS: Final = 1_000
