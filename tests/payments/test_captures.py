@@ -41,8 +41,10 @@ async def test_captures_in_several_parts_reach_the_balance_each_in_its_turn(worl
     case = await world.again(case)
     assert case.payment.state is S.SUCCEEDED
     assert [(c.amount, c.final, c.state) for c in case.captures] == [
-        (300, False, PartState.SUCCEEDED), (400, False, PartState.SUCCEEDED), (300, True, PartState.SUCCEEDED),
-    ]  # fmt: skip
+        (300, False, PartState.SUCCEEDED),
+        (400, False, PartState.SUCCEEDED),
+        (300, True, PartState.SUCCEEDED),
+    ]
     assert await world.wallet(world.ana) == (1_000, 1_000)
 
 

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from caudal.connectors import (
+    Answer,
     CannotAsk,
     Capabilities,
+    Found,
     LineKind,
     NotFound,
     NotSent,
@@ -62,11 +64,7 @@ def answered(machine: Machine, command: Answered) -> Outcome:
         return Outcome(OutcomeStatus.WAITING)
     case, attempt = found
     if attempt.state not in LIVE_ATTEMPTS:
-        # A webhook was faster. What the answer says may still be news of another kind: fees, ids.
-        if isinstance(command.answer, Reported):
-            late = Heard(partner=attempt.partner, snapshot=command.answer.snapshot)
-            return with_attempt(machine, heard(machine, late), attempt)
-        return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
+        return _overtaken(machine, case, attempt, command.answer)
     match command.answer:
         case Reported(snapshot):
             return _reported(machine, case, attempt, snapshot)
@@ -91,7 +89,7 @@ def looked(machine: Machine, command: Looked, capabilities: Capabilities) -> Out
         return Outcome(OutcomeStatus.WAITING)
     case, attempt = found
     if attempt.state not in LIVE_ATTEMPTS and attempt.state is not AttemptState.ACCEPTED:
-        return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
+        return _overtaken(machine, case, attempt, command.found)
     attempt = msgspec.structs.replace(attempt, looks=attempt.looks + 1)
     case = put_attempt(machine, case, attempt)
     match command.found:
@@ -107,6 +105,14 @@ def looked(machine: Machine, command: Looked, capabilities: Capabilities) -> Out
             if attempt.state is AttemptState.ACCEPTED:
                 return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
             return _note(machine, case, attempt, AttemptState.UNKNOWN, str(reason))
+
+
+def _overtaken(machine: Machine, case: Case, attempt: Attempt, said: Answer | Found) -> Outcome:
+    """A webhook was faster. What is said may still be news of another kind: fees, ids, a return."""
+    if not isinstance(said, Reported):
+        return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
+    late = Heard(partner=attempt.partner, snapshot=said.snapshot)
+    return with_attempt(machine, heard(machine, late), attempt)
 
 
 def may_resend(attempt: Attempt, capabilities: Capabilities, now: dt.datetime) -> bool:
