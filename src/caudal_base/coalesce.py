@@ -50,6 +50,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that wait."""
     max_queue_weight: int = 40_000
     """Weight that waits; a single heavier command is taken when nothing else waits."""
+    max_wait_s: float | None = None
+    """How long what waits may take at the pace of the last batches. Less than a full batch may always wait,
+    since small batches say little of the pace of full ones; None bounds the queue by its length alone."""
     max_reruns: int = 6
     """How often a batch that was lost or failed in passing is run again."""
     give_up_after_s: float = 10.0
@@ -178,6 +181,10 @@ class Coalescer(Generic[C, R]):
             self._leave(entry)
             raise
 
+    def admit(self) -> None:
+        """Raise `Unavailable` where `submit` would refuse a light command now: before it has been read."""
+        self._admit(1)
+
     def stats(self) -> Stats:
         """The counters as they stand now."""
         return Stats(
@@ -205,9 +212,17 @@ class Coalescer(Generic[C, R]):
         if self._queued == 0:
             return
         limits = self._limits
-        if self._queued >= limits.max_queue or self._queued_weight + weight > limits.max_queue_weight:
+        full = self._queued >= limits.max_queue or self._queued_weight + weight > limits.max_queue_weight
+        if full or self._too_slow():
             self._refused += 1
             raise Unavailable("too much is waiting already", retry_after=self._seconds_of_work())
+
+    def _too_slow(self) -> bool:
+        """Whether what waits would take too long."""
+        longest = self._limits.max_wait_s
+        if longest is None or self._queued < self._limits.max_requests:
+            return False
+        return self._queued_weight > longest * self._weight_per_s
 
     def _seconds_of_work(self) -> int:
         """How long what is queued will take at the pace of the last batches: 1 to 60 seconds."""

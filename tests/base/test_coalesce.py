@@ -379,6 +379,34 @@ async def test_the_queue_is_bounded_by_weight_too_but_takes_any_single_command(l
     await coalescer.drain()
 
 
+async def test_the_queue_is_bounded_by_the_time_that_it_will_take(ledger: Ledger) -> None:
+    limits = Limits(max_requests=2, max_wait_s=0.5)
+    coalescer: Coalescer[Any, Any] = Coalescer(ledger, limits=limits)
+    coalescer._weight_per_s = 10.0  # as measured from earlier batches: five in half a second
+    tasks = await gathered(coalescer, [1, 2, 3, 4, 5])
+    coalescer.admit()
+    tasks += await gathered(coalescer, [6])
+    with pytest.raises(Unavailable):
+        coalescer.admit()
+    with pytest.raises(Unavailable):
+        await coalescer.submit(7)
+    assert coalescer.stats().refused == 2
+    coalescer.start()
+    await outcomes(tasks)
+    await coalescer.drain()
+
+
+async def test_less_than_a_full_batch_may_wait_however_slow_the_last_ones_were(ledger: Ledger) -> None:
+    coalescer: Coalescer[Any, Any] = Coalescer(ledger, limits=Limits(max_requests=3, max_wait_s=0.5))
+    coalescer._weight_per_s = 0.001
+    tasks = await gathered(coalescer, [1, 2, 3])
+    with pytest.raises(Unavailable):
+        await coalescer.submit(4)
+    coalescer.start()
+    await outcomes(tasks)
+    await coalescer.drain()
+
+
 async def test_retry_after_is_the_work_ahead_at_the_present_pace(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,11 @@ def path_payment_id(request: Request[Q, B]) -> str:
     return text
 
 
+def admit(request: Request[Q, B]) -> None:
+    """Raise `Unavailable` while too many payments of the book wait already."""
+    request.services.payments.admit(request.book_id)
+
+
 async def create_payment(request: Request[Write, NewPayment]) -> Answer:
     """POST /v1/payments"""
     body = request.body

@@ -66,6 +66,8 @@ class Route:
         # Bound once: binding the module's logger for each request takes 8 µs.
         self._log_to = log.bind(method=endpoint.method, route=endpoint.path)
         self._observe = services.metrics.route(endpoint.method, endpoint.path)
+        self._unlogged = 0
+        self._shed_logged_at = -1.0
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, path_ids: Mapping[str, str]) -> None:
         """Answer one request, whatever happens."""
@@ -109,6 +111,8 @@ class Route:
             if endpoint.method == "GET"
             else await read_body(headers, receive, self._services.max_body_bytes)
         )
+        if endpoint.admit is not None:
+            endpoint.admit(request)
         content_type = headers.get(b"content-type")
         if content_type != b"application/json" and (raw or not self._body_is_optional):
             require_json(_text(content_type))
@@ -156,8 +160,13 @@ class Route:
 
     def _failed(self, error: CaudalError, request_id: str, cause: Exception | None = None) -> Answer:
         if error.status == 503:
-            reason = None if cause is None else type(cause).__name__
-            self._log_to.warning("request_not_served", request_id=request_id, reason=reason)
+            reason = cause or error.__cause__
+            if reason is None:
+                self._shed(error)
+            else:
+                self._log_to.warning(
+                    "request_not_served", request_id=request_id, reason=type(reason).__name__
+                )
         elif error.status >= 500:
             self._log_to.error(
                 "request_failed",
@@ -167,9 +176,18 @@ class Route:
             )
         return problem(error, request_id)
 
+    def _shed(self, error: CaudalError) -> None:
+        """Log that requests are turned away: once a second, since a line for each would cost more than it."""
+        self._unlogged += 1
+        now = time.monotonic()
+        if now >= self._shed_logged_at + 1.0:
+            self._log_to.warning("requests_shed", count=self._unlogged, reason=error.detail)
+            self._shed_logged_at, self._unlogged = now, 0
+
     def _log(self, request: Request[Any, Any], status: int, seconds: float) -> None:
-        # A line costs 40 µs of the 100 that a transfer may take: what went well is told at DEBUG only.
-        write = self._log_to.debug if status < 400 else self._log_to.info
+        # A line costs 40 µs of the 100 that a transfer may take: what went well is told at DEBUG only, and
+        # what was shed for all together.
+        write = self._log_to.debug if status < 400 or status == 503 else self._log_to.info
         write(
             "request",
             status=status,

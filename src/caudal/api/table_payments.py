@@ -64,6 +64,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         refuses=True,
         example=examples.NEW_PAYMENT,
         hot=True,
+        admit=payments.admit,
     ),
     Endpoint(
         method="GET",
@@ -286,6 +287,7 @@ PAYOUTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         refuses=True,
         example=examples.NEW_PAYOUT,
         hot=True,
+        admit=payments.admit,
     ),
     Endpoint(
         method="GET",

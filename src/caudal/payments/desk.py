@@ -27,8 +27,9 @@ from caudal_base.statements import Statement
 Render = Callable[[Outcome], Answer]
 """Makes the response of an order; it is stored in the transaction of its effects."""
 
-LIMITS: Final = Limits(max_requests=200, max_weight=200)
-"""A payment's batch costs some three times a transfer's, and the book's lock is to be held as long."""
+LIMITS: Final = Limits(max_requests=200, max_weight=200, max_wait_s=0.25)
+"""A payment's batch costs some three times a transfer's, and the book's lock is to be held as long. Whoever
+would wait for longer than a moment is better told to come back: the others are then still served in time."""
 
 
 class PaymentOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +70,12 @@ class PaymentDesk:
         """What would come of `command` now, in a transaction that the caller rolls back."""
         (outcome,) = await self._payments.carry_out(connection, book_id, [command])
         return outcome
+
+    def admit(self, book_id: int) -> None:
+        """Raise `Unavailable` where an order would be refused now: before any work is put into it."""
+        coalescer = self._coalescers.get(book_id)
+        if coalescer is not None:
+            coalescer.admit()
 
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
