@@ -2,10 +2,9 @@
 
 import datetime as dt
 
-from caudal.connectors import ErrorClass, NotSent, PartnerError, Refused, Status
+from caudal.connectors import AUTHORISATION_EXPIRED, ErrorClass, NotSent, PartnerError, Refused, Status
 from caudal.payments import AttemptState, IncrementPayment, Outcome, OutcomeStatus, PartState, PaymentState
 from caudal.payments.commands import Answered
-from caudal.payments.guards import EXPIRED
 from caudal_base import ids
 from support.payment_worlds import PaymentWorld, code, new_id, snapshot_of
 
@@ -156,7 +155,7 @@ async def test_an_authorisation_that_runs_out_is_voided_at_the_partner_and_expir
 
 async def test_an_authorisation_that_the_partner_says_has_lapsed_expires(world: PaymentWorld) -> None:
     case = await world.authorised()
-    lapsed = PartnerError(code=EXPIRED, class_=ErrorClass.CONFLICT)
+    lapsed = PartnerError(code=AUTHORISATION_EXPIRED, class_=ErrorClass.CONFLICT)
     await world.hear(snapshot_of(case, Status.CANCELLED, error=lapsed))
     assert await world.state(case) is S.EXPIRED
     assert await world.findings() == []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from caudal.connectors import (
+    AUTHORISATION_EXPIRED,
     CannotAsk,
     ErrorClass,
     NotFound,
@@ -39,13 +40,13 @@ from caudal.payments import (
     TimeOut,
 )
 from caudal.payments.commands import Answered, Command, Heard, Looked, Send
-from caudal.payments.guards import EXPIRED, NOT_RECEIVED
+from caudal.payments.guards import NOT_RECEIVED
 from caudal.payments.types import LIVE_ATTEMPTS
 from support.payment_models import PARTNER, PAYMENT_ID, Node, some_id
 
 MOST_REFUNDS = 2
 PARTNER_ID = "pi_1"
-LAPSED = PartnerError(code=EXPIRED, class_=ErrorClass.CONFLICT)
+LAPSED = PartnerError(code=AUTHORISATION_EXPIRED, class_=ErrorClass.CONFLICT)
 DECLINED = PartnerError(code="card_declined", class_=ErrorClass.HARD_DECLINE, message="declined")
 
 _PAYMENTS: tuple[dict[str, Any], ...] = (
