@@ -560,6 +560,8 @@ OPEN = {"status": "requires_capture", "amount": 1050, "latest_charge": None}
         (call(Operation.CANCEL), intent(**OPEN, amount_received=0), "not_found"),
         (call(Operation.CANCEL), intent(status="processing", amount_received=0), "not_found"),
         (call(Operation.CANCEL), INTENT, "refused"),
+        (call(Operation.CANCEL, captured_before=1050), INTENT, "reported"),
+        (call(Operation.CANCEL, captured_before=300), INTENT, "refused"),
         (
             call(Operation.CAPTURE, amount=400),
             intent(status="levitating", amount_received=0),

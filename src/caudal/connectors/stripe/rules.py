@@ -39,7 +39,9 @@ def outcome(call: Call, intent: Snapshot) -> Found:
             done = intent.amount == call.amount
             untouched = intent.amount < call.amount
         case Operation.CANCEL:
-            done = intent.status is Status.CANCELLED
+            # What is captured in part is voided by releasing the rest, and has succeeded then.
+            released = intent.status is Status.SUCCEEDED and 0 < captured == call.captured_before
+            done = released or intent.status is Status.CANCELLED
             untouched = not done
     if done or not untouched:
         return Reported(intent)
