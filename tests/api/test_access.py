@@ -8,7 +8,8 @@ from caudal.api.endpoint import Access
 from support.worlds import ALL_SCOPES, World, new_book, new_key, problem, transfer
 
 GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.access is not Access.PUBLIC]
-OPEN = [endpoint for endpoint in ENDPOINTS if endpoint.access is Access.PUBLIC]
+PUBLIC = [endpoint for endpoint in ENDPOINTS if endpoint.access is Access.PUBLIC]
+OPEN = [endpoint for endpoint in PUBLIC if endpoint.method == "GET"]
 
 
 def path_of(path: str) -> str:
@@ -34,6 +35,12 @@ async def test_every_endpoint_has_a_scope(world: World, endpoint) -> None:  # ty
 
     assert problem(response)[:2] == (403, "missing_scope")
     assert response.json()["scope"] == endpoint.scope.value
+
+
+def test_partners_alone_post_without_a_key() -> None:
+    assert {endpoint.name for endpoint in PUBLIC} - {endpoint.name for endpoint in OPEN} == {
+        "receive_webhook"
+    }
 
 
 @pytest.mark.parametrize("endpoint", OPEN, ids=lambda e: e.name)

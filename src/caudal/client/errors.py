@@ -41,6 +41,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     scope: str | None = None
     """With `missing_scope`: the one that is missing."""
+    reason: str | None = None
+    """Of a webhook that was refused: why."""
 
 
 class CaudalError(Exception):

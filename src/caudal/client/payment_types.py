@@ -1,7 +1,6 @@
 """What the API answers about payments. Amounts are integers of minor units of the payment's currency."""
 
 import datetime as dt
-import enum
 from collections.abc import Mapping
 
 import msgspec
@@ -9,7 +8,7 @@ import msgspec
 from caudal.client.types import Answer, OpenEnum, Transfer
 
 
-class PaymentKind(enum.StrEnum):
+class PaymentKind(OpenEnum):
     """Which way the money goes, seen from the customer."""
 
     PAY_IN = "pay_in"
