@@ -361,7 +361,8 @@ def test_a_database_without_the_schema_is_explained_and_migrated_on_request(dsn:
     assert "caudal db migrate" in behind.json["error"]["detail"]
 
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for schema in ("audit", "jobs", "idempotency", "access", "ledger"):
+        made = "select nspname from pg_namespace where nspname !~ '^pg_|^public$|^information_schema$'"
+        for (schema,) in connection.execute(made).fetchall():
             connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
     migrated = run("db", "migrate", "--json", environment=own)
     assert migrated.code == 0, migrated
