@@ -13,10 +13,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from caudal.payments import DISPUTES, REASONS, REFUNDS, TABLE, DisputeState, PartState, PaymentState, Row
-from caudal.payments.part_rules import DisputePosting, RefundPosting
-from caudal.payments.rules import FINAL
-from caudal.payments.terms import Effect, Event, Posting
+from caudal.payments import (
+    DISPUTES,
+    FINAL,
+    REASONS,
+    REFUNDS,
+    TABLE,
+    DisputePosting,
+    DisputeState,
+    Effect,
+    Event,
+    PartState,
+    PaymentState,
+    Posting,
+    RefundPosting,
+    Row,
+)
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reference" / "payment-states.md"
 

@@ -25,7 +25,7 @@ from caudal.payments.desk import PaymentDesk, PaymentOrder, Render
 from caudal.payments.errors import DisputeNotFound, PaymentNotFound, RefundNotFound
 from caudal.payments.handlers import PERIODICS, handlers, queues
 from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeStatus
-from caudal.payments.part_rules import DISPUTES, REFUNDS
+from caudal.payments.part_rules import DISPUTES, REFUNDS, DisputePosting, RefundPosting
 from caudal.payments.queries import (
     PaymentFilter,
     SettlementRow,
@@ -38,9 +38,9 @@ from caudal.payments.queries import (
     list_settlements,
 )
 from caudal.payments.refusals import BY_CODE, REASONS, Reason, Refusal
-from caudal.payments.rules import TABLE
+from caudal.payments.rules import FINAL, TABLE
 from caudal.payments.service import Payments
-from caudal.payments.terms import Row
+from caudal.payments.terms import Effect, Event, Posting, Row
 from caudal.payments.types import (
     Attempt,
     AttemptState,
@@ -73,15 +73,15 @@ from caudal.payments.views import (
 )
 
 __all__ = [
-    "BY_CODE", "DISPUTES", "PAYMENT_LIMITS", "PERIODICS", "REASONS", "REFUNDS", "TABLE", "Applied",
+    "BY_CODE", "DISPUTES", "FINAL", "PAYMENT_LIMITS", "PERIODICS", "REASONS", "REFUNDS", "TABLE", "Applied",
     "AppliedStatus", "ApprovePayment", "Attempt", "AttemptState", "AttemptView", "CallerCommand",
     "CancelPayment", "Capture", "CapturePayment", "CaptureView", "Case", "Command", "ConfirmPayment",
-    "CreatePayment", "DeclinePayment", "Dispute", "DisputeNotFound", "DisputeState", "DisputeView",
-    "Failure", "FailureView", "IncrementPayment", "Outcome", "OutcomeStatus", "PartState", "Payment",
-    "PaymentDesk", "PaymentFilter", "PaymentKind", "PaymentNotFound", "PaymentOrder", "PaymentState",
-    "PaymentView", "Payments", "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundView",
-    "Refusal", "Render", "ReviewDefault", "ReviewReason", "Row", "SettlementRow", "TimeOut",
-    "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund",
-    "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "payment_view",
-    "queues", "refund_view",
+    "CreatePayment", "DeclinePayment", "Dispute", "DisputeNotFound", "DisputePosting", "DisputeState",
+    "DisputeView", "Effect", "Event", "Failure", "FailureView", "IncrementPayment", "Outcome",
+    "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentFilter", "PaymentKind",
+    "PaymentNotFound", "PaymentOrder", "PaymentState", "PaymentView", "Payments", "Posting", "Reason",
+    "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
+    "ReviewDefault", "ReviewReason", "Row", "SettlementRow", "TimeOut", "attempt_view", "capture_view",
+    "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes",
+    "list_payments", "list_refunds", "list_settlements", "payment_view", "queues", "refund_view",
 ]  # fmt: skip
