@@ -35,8 +35,9 @@ check: setup ## Check style, types, imports and licences
 	$(BIN)/pip-licenses --from=all --with-system --format=json | $(BIN)/python tools/check_licences.py
 	$(BIN)/python tools/check_style.py
 
-bench: setup ## Measure the ledger against the floor of this machine
+bench: setup ## Measure the ledger and payments against the floor of this machine
 	@$(BIN)/caudal bench ledger $(ARGS)
+	@$(BIN)/caudal bench payments $(ARGS)
 
 lock: setup ## Pin what pyproject.toml asks for, anew, in requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
-from bench_table import CASES, END, START, inserted, table
+from bench_table import CASES, MARKS, inserted, marked, table
+
+START, END = MARKS["ledger"]
 
 FIGURES = {"per_second": 5_000.0, "p50_ms": 12.345, "p99_ms": 40.04, "ratio_to_floor": 0.456}
 
@@ -38,6 +40,10 @@ def test_figures_stand_beside_their_budget_machine_and_floor() -> None:
         ("http_64", {"per_second": 3_000.0}, "missed by 25%"),
         ("http_64", {"p99_ms": 120.0}, "missed by 50%"),
         ("http_64_hot", {"per_second": 3_000.0}, "missed by 25%"),
+        ("sustained", {"per_second": 1_500.0}, "missed by 25%"),
+        ("sustained", {"p99_ms": 125.0}, "missed by 20%"),
+        ("sustained_half", {"p99_ms": 100.0}, "missed by 50%"),
+        ("end_to_end", {"per_second": 120.0}, "missed by 20%"),
     ],
 )
 def test_a_missed_budget_says_by_how_much(case: str, figures: dict[str, float], says: str) -> None:
@@ -54,6 +60,23 @@ def test_a_case_without_words_is_refused() -> None:
 
     with pytest.raises(ValueError, match="vault"):
         table(unknown)
+
+
+def test_what_else_was_measured_is_said_with_the_case() -> None:
+    figures = {"offered_per_second": 6_000.0, "shed_per_second": 4_100.4, "lost": 0.0, "p99_ms_at_700": 1.0}
+    found = row(table(report(overload={"figures": figures})), "overload")
+
+    assert "three times what is sustained: 6,000/s offered, 4,100/s shed, 0 lost |" in found
+
+
+def test_the_payments_have_a_table_of_their_own_behind_the_ledgers() -> None:
+    start, end = MARKS["payments"]
+    readme = f"a\n{START}\nledger\n{END}\nb"
+    first = inserted(marked(readme, "payments"), "old", "payments")
+    assert first == f"a\n{START}\nledger\n{END}\n\n{start}\nold\n{end}\nb"
+
+    assert inserted(marked(first, "payments"), "new", "payments") == first.replace("old", "new")
+    assert inserted(first, "anew") == first.replace("\nledger\n", "\nanew\n")
 
 
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
