@@ -16,13 +16,17 @@ _LOOK_EVERY_S: Final = 0.05
 _CALM_LOOKS: Final = 3
 """So often in a row there must be nothing to do: between two jobs there may be a moment without one."""
 
+_HURRY_EVERY: Final = 20
+"""Looks, after which what waits for its next try need not wait any longer."""
+
 DAYS: Final = 9
 """How far the partners' clock goes: authorisations run out, slow transfers end, balances become available."""
 
 _DAY_S: Final = 86_400
 _ROUNDS: Final = 5
 
-QUEUES: Final = ["webhooks", *(f"partner:{name}" for name in partners.NAMES)]
+_CALLS: Final = [f"partner:{name}" for name in partners.NAMES]
+QUEUES: Final = ["webhooks", *_CALLS]
 """Of the work that must come to an end; timers may lie in the future."""
 
 
@@ -74,14 +78,17 @@ class Healer:
     async def rest(self) -> None:
         """Wait until there is nothing left to do but what waits for its time."""
         deadline = time.monotonic() + self._patience_s
-        calm, found = 0, {"nothing was looked at": 1}
+        calm, looks, found = 0, 0, {"nothing was looked at": 1}
         while calm < _CALM_LOOKS:
+            looks += 1
             if time.monotonic() > deadline:
                 what = ", ".join(f"{count} {name}" for name, count in found.items())
                 raise NotAtRest(what)
             waiting: dict[str, Any] = await self._control.call("POST", "webhooks/flush")
             async with self._world.database.connection() as connection:
                 found = await store.unrest(connection, self._world.book_id, QUEUES)
+                if found and looks % _HURRY_EVERY == 0:
+                    await store.hurry(connection, self._world.book_id, _CALLS)
             if waiting["waiting"]:
                 found["webhooks to be delivered"] = int(waiting["waiting"])
             calm = 0 if found else calm + 1
