@@ -35,6 +35,8 @@ async def nothing_of(world: PaymentWorld, customer: str) -> bool:
         ({"amount": 10.5}, 400, "invalid_field", "amount"),
         ({"amount": "10"}, 400, "invalid_field", "amount"),
         ({"currency": "USD"}, 422, "currency_not_offered", "currency"),
+        ({"currency": "XXX"}, 422, "currency_not_offered", "currency"),
+        ({"currency": "eur"}, 422, "currency_not_offered", "currency"),
         ({"currency": "euro"}, 400, "invalid_field", "currency"),
         ({"kind": "charge"}, 400, "invalid_field", "kind"),
         ({"kind": None}, 400, "invalid_field", "kind"),

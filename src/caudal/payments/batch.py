@@ -15,7 +15,7 @@ Two round trips for creations; three or four more where existing payments are lo
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from psycopg import AsyncCursor
@@ -41,7 +41,10 @@ from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.decide import ApproveAll, Decide, Pending
 from caudal_base.ids import IdSource
+from caudal_base.money import currencies
 from caudal_base.statements import Statement
+
+CURRENCIES: Final = currencies()
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,8 +238,8 @@ class Batch:
 
     def _add_own_accounts(self, partner: str | None, currency: str) -> None:
         """The book's own accounts of a partner and a currency are at hand, and opened if need be."""
-        if (partner, currency) in self._own:
-            return
+        if (partner, currency) in self._own or currency not in CURRENCIES:
+            return  # Whoever names a currency that is none is refused by himself, not with the whole batch.
         self._own.add((partner, currency))
         for command in accounts.opening(partner, currency):
             self._accounts.add(command.id)
