@@ -1,12 +1,12 @@
 """`caudal worker`."""
 
-import asyncio
-
 import msgspec
+import uvloop
 
 from caudal.cli import opening
 from caudal.cli.frame import Call, command, single
 from caudal.worker import run
+from caudal_base.collector import spare_the_collector
 from caudal_base.logs import configure
 from caudal_base.secret import Secret
 
@@ -21,6 +21,7 @@ def worker(call: Call) -> None:
     """
     configure(level=call.settings.log_level, format=call.settings.log_format)
     with opening.dsn(call) as dsn:
-        asyncio.run(run(msgspec.structs.replace(call.settings, database_url=Secret(dsn))))
+        spare_the_collector()
+        uvloop.run(run(msgspec.structs.replace(call.settings, database_url=Secret(dsn))))
     if call.terminal.as_json:
         call.terminal.answer({"stopped": True}, lambda _: None)
