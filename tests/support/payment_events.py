@@ -233,7 +233,7 @@ def abstracted(node: Node) -> tuple[Any, ...]:
         payment.fee_hold_id is not None, payment.review, payment.review_default,
         (payment.reported_amount, payment.reported_currency) if payment.review else None,
         payment.reported_captured if payment.review else None,
-        payment.ends_as if payment.state is PaymentState.CANCELLING else None,
+        payment.ends_as if payment.state in (PaymentState.CANCELLING, PaymentState.REVIEW) else None,
         payment.partner_id is not None, payment.expires_at is not None,
         payment.failure is not None and payment.failure.code == NOT_RECEIVED,
         None if begun is None else (begun.state, begun.sends > 0),

@@ -76,6 +76,10 @@ def _end_attempt(
         partner_id=partner_id or attempt.partner_id, updated_at=machine.now,
     )  # fmt: skip
     put_attempt(machine, case, ended)
+    if state is AttemptState.FAILED:
+        # The payer's money stays with the partner, and nobody but a person can do anything about it.
+        view = views.encoded(views.attempt_view(ended))
+        machine.tell("attempt.give_back_failed", "attempt", ended.id, view)
     return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=ended)
 
 

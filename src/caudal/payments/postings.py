@@ -235,7 +235,7 @@ def _enlarge(situation: Situation) -> Planned:
     else:
         # A person says so, of the attempt or of what the partner reported.
         total = live.amount if live is not None else payment.reported_amount or 0
-    hold = _transfer(payment, "hold", total - payment.captured_amount, pending=True)
+    hold = _transfer(payment, "hold", total - payment.captured_amount, pending=True, forced=True)
     commands: list[Command] = [hold]
     if payment.hold_id is not None:
         commands.insert(0, _void(payment, "hold", payment.hold_id))

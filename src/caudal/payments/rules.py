@@ -105,6 +105,14 @@ _REVIEW: Final = (
         attempt=A.SUCCEEDED,
     ),
     Row(
+        S.REVIEW, E.APPROVE, S.EXPIRED, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL, G.ENDS_EXPIRED), L.RELEASE,
+        attempt=A.SUCCEEDED,
+    ),
+    Row(
+        S.REVIEW, E.APPROVE, S.FAILED, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL, G.ENDS_FAILED), L.RELEASE,
+        attempt=A.SUCCEEDED,
+    ),
+    Row(
         S.REVIEW, E.APPROVE, S.CANCELLED, (G.IN_OUTCOME_REVIEW, G.OF_CANCEL), L.RELEASE, attempt=A.SUCCEEDED
     ),
     Row(
