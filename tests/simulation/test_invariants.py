@@ -7,7 +7,7 @@ import pytest
 
 from caudal import ledger
 from caudal.connectors import Operation
-from caudal.payments import AttemptState, PaymentState, ReviewDefault, ReviewReason
+from caudal.payments import Attempt, AttemptState, PaymentState, ReviewDefault, ReviewReason
 from caudal.simulation import INVARIANTS, books, invariants
 from caudal.simulation.plans import Action
 from caudal.simulation.store import Balance, Job, Unsettled
@@ -162,21 +162,33 @@ def test_double_effects_are_counted_beyond_the_first() -> None:
     assert books.double_effects(run.evidence(book=twice)) == 3
 
 
-def test_what_a_partner_took_by_mistake_must_come_back() -> None:
-    mistaken = {"state": PaymentState.FAILED, "captured_amount": 0, "refunded_amount": 0,
-                "disputed_amount": 0, "fee_amount": 0, "reported_amount": 999}  # fmt: skip
-    changes = {
-        **of_payment(**mistaken),
-        "asked": run.ASKED[:1],
-        "book": run.book(
-            [run.effect("charge", 999, 999, run.SUBMIT), run.effect("settlement", 999, -999, None)]
-        ),
-    }
+def mistaken(*attempts: Attempt) -> dict[str, Any]:
+    """A run in which the partner took 999 and not 1,000, and a person declined that."""
+    changes = of_payment(
+        state=PaymentState.FAILED, captured_amount=0, refunded_amount=0, disputed_amount=0, fee_amount=0,
+        reported_amount=999,
+    )  # fmt: skip
+    balances = [
+        Balance("bank:settlement:EUR", "EUR", 999, 0, 0, 0),
+        Balance("partner:stripe:clearing:EUR", "EUR", 0, 999, 0, 0),
+    ]
     changes["stored"] = msgspec.structs.replace(
         changes["stored"], captures={}, refunds={}, disputes={},
-        balances={"bank:settlement:EUR": Balance("bank:settlement:EUR", "EUR", 999, 0, 0, 0)},
+        attempts={attempt.id: attempt for attempt in (run.ATTEMPTS[0], *attempts)},
+        balances={balance.reference: balance for balance in balances},
     )  # fmt: skip
-    assert broken(**changes) == ["mistakes_given_back"]
+    effects = [run.effect("charge", 999, 999, run.SUBMIT), run.effect("settlement", 999, -999, None)]
+    return {**changes, "asked": run.ASKED[:1], "book": run.book(effects)}
+
+
+def test_what_a_partner_took_by_mistake_must_come_back() -> None:
+    assert broken(**mistaken()) == ["mistakes_given_back", "clearing_at_zero"]
+
+
+def test_or_it_is_known_that_it_could_not_be_made_to() -> None:
+    back = run.attempt(run.REFUND, Operation.REFUND, 999, state=AttemptState.FAILED)
+    assert broken(**mistaken(back)) == []
+    assert "mistakes_given_back" in broken(**mistaken(msgspec.structs.replace(back, part_id="re_1")))
 
 
 def test_a_refund_that_came_back_is_no_contradiction() -> None:

@@ -25,7 +25,12 @@ def http_answer(status: int, body: bytes = b"{}", *headers: str) -> bytes:
 async def serving(answer: Answer) -> AsyncIterator[Http]:
     """A server on one port, and the way to it."""
 
+    connections: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
@@ -33,7 +38,7 @@ async def serving(answer: Answer) -> AsyncIterator[Http]:
                 if content is None:
                     break
                 writer.write(content)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             return
         finally:
             writer.close()
@@ -45,6 +50,9 @@ async def serving(answer: Answer) -> AsyncIterator[Http]:
     finally:
         http.close()
         server.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections)
 
 
 def replying(*answers: bytes | None) -> tuple[Answer, list[bytes]]:

@@ -79,12 +79,15 @@ def payments_differ(evidence: Evidence) -> Iterator[str]:
 
 
 def mistakes_kept(evidence: Evidence) -> Iterator[str]:
-    """What a partner took by mistake, and a person declined, it has given back."""
+    """What a partner took by mistake, and a person declined, it has given back, or has refused to."""
+    left: Counter[Place] = Counter()
     for payment_id in sorted(evidence.mistaken):
-        effects = evidence.of_payment.get(payment_id, [])
-        left = sum(effect.delta for effect in effects if effect.kind in _OURS)
-        if left:
-            yield f"{payment_id} {evidence.payments[payment_id].state.value}: the partner has kept {left}"
+        for effect in evidence.of_payment.get(payment_id, []):
+            left[effect.place] += effect.delta if effect.kind in _OURS else 0
+    for place in sorted(left):
+        known = evidence.kept[place]
+        if left[place] != known:
+            yield f"{place.partner} has kept {left[place]} {place.currency}, we know of {known}"
 
 
 def double_effects(evidence: Evidence) -> int:
@@ -161,8 +164,11 @@ def settlements_differ(evidence: Evidence) -> Iterator[str]:
 def clearing_open(evidence: Evidence) -> Iterator[str]:
     """Clearing accounts that are not at zero though everything has settled, and partners that owe."""
     for reference, balance in sorted(evidence.stored.balances.items()):
-        if ":clearing:" in reference and balance.net_debit:
-            yield f"{reference}: {balance.net_debit}"
+        _, partner, kind, *_ = [*reference.split(":"), "", ""]
+        # What was kept by mistake has been settled, and in our book it is nobody's.
+        expected = -evidence.kept[Place(partner, balance.currency)]
+        if kind == "clearing" and balance.net_debit != expected:
+            yield f"{reference}: {balance.net_debit}, and {expected} is explained"
     for partner, currencies in sorted(evidence.book.balances.items()):
         for currency, amount in sorted(currencies.items()):
             if amount:

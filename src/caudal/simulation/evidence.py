@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from caudal.connectors import Operation
 from caudal.ledger import Finding as LedgerFinding
-from caudal.payments import Attempt, Payment
+from caudal.payments import Attempt, AttemptState, Payment
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import Asked
 from caudal.simulation.store import Stored
@@ -122,6 +123,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for payment in self.payments.values()
             if payment.reported_amount is not None and payment.captured_amount == 0
         )
+
+    @cached_property
+    def kept(self) -> Counter[Place]:
+        """What partners took by mistake and could not be made to give back: told of, and for a person."""
+        counted: Counter[Place] = Counter()
+        for payment_id in self.mistaken:
+            attempts = self.by_payment.get(payment_id, [])
+            back = [a for a in attempts if a.operation is Operation.REFUND and a.part_id is None]
+            if back and all(attempt.state is AttemptState.FAILED for attempt in back):
+                for effect in self.of_payment.get(payment_id, []):
+                    counted[effect.place] += effect.delta if effect.kind not in ("fee", "settlement") else 0
+        return counted
 
     @cached_property
     def at_partner(self) -> Counter[tuple[Place, str]]:
