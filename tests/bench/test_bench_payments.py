@@ -14,7 +14,9 @@ from caudal.bench.open_load import Generator, Offered, Sample
 from caudal.bench.payments_accepting import grows, recovered_at
 from caudal.bench.payments_to_end import Run
 
-TINY = payments.Size(probe_s=0.3, seconds=0.6, to_end_s=0.6, first_to_end=40.0, rates=1, connections=300)
+TINY = payments.Size(
+    probe_s=0.3, seconds=0.6, to_end_s=0.6, first_to_end=40.0, rates=1, step=1.2, connections=300
+)
 
 
 def sample(due: float, seconds: float = 0.01, status: int = 201) -> Sample:

@@ -38,12 +38,18 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """The first of these rates, in payments a second."""
     rates: int
     """At most so many are tried in each search."""
+    step: float
+    """From one of them to the next, as a factor."""
     connections: int
     """Of the load generator: as many requests may be under way."""
 
 
-FULL: Final = Size(probe_s=3.0, seconds=10.0, to_end_s=10.0, first_to_end=120.0, rates=8, connections=2_000)
-QUICK: Final = Size(probe_s=1.0, seconds=2.5, to_end_s=4.0, first_to_end=120.0, rates=5, connections=2_000)
+FULL: Final = Size(
+    probe_s=3.0, seconds=10.0, to_end_s=10.0, first_to_end=150.0, rates=9, step=1.1, connections=2_000
+)
+QUICK: Final = Size(
+    probe_s=1.0, seconds=2.0, to_end_s=3.0, first_to_end=150.0, rates=4, step=1.25, connections=2_000
+)
 
 _CLIENTS: Final = 64
 """Who find out, each with one request at a time, near which rate saturation is."""
@@ -69,7 +75,7 @@ async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
                 floor = await ledger_http.floor(api_port, size.seconds / 2)
                 async with Generator.connected(api_port, size.connections) as generator:
                     with _worker_and_sandbox(dsn, api_port, sandbox_port, settings):
-                        to_end = ToEnd(world, generator, steps.tell("end_to_end"))
+                        to_end = ToEnd(world, generator, size.step, steps.tell("end_to_end"))
                         await to_end.at(_WARM_UP, size.probe_s)
                         end_to_end = await to_end.case(
                             await to_end.climb(size.first_to_end, size.to_end_s, size.rates), floor
@@ -91,7 +97,7 @@ async def _accepting(
     closed = await http_load.run(port, _CLIENTS, size.probe_s, _numbered(world.requests(HOT, "closed")), 201)
     start = _START * len(closed.seconds) / closed.elapsed
     cases = []
-    accepting = Accepting(world, generator, floor, steps.tell("sustained"))
+    accepting = Accepting(world, generator, floor, size.step, steps.tell("sustained"))
     rate, figures = await accepting.climb(HOT, start, size.probe_s, size.rates)
     rate, sustained = await accepting.sustained("sustained", HOT, rate, size.seconds, figures)
     cases.append(sustained)

@@ -14,9 +14,6 @@ from caudal_base.check import check
 BUDGET_S: Final = 0.100
 """Beyond this at p99 a rate is not sustained."""
 
-STEP: Final = 1.15
-"""From one rate to the next."""
-
 OVERLOAD: Final = 3
 """The load beyond what is sustained, as a multiple of it."""
 
@@ -46,8 +43,14 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 class Accepting:
     """Measures one server that accepts payments of one book."""
 
-    def __init__(self, world: PaymentsWorld, generator: Generator, floor: float, tell: Tell) -> None:
-        """`floor` is how many requests a second do nothing; `tell` is told of progress."""
+    def __init__(
+        self, world: PaymentsWorld, generator: Generator, floor: float, step: float, tell: Tell
+    ) -> None:
+        """`floor` is how many requests a second do nothing, `step` leads from one rate to the next.
+
+        `tell` is told of progress.
+        """
+        self._step = step
         self._world = world
         self._generator = generator
         self._floor = floor
@@ -74,7 +77,7 @@ class Accepting:
             best = rate if seen.held else best
             if best and (rate < start or not seen.held):
                 break
-            rate = rate * STEP if seen.held else rate / STEP
+            rate = rate * self._step if seen.held else rate / self._step
         return best or rate, figures
 
     async def at(self, through: Sequence[tuple[str, str]], rate: float, seconds: float) -> Rate:
@@ -105,7 +108,7 @@ class Accepting:
             seen = await self.at(through, rate, seconds)
             if seen.held:
                 break
-            rate /= STEP
+            rate /= self._step
         accepted = sum(1 for s in seen.offered.samples if s.status == 201)
         case = self.case(
             name, accepted / seen.offered.elapsed, seen.p50_s, seen.p99_s,

@@ -18,8 +18,6 @@ END_WITHIN_S: Final = 10.0
 GIVE_UP_AFTER_S: Final = 60.0
 """After a rate that was too high, what is left is worked off before the next one is tried."""
 
-STEP: Final = 1.25
-
 _LOOK_EVERY_S: Final = 0.25
 
 Tell = Callable[[str], None]
@@ -59,8 +57,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class ToEnd:
     """Measures API, worker and sandbox together."""
 
-    def __init__(self, world: PaymentsWorld, generator: Generator, tell: Tell) -> None:
-        """`tell` is told of progress."""
+    def __init__(self, world: PaymentsWorld, generator: Generator, step: float, tell: Tell) -> None:
+        """`step` leads from one rate to the next; `tell` is told of progress."""
+        self._step = step
         self._world = world
         self._generator = generator
         self._tell = tell
@@ -74,7 +73,7 @@ class ToEnd:
         for _ in range(most - 1):
             if best is not None and (rate < start or not seen.held):
                 break
-            rate = rate * STEP if seen.held else rate / STEP
+            rate = rate * self._step if seen.held else rate / self._step
             seen = await self.at(rate, seconds)
             best = seen if seen.held else best
         return best or seen
