@@ -112,6 +112,14 @@ async def test_a_declined_payment_is_no_error(world: PaymentWorld) -> None:
     assert await world.available(customer) == 200_000
 
 
+async def test_a_limit_per_day_counts_what_went_before_it(world: PaymentWorld) -> None:
+    customer = await world.customer(balance=200_000)
+
+    states = [(await world.begun(payout(customer, 60_000), "/v1/payouts"))["state"] for _ in range(2)]
+
+    assert states == ["processing", "declined"]
+
+
 async def test_a_payment_is_scheduled_and_called_off(world: PaymentWorld) -> None:
     customer = await world.customer(balance=1000)
     later = "2999-01-01T00:00:00Z"

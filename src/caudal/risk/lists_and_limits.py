@@ -24,9 +24,12 @@ class ListsAndLimits:
         self._clock = clock
 
     async def begin(self, connection: Connection, book_id: int, subjects: Sequence[Subject]) -> "Batch":
-        """Queue at most two statements: what is on lists, and what was used, if anybody has a daily limit."""
+        """Queue two statements: what is on lists, and what was used.
+
+        The limits of `subjects` may not be known yet: whose sums will be asked for is only known later.
+        """
         named = {named for subject in subjects for named in rules.named_by(subject)}
-        limited = {bucket.customer for subject in subjects for bucket in rules.buckets_of(subject)}
+        limited = {subject.customer_id for subject in subjects}
         entries = await store.queue_entries(connection, book_id, named) if named else None
         used = None
         if limited:
