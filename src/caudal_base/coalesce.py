@@ -51,8 +51,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_queue_weight: int = 40_000
     """Weight that waits; a single heavier command is taken when nothing else waits."""
     max_wait_s: float | None = None
-    """How long what waits may take at the pace of the last batches. Less than a full batch may always wait,
-    since small batches say little of the pace of full ones; None bounds the queue by its length alone."""
+    """How long what waits may take at the pace of the last batches; None is no bound. Less than a full batch
+    may always wait: small ones say little of its pace."""
     max_reruns: int = 6
     """How often a batch that was lost or failed in passing is run again."""
     give_up_after_s: float = 10.0
@@ -212,17 +212,12 @@ class Coalescer(Generic[C, R]):
         if self._queued == 0:
             return
         limits = self._limits
+        long, pace = limits.max_wait_s, self._weight_per_s
+        slow = long is not None and self._queued >= limits.max_requests and self._queued_weight > long * pace
         full = self._queued >= limits.max_queue or self._queued_weight + weight > limits.max_queue_weight
-        if full or self._too_slow():
+        if full or slow:
             self._refused += 1
             raise Unavailable("too much is waiting already", retry_after=self._seconds_of_work())
-
-    def _too_slow(self) -> bool:
-        """Whether what waits would take too long."""
-        longest = self._limits.max_wait_s
-        if longest is None or self._queued < self._limits.max_requests:
-            return False
-        return self._queued_weight > longest * self._weight_per_s
 
     def _seconds_of_work(self) -> int:
         """How long what is queued will take at the pace of the last batches: 1 to 60 seconds."""
