@@ -153,6 +153,22 @@ async def test_a_mismatch_in_another_currency_cannot_be_approved(world: PaymentW
     assert await world.again(case) == before
 
 
+async def test_a_void_of_what_is_in_another_currency_ends_it_whatever_older_news_comes(
+    world: PaymentWorld,
+) -> None:
+    case = await world.create()
+    await world.report(case, Status.PENDING, currency="USD")
+    assert await decline(world, case) is None
+    assert await world.state(case) is S.CANCELLING
+    await world.hear(snapshot_of(case, Status.CANCELLED, currency="USD"))
+    ended = await world.again(case)
+    assert (ended.payment.state, ended.payment.hold_id) == (S.FAILED, None)
+    assert (
+        await world.hear(snapshot_of(case, Status.PENDING, currency="USD"))
+    ).status is OutcomeStatus.UNCHANGED
+    assert await world.again(case) == ended
+
+
 async def test_approving_what_is_only_authorised_moves_no_money_yet(world: PaymentWorld) -> None:
     case = await world.create()
     await world.report(case, Status.AUTHORISED, amount=800)

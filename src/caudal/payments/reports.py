@@ -53,7 +53,8 @@ def event_of(case: Case, snapshot: Snapshot) -> Event | None:
     if snapshot.status is Status.UNKNOWN:
         return None
     captured = captured_in(snapshot)
-    if snapshot.currency != payment.currency and (captured or snapshot.status not in _NOTHING_MOVES):
+    ended = snapshot.status in _NOTHING_MOVES or payment.state in FINAL
+    if snapshot.currency != payment.currency and (captured or not ended):
         return Event.PARTNER_MISMATCHED
     if snapshot.status in _PLAIN:
         return _PLAIN[snapshot.status]
