@@ -44,6 +44,9 @@ _SERVER: Final = {
 _LOOK_EVERY_S: Final = 0.01
 _TEND_EVERY_S: Final = 0.5
 
+_SERVER_BACK_S: Final = 10.0
+"""So long after PostgreSQL was killed a program may end because it could not reach it."""
+
 
 class World:
     """A deployment that runs, and the partners' sandbox beside it."""
@@ -61,6 +64,7 @@ class World:
         self.programs: dict[str, Kept] = {}
         self.died: list[str] = []
         """Programs that ended though nobody killed them."""
+        self._server_died_at = 0.0
         self._kills = asyncio.Lock()
 
     @property
@@ -122,8 +126,10 @@ class World:
                     await store.end_claims(self.database, self.book_id)
                     self.programs["worker"].start()
                 case Victim.POSTMASTER:
+                    self._server_died_at = time.monotonic()
                     await self._kill_server()
                 case Victim.BACKEND:
+                    self._server_died_at = time.monotonic()
                     self._kill_one_of(self._backends(), choice)
 
     async def restart_worker(self) -> None:
@@ -134,13 +140,17 @@ class World:
             self.programs["worker"].start()
 
     async def tend(self) -> None:
-        """Start what has ended by itself again, as a supervisor does, and keep in mind that it did."""
+        """Start what has ended by itself again, as a supervisor does, and keep in mind that it did.
+
+        What finds no database as it starts ends, and is right to.
+        """
         while True:
             await asyncio.sleep(_TEND_EVERY_S)
             async with self._kills:
                 for name, program in self.programs.items():
                     if program.pid is None:
-                        self.died.append(name)
+                        if time.monotonic() > self._server_died_at + _SERVER_BACK_S:
+                            self.died.append(name)
                         program.start()
 
     async def _kill_server(self) -> None:
