@@ -25,6 +25,7 @@ from caudal.ledger import (
     Posting,
     PostPending,
     RecordTransaction,
+    Remainder,
     ReverseTransfer,
     Side,
     TransactionId,
@@ -49,9 +50,10 @@ def tr(number: int) -> TransferId:
 
 
 A, B, EMPTY, EURO, FROZEN, CLOSED, LIMITED, FULL, NOBODY = (account(number) for number in range(1, 10))
-OPEN_HOLD, POSTED_HOLD, VOIDED_HOLD, EXPIRED_HOLD, PLAIN, REVERSED = (
-    tr(number) for number in range(101, 107)
+OPEN_HOLD, POSTED_HOLD, VOIDED_HOLD, EXPIRED_HOLD, PLAIN, REVERSED, PAYMENT_HOLD = (
+    tr(number) for number in range(101, 108)
 )
+PAYMENT = f"pay_{7:032x}"
 
 
 def carry_out(book: Book, *commands: Command) -> list[Outcome]:
@@ -87,6 +89,7 @@ def book() -> Book:
         book,
         *(transfer(id_, A, B, 50, **held) for id_ in (OPEN_HOLD, POSTED_HOLD, VOIDED_HOLD)),
         transfer(EXPIRED_HOLD, A, B, 50, expires_at=NOW + dt.timedelta(seconds=1), **held),
+        transfer(PAYMENT_HOLD, A, B, 50, reference=PAYMENT, **held),
         transfer(PLAIN, A, B, 50),
         transfer(REVERSED, A, B, 50),
         PostPending(id=tr(111), pending_id=POSTED_HOLD),
@@ -191,7 +194,8 @@ def test_a_post(book: Book) -> None:
             ("amount_too_large", {"amount": 51}),
             ("id_already_refused", {"id": tr(4)}),
             ("pending_transfer_not_found", {"pending_id": PLAIN}),
-            ("transfer_not_pending", {"pending_id": POSTED_HOLD}),
+            ("transfer_not_pending", {"pending_id": PAYMENT_HOLD}),
+            ("hold_of_payment", {"pending_id": POSTED_HOLD}),
             ("pending_already_posted", {"pending_id": VOIDED_HOLD}),
             ("pending_already_voided", {"pending_id": EXPIRED_HOLD}),
             ("pending_expired", {"pending_id": OPEN_HOLD}),
@@ -199,6 +203,43 @@ def test_a_post(book: Book) -> None:
             ("period_closed", {"effective_at": None}),
         ],
     )
+
+
+@pytest.mark.parametrize("resolve", [PostPending, VoidPending])
+@pytest.mark.parametrize("reference", [None, f"pay_{8:032x}", f"{PAYMENT}0"])
+def test_the_hold_of_a_payment_is_resolved_by_the_payments_own_commands_only(
+    book: Book, resolve: type[PostPending | VoidPending], reference: str | None
+) -> None:
+    strange = resolve(id=tr(10), pending_id=PAYMENT_HOLD, reference=reference)
+    (refused,) = carry_out(book, strange)
+    assert refused.refusal is not None
+    assert refused.refusal.code == "hold_of_payment"
+
+    (outcome,) = carry_out(book, msgspec.structs.replace(strange, reference=PAYMENT))
+    assert outcome.status is OutcomeStatus.CREATED
+
+
+def test_the_rest_of_a_payments_hold_is_the_payments_too(book: Book) -> None:
+    (posted,) = carry_out(
+        book,
+        PostPending(
+            id=tr(10), pending_id=PAYMENT_HOLD, amount=20, remainder=Remainder.HOLD, reference=PAYMENT
+        ),
+    )
+    assert posted.remainder is not None
+
+    (refused,) = carry_out(book, VoidPending(id=tr(11), pending_id=posted.remainder.id))
+
+    assert refused.refusal is not None
+    assert refused.refusal.code == "hold_of_payment"
+
+
+def test_a_hold_that_only_mentions_a_payment_is_anybodys(book: Book) -> None:
+    carry_out(book, transfer(tr(10), A, B, 5, pending=True, reference=f"for {PAYMENT}"))
+
+    (outcome,) = carry_out(book, VoidPending(id=tr(11), pending_id=tr(10)))
+
+    assert outcome.status is OutcomeStatus.CREATED
 
 
 def test_a_reversal(book: Book) -> None:

@@ -1,5 +1,6 @@
 """The rules of what refers to an earlier transfer: posting and voiding a hold, and reversal."""
 
+import re
 from typing import Final
 
 from caudal.ledger.admission import known, limit_refusal, period_refusal, status_refusal, wrong_amount
@@ -19,8 +20,16 @@ from caudal.ledger.types import (
     TransferId,
     TransferKind,
 )
+from caudal_base import ids
 
 _POSTED_KINDS: Final = frozenset({TransferKind.POSTED, TransferKind.POST})
+
+_PAYMENT: Final = re.compile(rf"{ids.PAYMENT}_[0-9a-f]{{32}}")
+
+
+def begins_with_a_payment(reference: str) -> bool:
+    """Whether `reference` begins with a payment's id. Such references are those of payments' own transfers."""
+    return _PAYMENT.match(reference) is not None
 
 
 def post(book: Book, command: PostPending) -> Outcome:
@@ -34,7 +43,7 @@ def post(book: Book, command: PostPending) -> Outcome:
     pending = book.transfers.get(command.pending_id)
     if pending is None:
         return refused("pending_transfer_not_found", "no such transfer in this book", "pending_id")
-    unfit = _hold_refusal(book, pending)
+    unfit = _hold_refusal(book, pending, command.reference)
     if unfit is not None:
         return unfit
     hold = book.holds[pending.id]
@@ -89,7 +98,7 @@ def void(book: Book, command: VoidPending) -> Outcome:
     pending = book.transfers.get(command.pending_id)
     if pending is None:
         return refused("pending_transfer_not_found", "no such transfer in this book", "pending_id")
-    unfit = _hold_refusal(book, pending)
+    unfit = _hold_refusal(book, pending, command.reference)
     if unfit is not None:
         return unfit
     hold = book.holds[pending.id]
@@ -102,9 +111,13 @@ def void(book: Book, command: VoidPending) -> Outcome:
     return Outcome(OutcomeStatus.CREATED, voided)
 
 
-def _hold_refusal(book: Book, pending: Transfer) -> Outcome | None:
+def _hold_refusal(book: Book, pending: Transfer, reference: str | None) -> Outcome | None:
     if pending.kind is not TransferKind.PENDING:
         return refused("transfer_not_pending", "the transfer is not a hold", "pending_id")
+    payment = pending.reference
+    # What a payment holds is its own to resolve: it would wait for a hold that is gone.
+    if payment is not None and payment != reference and _PAYMENT.fullmatch(payment):
+        return refused("hold_of_payment", f"the hold is that of {payment}", "pending_id")
     match book.holds[pending.id].state:
         case HoldState.OPEN:
             return None

@@ -55,7 +55,12 @@ REASONS: Final = (
     Reason("postings_missing", _U, False, "a journal entry has at least one debit and one credit"),
     Reason("postings_unbalanced", _U, False, "debits and credits of a currency differ"),
     Reason("condition_not_in_entry", _U, False, "a journal entry takes no conditions"),
-    Reason("reference_reserved", _U, False, "references that begin with `system:` are the ledger's own"),
+    Reason(
+        "reference_reserved",
+        _U,
+        False,
+        "references that begin with `system:` are the ledger's own, with a payment's id those of payments",
+    ),
     Reason("overdraft_needs_limit", _U, False, "an overdraft widens a limit; there is none"),
     # The id, before anything that depends on the book's state: a repeat gets its original's answer.
     Reason("id_already_refused", _C, False, "a command of this id was refused before, and stays refused"),
@@ -93,6 +98,7 @@ REASONS: Final = (
     Reason("account_not_found", _N, False, "no account has this id"),
     Reason("currency_mismatch", _U, False, "an account has another currency than the amount"),
     # What the state of the book does not allow.
+    Reason("hold_of_payment", _C, False, "a payment holds it: capture, cancel or refund the payment instead"),
     Reason("pending_already_posted", _C, False, "the hold was posted before"),
     Reason("pending_already_voided", _C, False, "the hold was voided before"),
     Reason("pending_expired", _C, False, "the hold has expired"),
