@@ -30,13 +30,15 @@ _FAULTS: Final = {
     "delay_ms_max": 300,
     "rate_limited": 0.02,
     "unavailable": 0.02,
-    "error_before": 0.02,
     "error_after": 0.02,
     "drop_before": 0.02,
     "drop_after": 0.02,
     "search_lag_s": 2,
 }
-"""Enough for whoever tries it to see calls go wrong, and payments end well all the same."""
+"""Enough for whoever tries it to see calls go wrong, and payments end well all the same.
+
+No errors before the effect: those are kept under the key, so that the payment fails after some time.
+"""
 
 _DELIVERY: Final = {"duplicate": 0.1, "delay": 0.2, "reorder": 0.1, "before_response": 0.1, "forge": 0.05}
 

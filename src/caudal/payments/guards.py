@@ -8,6 +8,7 @@ import msgspec
 
 from caudal.connectors import AUTHORISATION_EXPIRED, CaptureMode, Operation, Snapshot, Supported
 from caudal.payments.refusals import Refusal, refusal
+from caudal.payments.reports import captured_in
 from caudal.payments.rules import IN_FLIGHT, ROWS
 from caudal.payments.terms import Event, Guard, Row
 from caudal.payments.types import (
@@ -51,9 +52,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def left_to_refund(self) -> int:
-        """Captured, and neither refunded nor on its way back."""
+        """Captured, and neither refunded, nor on its way back, nor lost in a dispute."""
         payment = self.payment
-        return payment.captured_amount - payment.refunded_amount - payment.refunding_amount
+        gone = payment.refunded_amount + payment.refunding_amount + payment.disputed_amount
+        return max(payment.captured_amount - gone, 0)
 
     @property
     def operation(self) -> Operation | None:
@@ -68,7 +70,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _disputed(situation: Situation) -> bool:
-    return any(d.state in (DisputeState.OPEN, DisputeState.LOST) for d in situation.case.disputes)
+    return any(d.state is DisputeState.OPEN for d in situation.case.disputes)
 
 
 def _partner_expired(situation: Situation) -> bool:
@@ -121,6 +123,7 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.IN_OUTCOME_REVIEW: lambda s: s.payment.review is ReviewReason.OUTCOME,
     Guard.SAME_CURRENCY: lambda s: s.payment.reported_currency == s.payment.currency,
     Guard.REPORTED_CAPTURED: lambda s: s.payment.reported_captured,
+    Guard.REPORTED_RESERVED: lambda s: not s.payment.reported_captured,
     Guard.WITHIN_AUTHORISED: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_capture,
     Guard.ABOVE_AUTHORISED: lambda s: s.amount is not None and s.amount > s.payment.authorised_amount,
     Guard.PARTNER_INCREMENTS: lambda s: s.supported is not None and s.supported.increments,
@@ -139,6 +142,9 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.ENDS_FAILED: lambda s: s.payment.ends_as is PaymentState.FAILED,
     Guard.GIVEN_UP: _given_up,
     Guard.GIVEN_BACK: _given_back,
+    Guard.PARTNER_GIVES_BACK: lambda s: s.supported is not None and s.supported.refunds,
+    Guard.PARTNER_KEEPS: lambda s: s.supported is not None and not s.supported.refunds,
+    Guard.PARTNER_TOOK: lambda s: s.snapshot is not None and captured_in(s.snapshot) > 0,
     Guard.SENT: _sent,
     Guard.REFUNDABLE: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_refund,
     Guard.UNDISPUTED: lambda s: not _disputed(s),
@@ -153,6 +159,7 @@ _FAILED_GUARDS: Final[Mapping[Guard, tuple[str, str | None]]] = {
     Guard.UNDISPUTED: ("payment_disputed", None),
     Guard.PARTNER_REFUNDS: ("refund_unsupported", None),
     Guard.SAME_CURRENCY: ("review_other_currency", None),
+    Guard.PARTNER_GIVES_BACK: ("review_cannot_decline", None),
 }
 """Guards whose failure has a reason of its own."""
 

@@ -54,6 +54,9 @@ from caudal_base import ids
 KEY_MARGIN: Final = 0.9
 """An idempotency key is trusted for this share of the lifetime that the partner states."""
 
+MAX_SENDS: Final = 3
+"""So often an attempt is sent at most, while nobody knows what became of it; then it is only looked up."""
+
 _UNCHANGED: Final = OutcomeStatus.UNCHANGED
 
 
@@ -116,8 +119,11 @@ def _overtaken(machine: Machine, case: Case, attempt: Attempt, said: Answer | Fo
 
 
 def may_resend(attempt: Attempt, capabilities: Capabilities, now: dt.datetime) -> bool:
-    """Whether the partner still answers the attempt's key with its first answer: repeating is safe then."""
-    if capabilities.key_lifetime is None or attempt.submitted_at is None:
+    """Whether the partner still answers the attempt's key with its first answer: repeating is safe then.
+
+    And whether it is of use: a partner that keeps an error under the key answers with it for ever.
+    """
+    if capabilities.key_lifetime is None or attempt.submitted_at is None or attempt.sends >= MAX_SENDS:
         return False
     return not passed(attempt.submitted_at, capabilities.key_lifetime * KEY_MARGIN, now)
 

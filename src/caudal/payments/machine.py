@@ -18,6 +18,7 @@ from caudal.payments.guards import NOT_RECEIVED, Situation, choose
 from caudal.payments.outcomes import Changes, Outcome, OutcomeStatus
 from caudal.payments.postings import plan
 from caudal.payments.refusals import Refusal
+from caudal.payments.reports import captured_in
 from caudal.payments.rules import FINAL
 from caudal.payments.terms import Effect, Event, Row
 from caudal.payments.types import (
@@ -357,9 +358,9 @@ def _review(payment: Payment, snapshot: Snapshot | None, event: Event) -> dict[s
         return {
             "review": ReviewReason.MISMATCH,
             "expires_at": None,
-            "reported_amount": snapshot.captured or snapshot.amount,
+            "reported_amount": captured_in(snapshot) or snapshot.amount,
             "reported_currency": snapshot.currency,
-            "reported_captured": bool(snapshot.captured),
+            "reported_captured": captured_in(snapshot) > 0,
         }
     if event is Event.UNRESOLVED:
         return {"review": ReviewReason.OUTCOME, "expires_at": None}

@@ -49,6 +49,11 @@ REASONS: Final = (
     Reason("increment_unsupported", 422, "the partner cannot increment"),
     Reason("refund_unsupported", 422, "the partner cannot refund this kind of payment"),
     Reason("review_other_currency", 409, "the partner reports another currency: it can only be declined"),
+    Reason(
+        "review_cannot_decline",
+        409,
+        "the money has moved and the partner cannot give it back: approve, and settle the difference with it",
+    ),
     Reason("contradicts_state", 409, "the partner says what cannot be, as far as we know"),
 )
 """The table in the docs is generated from this one."""
