@@ -14,7 +14,7 @@ WORKERS ?= logical
 WHICH := import sys; print(sys.base_prefix, sys.version_info)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench lock clean
+.PHONY: help setup up test check simulate bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,9 @@ check: setup ## Check style, types, imports and licences
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pip-licenses --from=all --with-system --format=json | $(BIN)/python tools/check_licences.py
 	$(BIN)/python tools/check_style.py
+
+simulate: setup ## Let payments meet partners that misbehave and processes that are killed
+	@$(BIN)/caudal simulate payments $(ARGS)
 
 bench: setup ## Measure the ledger and payments against the floor of this machine
 	@$(BIN)/caudal bench ledger $(ARGS)

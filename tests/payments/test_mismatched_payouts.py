@@ -1,4 +1,4 @@
-"""What left our bank account cannot be declined away; and what a repeated call, or a late one, does not do."""
+"""What has left our bank account cannot be declined away; what repeated and late calls do not do."""
 
 import datetime as dt
 
