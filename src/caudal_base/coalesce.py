@@ -51,8 +51,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_queue_weight: int = 40_000
     """Weight that waits; a single heavier command is taken when nothing else waits."""
     max_wait_s: float | None = None
-    """How long what waits may take at the pace of the last batches; None is no bound. Less than a full batch
-    may always wait: small ones say little of its pace."""
+    """How long what waits may take at the last batches' pace. Less than a full batch may always wait."""
     max_reruns: int = 6
     """How often a batch that was lost or failed in passing is run again."""
     give_up_after_s: float = 10.0
@@ -146,7 +145,7 @@ class Coalescer(Generic[C, R]):
         self._batch_sizes = [0] * (len(BATCH_SIZE_BOUNDS) + 1)
 
     def start(self) -> None:
-        """Begin to run batches. What was submitted before has waited and runs first."""
+        """Begin to run batches, with what was submitted before."""
         check(self._runner is None, "a coalescer is started once")
         self._runner = asyncio.get_running_loop().create_task(self._work(), name="coalescer")
 
@@ -168,7 +167,7 @@ class Coalescer(Generic[C, R]):
         batch; and whatever `run` raised when it failed in a way that a repeat does not mend.
         """
         weight = self._weight(command)
-        self._admit(weight)
+        self.admit(weight)
         entry: _Entry[C, R] = _Entry(command, weight, asyncio.get_running_loop().create_future())
         self._queued += 1
         self._queued_weight += weight
@@ -180,10 +179,6 @@ class Coalescer(Generic[C, R]):
         except asyncio.CancelledError:
             self._leave(entry)
             raise
-
-    def admit(self) -> None:
-        """Raise `Unavailable` where `submit` would refuse a light command now: before it has been read."""
-        self._admit(1)
 
     def stats(self) -> Stats:
         """The counters as they stand now."""
@@ -204,16 +199,16 @@ class Coalescer(Generic[C, R]):
 
     # The queue
 
-    def _admit(self, weight: int) -> None:
-        """Raise `Unavailable` unless there is room for `weight` more."""
+    def admit(self, weight: int = 1) -> None:
+        """Raise `Unavailable` unless there is room for `weight` more, as `submit` does."""
         if self._closed:
             self._refused += 1
             raise Unavailable("this process is shutting down; repeat with the same key")
         if self._queued == 0:
             return
         limits = self._limits
-        long, pace = limits.max_wait_s, self._weight_per_s
-        slow = long is not None and self._queued >= limits.max_requests and self._queued_weight > long * pace
+        long = None if self._queued < limits.max_requests else limits.max_wait_s
+        slow = long is not None and self._queued_weight > long * self._weight_per_s
         full = self._queued >= limits.max_queue or self._queued_weight + weight > limits.max_queue_weight
         if full or slow:
             self._refused += 1

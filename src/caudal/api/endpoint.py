@@ -103,7 +103,7 @@ class Endpoint(Generic[Q, B]):
     hot: bool = False
     """Served before the framework's routing: see `caudal.app`."""
     admit: Callable[[Request[Q, B]], None] | None = None
-    """Asked once the caller and the book are known, before the body is looked at: it raises `Unavailable`
+    """Asked once the caller and the book are known, before the body is read: it raises `Unavailable`
     where too much is waiting already. So what is shed costs little, and the rest is served."""
 
     @property

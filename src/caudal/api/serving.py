@@ -102,6 +102,8 @@ class Route:
         request.origin = client[0] if client else None
         if endpoint.access is not Access.PUBLIC:
             await self._authorize(request)
+        if endpoint.admit is not None:
+            endpoint.admit(request)
         if endpoint.raw:
             limit = min(RAW_BYTES, self._services.max_body_bytes)
             request.raw = await read_body(headers, receive, limit)
@@ -111,8 +113,6 @@ class Route:
             if endpoint.method == "GET"
             else await read_body(headers, receive, self._services.max_body_bytes)
         )
-        if endpoint.admit is not None:
-            endpoint.admit(request)
         content_type = headers.get(b"content-type")
         if content_type != b"application/json" and (raw or not self._body_is_optional):
             require_json(_text(content_type))
