@@ -198,6 +198,19 @@ async def test_an_authorisation_is_raised_and_voided(world: PaymentWorld) -> Non
     assert await world.available(customer) == 0
 
 
+@pytest.mark.parametrize("action", ["void", "post"])
+async def test_what_a_payment_holds_cannot_be_resolved_beside_it(world: PaymentWorld, action: str) -> None:
+    payment = await world.begun(pay_in(await world.customer()))
+    (hold,) = (await world.read(payment["id"]))["transfers"]
+
+    beside = await world.post(f"/v1/transfers/{hold['id']}/{action}")
+    pretended = await world.post(f"/v1/transfers/{hold['id']}/{action}", {"reference": payment["id"]})
+
+    assert problem(beside) == (409, "hold_of_payment", "pending_id")
+    assert problem(pretended) == (422, "reference_reserved", "reference")
+    assert [told["id"] for told in (await world.read(payment["id"]))["transfers"]] == [hold["id"]]
+
+
 async def test_an_increment_must_raise_and_stay_an_amount(world: PaymentWorld) -> None:
     payment = await world.authorised(await world.customer(), 1000)
     path = f"/v1/payments/{payment['id']}/increment"

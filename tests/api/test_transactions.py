@@ -115,6 +115,27 @@ async def test_a_template_makes_an_entry(world: World) -> None:
     assert await world.balance(seller) == 971
 
 
+@pytest.mark.parametrize(
+    ("order", "code", "field"),
+    [
+        ("jane@example.com", "personal_data_refused", "parameters.order"),
+        (f"pay_{7:032x}", "reference_reserved", "reference"),
+    ],
+)
+async def test_a_template_makes_no_text_that_must_not_be_kept(
+    world: World, order: str, code: str, field: str
+) -> None:
+    buyer, seller, house = [await world.account() for _ in range(3)]
+    await world.post("/v1/templates", sale(house))
+    price = {"amount": 1000, "currency": "USD"}
+    parameters = {"price": price, "buyer": buyer, "seller": seller, "order": order}
+
+    refused = await world.post("/v1/transactions", {"template": "sale", "parameters": parameters})
+
+    assert problem(refused) == (422, code, field)
+    assert await world.balance(seller) == 0
+
+
 async def test_a_repeat_has_its_answer_also_when_the_template_has_changed(world: World) -> None:
     buyer, seller, house = [await world.account() for _ in range(3)]
     await world.post("/v1/templates", sale(house))

@@ -89,7 +89,9 @@ async def create_batch(request: Request[Write, NewBatch]) -> Answer:
         for index, item in enumerate(items)
     ]
     refuse_repeated_ids(commands)
-    return await request.carry_out("transfer.batch", commands, _render, dry_run=request.query.dry_run)
+    return await request.carry_out(
+        "transfer.batch", commands, _render, dry_run=request.query.dry_run, items="transfers"
+    )
 
 
 def _command(item: BatchItem, path: str, *, linked: bool, may_post_closed: bool) -> TransferCommand:

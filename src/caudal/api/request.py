@@ -13,7 +13,7 @@ from caudal.access import Principal
 from caudal.api.problems import problem
 from caudal.api.services import Services
 from caudal.idempotency import Answer, Claim, Replay
-from caudal.ledger import Actor, Command, Order, Render
+from caudal.ledger import Actor, Command, Order, Render, refuse_unfit_texts
 from caudal_base.database import Connection, Failure, classify
 from caudal_base.errors import CaudalError
 from caudal_base.ids import REQUEST, encode
@@ -91,12 +91,20 @@ class Request(Generic[Q, B]):
         )
 
     async def carry_out(
-        self, action: str, commands: Sequence[Command], render: Render, *, dry_run: bool
+        self,
+        action: str,
+        commands: Sequence[Command],
+        render: Render,
+        *,
+        dry_run: bool,
+        items: str | None = None,
     ) -> Answer:
         """Give `commands` to the ledger, or with `dry_run` learn what it would answer and write nothing.
 
         The answer is the one that `render` made, or the one that the same idempotency key got before.
+        Raises what `ledger.refuse_unfit_texts` does; `items` is the array of the body that they stand in.
         """
+        refuse_unfit_texts(commands, items=items)
         if dry_run:
             return await self._try_out(commands, render)
         order = Order(

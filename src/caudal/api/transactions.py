@@ -25,6 +25,7 @@ from caudal.ledger import (
 from caudal_base import ids
 from caudal_base.errors import CaudalError, InvariantError
 from caudal_base.money import MAX_AMOUNT, Money, UnknownCurrency
+from caudal_base.personal import refuse_personal
 from caudal_base.strictjson import InvalidField, MissingField, UnknownField
 
 
@@ -109,6 +110,7 @@ async def _from_template(request: Request[Write, NewTransaction]) -> RecordTrans
 
 def _argument(name: str, value: MoneyArgument | str) -> templates.Argument:
     if isinstance(value, str):
+        refuse_personal(value, f"parameters.{name}")
         return value
     if not 0 <= value.amount <= MAX_AMOUNT:
         raise InvalidField("an amount is 0 to 2^53 - 1", field=f"parameters.{name}.amount")

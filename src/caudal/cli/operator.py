@@ -11,7 +11,17 @@ from caudal.cli.exits import Exit
 from caudal.cli.frame import Call, command
 from caudal.cli.terminal import Terminal
 from caudal.idempotency import Answer
-from caudal.ledger import Actor, BookInfo, Command, Desk, Ledger, Order, Outcome, require_book
+from caudal.ledger import (
+    Actor,
+    BookInfo,
+    Command,
+    Desk,
+    Ledger,
+    Order,
+    Outcome,
+    refuse_unfit_texts,
+    require_book,
+)
 from caudal_base import ids
 from caudal_base.clock import SystemClock
 from caudal_base.database import Database, Timeouts
@@ -49,12 +59,20 @@ class Operator:
             return await require_book(connection, id_or_name)
 
     async def carry_out(
-        self, book: BookInfo, commands: Sequence[Command], action: str, *, dry_run: bool = False
+        self,
+        book: BookInfo,
+        commands: Sequence[Command],
+        action: str,
+        *,
+        dry_run: bool = False,
+        items: str | None = None,
     ) -> list[Outcome]:
         """Carry out commands in one order, with its audit record. One outcome each; a refusal is one.
 
         With `dry_run` the outcomes are those that it would have now, and nothing is written.
+        Raises what `ledger.refuse_unfit_texts` does; `items` is the array that the commands came in.
         """
+        refuse_unfit_texts(commands, items=items)
         if dry_run:
             async with self.database.snapshot() as connection:
                 return await Ledger(self.clock).dry_run(connection, book.book_id, commands)

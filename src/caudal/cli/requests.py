@@ -75,10 +75,18 @@ class OperatorRequest:
         """None: there is no idempotency key."""
 
     async def carry_out(
-        self, action: str, commands: Sequence[Command], render: Render, *, dry_run: bool
+        self,
+        action: str,
+        commands: Sequence[Command],
+        render: Render,
+        *,
+        dry_run: bool,
+        items: str | None = None,
     ) -> Answer:
         """Carry out `commands` in the operator's name, and keep what became of them."""
-        self.outcomes = await self._operator.carry_out(self._book, commands, action, dry_run=dry_run)
+        self.outcomes = await self._operator.carry_out(
+            self._book, commands, action, dry_run=dry_run, items=items
+        )
         return render(self.outcomes)
 
 

@@ -39,6 +39,7 @@ from caudal.ledger.errors import (
     BookNotFound,
     PeriodAlreadyClosed,
     PeriodNotOver,
+    ReferenceReserved,
     StatementDaysReversed,
     TemplateInvalid,
     TemplateNotFound,
@@ -97,6 +98,7 @@ from caudal.ledger.statements import (
     statement_lines,
 )
 from caudal.ledger.store import Load
+from caudal.ledger.texts import refuse_unfit_texts
 from caudal.ledger.types import (
     Account,
     AccountEvent,
@@ -187,6 +189,7 @@ __all__ = [
     "Posting",
     "Reason",
     "RecordTransaction",
+    "ReferenceReserved",
     "Refusal",
     "Remainder",
     "Render",
@@ -247,6 +250,7 @@ __all__ = [
     "read_journal",
     "refresh_statistics",
     "refuse_repeated_ids",
+    "refuse_unfit_texts",
     "require_book",
     "require_book_number",
     "seq_at",

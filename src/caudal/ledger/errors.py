@@ -4,7 +4,8 @@ CaudalError
 ├── InvalidRequest 400  book_name_invalid
 ├── NotFound       404  book_not_found, account_not_found, transfer_not_found, transaction_not_found,
 │                       template_not_found
-├── Unprocessable  422  duplicate_id, period_not_over, statement_days_reversed, template_invalid
+├── Unprocessable  422  duplicate_id, period_not_over, reference_reserved, statement_days_reversed,
+│                       template_invalid
 └── Conflict       409  book_name_taken, period_already_closed
 """
 
@@ -58,6 +59,13 @@ class DuplicateId(Unprocessable):
 
     code = "duplicate_id"
     title = "The batch repeats an id"
+
+
+class ReferenceReserved(Unprocessable):
+    """A reference that begins with a payment's id: those are of payments' own transfers."""
+
+    code = "reference_reserved"
+    title = "This reference is reserved"
 
 
 class PeriodNotOver(Unprocessable):

@@ -28,7 +28,7 @@ _PAYMENT: Final = re.compile(rf"{ids.PAYMENT}_[0-9a-f]{{32}}")
 
 
 def begins_with_a_payment(reference: str) -> bool:
-    """Whether `reference` begins with a payment's id. Such references are those of payments' own transfers."""
+    """Whether `reference` begins with a payment's id. Payments' own transfers have such references."""
     return _PAYMENT.match(reference) is not None
 
 
