@@ -192,7 +192,6 @@ async def test_payouts_that_cannot_be(
         ("increment", {"amount": 10**30}, 422, "amount_too_large", "amount"),
         ("cancel", {"reason": "fraud"}, 400, "unknown_field", "reason"),
         ("confirm", {"now": True}, 400, "unknown_field", "now"),
-        ("confirm", {}, 409, "payment_not_confirmable", None),
         ("approve", {}, 409, "payment_not_in_review", None),
         ("decline", {}, 409, "payment_not_in_review", None),
         ("refunds", {}, 409, "payment_not_refundable", None),

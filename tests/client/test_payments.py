@@ -154,8 +154,13 @@ async def test_a_payment_is_called_off_confirmed_and_decided_on(world: PaymentWo
     assert (await caudal.payments.cancel(waiting["id"])).state is PaymentState.CANCELLING
     assert (await caudal.payments.approve(yes["id"])).captured_amount == 900
     assert (await caudal.payments.decline(no["id"])).state is PaymentState.FAILED
+    # The customer may come back from the partner's page when all is over.
+    assert (await caudal.payments.confirm(yes["id"])).state is PaymentState.SUCCEEDED
+    unsent = await caudal.payouts.create(
+        customer=customer, amount=1, currency="EUR", instrument="tok_bank_ok", execute_at=later
+    )
     with pytest.raises(Conflict) as refused:
-        await caudal.payments.confirm(yes["id"])
+        await caudal.payments.confirm(unsent.id)
     assert refused.value.code == "payment_not_confirmable"
 
 

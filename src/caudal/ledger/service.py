@@ -82,7 +82,7 @@ class Ledger:
         return load
 
     async def widen(self, connection: Connection, book_id: int, book: Book, needs: Needs) -> None:
-        """Load into a book that is at hand, under the lock that `begin` took, what turned out to be needed."""
+        """Load into a book that is at hand, under the lock of `begin`, what turned out to be needed."""
         async with connection.pipeline():
             load = Load(book_id, needs, self._directory)
             await load.queue(connection, lock=False, book=book)
