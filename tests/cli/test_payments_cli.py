@@ -106,7 +106,15 @@ def paid(desk: Desk, customer: str, amount: str = "10.50", *more: str) -> dict[s
 
 def test_a_payment_is_begun_captured_refunded_and_shown(desk: Desk) -> None:
     customer = desk.customer(balance=1000)
-    made = paid(desk, customer, "10.50", "--capture", "manual", "--country", "DE", "-m", "cart=9")
+    context = {
+        "device": "d-1",
+        "ip": "192.0.2.7",
+        "merchant": "shop-7",
+        "card_token": "tok_card_1",
+        "country": "DE",
+    }
+    given = [word for name, value in context.items() for word in (f"--{name.replace('_', '-')}", value)]
+    made = paid(desk, customer, "10.50", "--capture", "manual", *given, "-m", "cart=9")
     payment = made["id"]
     desk.said(payment, Status.AUTHORISED)
 
@@ -123,7 +131,7 @@ def test_a_payment_is_begun_captured_refunded_and_shown(desk: Desk) -> None:
     told = desk.caudal("payments", "show", payment).out
 
     assert (made["state"], made["amount"], made["context"], made["metadata"]) == (
-        "processing", 1050, {"country": "DE"}, {"cart": "9"},
+        "processing", 1050, context, {"cart": "9"},
     )  # fmt: skip
     assert (raised["state"], part["state"]) == ("incrementing", "capturing")
     assert (refund["amount"], refund["state"], refund["reason"]) == (250, "pending", "broken")

@@ -94,13 +94,19 @@ async def create(
     ] = None,
     device: Annotated[str | None, typer.Option(help="Your id of the customer's device.")] = None,
     ip: Annotated[str | None, typer.Option(help="The customer's network address.")] = None,
+    merchant: Annotated[str | None, typer.Option(help="Your id of the merchant.")] = None,
+    card_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="The card, by a token that stands for it.")
+    ] = None,
     country: Annotated[str | None, typer.Option(help="Where it is made: ISO 3166-1 alpha-2.")] = None,
     new_id: IdOption = None,
     dry_run: DryRunOption = False,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Begin a payment. What becomes of it at the partner's shows `caudal payments show`."""
-    context = {"device": device, "ip": ip, "country": country}
+    context = {
+        "device": device, "ip": ip, "merchant": merchant, "card_token": card_token, "country": country,
+    }  # fmt: skip
     body = {
         "kind": kind,
         "capture": None if capture is CaptureMode.AUTOMATIC else capture,
