@@ -10,8 +10,10 @@ from pathlib import Path
 from uuid import UUID
 
 import httpx
+import pytest
 
 from caudal import idempotency, jobs
+from caudal.cli.exits import Exit
 from caudal.idempotency import Answer, Claim
 from caudal.ledger import BookMode, create_book
 from caudal.worker import build
@@ -61,6 +63,20 @@ def test_the_api_and_the_worker_run_by_themselves_and_stop_when_told(dsn: str, t
     for process in (api, worker):
         if process.stdout is not None:
             process.stdout.close()
+
+
+@pytest.mark.parametrize("command", ["api", "worker", "up"])
+def test_nothing_serves_with_a_partner_whose_connector_is_not_there(
+    dsn: str, tmp_path: Path, command: str
+) -> None:
+    partner = {"connector": "paypal", "book": "main", "api_key": "nothing"}
+
+    ended = start(dsn, tmp_path / "errors", command, CAUDAL_PARTNERS=json.dumps({"acme": partner}))
+
+    assert ended.communicate(timeout=30)[0] == ""
+    assert ended.returncode == Exit.USAGE
+    told = (tmp_path / "errors").read_text()
+    assert told.startswith("Error: partner acme: connector paypal cannot be imported")
 
 
 async def test_the_worker_forgets_answers_whose_time_is_over_and_keeps_the_others(database: Database) -> None:

@@ -31,6 +31,7 @@ def api(
 
     SIGTERM lets requests in work finish. The database must have been migrated (`caudal db migrate`).
     """
+    opening.require_partners(call)
     settings = call.settings
     if listen_fd is not None:
         listening = socket.socket(fileno=listen_fd)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from caudal.cli.frame import Call
 from caudal.cli.setup import prepare
 from caudal.migrations import MIGRATIONS
+from caudal_base.clock import SystemClock
 from caudal_base.embedded import EmbeddedPostgres, Session, attach_or_start
 from caudal_base.embedded.layout import Layout
 from caudal_base.errors import CaudalError
@@ -18,6 +19,19 @@ class SchemaBehind(CaudalError):
     code = "schema_behind"
     status = 503
     title = "The database's schema is too old"
+
+
+def require_partners(call: Call) -> None:
+    """Raise `PartnerMisconfigured` unless there is a connector that fits the settings of each partner.
+
+    For what serves or works until it is stopped: it ends here, instead of in a process that is started again
+    and again.
+    """
+    if call.settings.partners:
+        # Here, since the process that only watches over others need not wait for the connectors to be loaded.
+        from caudal.connectors import Registry
+
+        Registry.from_settings(call.settings.partners, SystemClock())
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from rich.text import Text
 from caudal import server, supervisor
 from caudal.cli.frame import Call, command, single
 from caudal.cli.locks import others_run, wait_for_earlier
+from caudal.cli.opening import require_partners
 from caudal.cli.probe import answers
 from caudal.cli.setup import FIRST_BOOK, first_key, prepare
 from caudal.cli.up_sandbox import sandbox
@@ -48,6 +49,7 @@ def up(
     The data directory is made if need be. With CAUDAL_DATABASE_URL that PostgreSQL is used and none is
     started. A process that dies is started again; after a crash the next `caudal up` recovers by itself.
     """
+    require_partners(call)
     settings = call.settings
     with contextlib.ExitStack() as stack:
         postgres, dsn, held = stack.enter_context(_database(call))

@@ -20,6 +20,7 @@ def worker(call: Call) -> None:
     Any number of workers may run. SIGTERM lets jobs in work finish.
     """
     configure(level=call.settings.log_level, format=call.settings.log_format)
+    opening.require_partners(call)
     with opening.dsn(call) as dsn:
         spare_the_collector()
         uvloop.run(run(msgspec.structs.replace(call.settings, database_url=Secret(dsn))))

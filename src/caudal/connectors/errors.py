@@ -5,12 +5,14 @@ CaudalError
 │   └── KeyNeeded               webhook_key_needed       signed with a key that is to be fetched first
 ├── PartnerUnknown         404  partner_unknown          settings name no such partner
 ├── PartnerUnavailable     503  partner_unavailable      it does not answer, or not so that it can be read
-└── PartnerMisconfigured   500  partner_misconfigured    settings that its connector cannot work with
+└── InvalidSettings
+    └── PartnerMisconfigured    partner_misconfigured    settings that its connector cannot work with
 """
 
 import enum
 
-from caudal_base.errors import CaudalError, InvalidRequest, NotFound, Unavailable
+from caudal_base.errors import InvalidRequest, NotFound, Unavailable
+from caudal_base.settings import InvalidSettings
 
 
 class RefusalReason(enum.Enum):
@@ -68,8 +70,8 @@ class PartnerUnavailable(Unavailable):
     title = "The partner is not available"
 
 
-class PartnerMisconfigured(CaudalError):
-    """The settings of a partner do not suit its connector."""
+class PartnerMisconfigured(InvalidSettings):
+    """The settings of a partner do not suit its connector, or name one that there is not."""
 
     code = "partner_misconfigured"
     title = "A partner's settings are not usable"

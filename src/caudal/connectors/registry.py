@@ -47,7 +47,7 @@ class Registry:
             try:
                 connector = factory(partner.connector)(name, partner, drift)
             except ValueError as error:
-                raise PartnerMisconfigured(f"partner {name}: {error}") from None
+                raise PartnerMisconfigured([f"partner {name}: {error}"]) from None
             made.append((connector, partner, drift))
         buckets = _buckets(made)
         return cls(
