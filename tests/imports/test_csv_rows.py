@@ -270,6 +270,19 @@ class TestFields:
         assert error(tmp_path, self.FIELDS, self.HEADER, f"1,5,{'x' * 256},,") == (2, "kind", "text_too_long")
         assert error(tmp_path, self.FIELDS, self.HEADER, f"1,5,,,{'x' * 501}") == (2, "text", "text_too_long")
 
+    @pytest.mark.parametrize(
+        ("row", "column", "code"),
+        [
+            ("jane@example.com,5,,,", "account", "personal_data_refused"),
+            ("1,5,4242424242424242,,", "kind", "personal_data_refused"),
+            ("1,5,,+49 30 1234567,", "ref", "personal_data_refused"),
+            ("1,5,,,for DE89370400440532013000", "text", "personal_data_refused"),
+            (f"1,5,,pay_{7:032x},", "ref", "reference_reserved"),
+        ],
+    )
+    def test_what_must_not_be_kept_is_refused(self, tmp_path: Path, row: str, column: str, code: str) -> None:
+        assert error(tmp_path, self.FIELDS, self.HEADER, row) == (2, column, code)
+
     def test_every_column_is_asked_for_once(self) -> None:
         assert columns_of(parse(self.FIELDS.replace('"text"', '"kind"'))) == [
             "account",

@@ -18,7 +18,7 @@ from caudal.imports.rules import (
     transfer_id_of,
 )
 from caudal.imports.types import Columns, Party, Row, RowError
-from caudal.ledger import Metadata, Side, TransferId
+from caudal.ledger import Metadata, Side, TransferId, begins_with_a_payment
 from caudal_base.money import UnknownCurrency, exponent
 
 Fields = Mapping[str, str]
@@ -100,7 +100,7 @@ class _Reading:
             columns=self._columns,
             effective_at=self._date(fields),
             code=_text(fields, kept.code),
-            reference=_text(fields, kept.reference),
+            reference=_reference(fields, kept.reference),
             metadata=_metadata(kept.metadata, fields),
         )
 
@@ -232,6 +232,14 @@ def _date_reader(description: Description) -> Callable[[Fields], dt.datetime | N
 
 def _text(fields: Fields, column: str | None) -> str | None:
     return None if column is None else read_text(fields[column], MAX_REFERENCE, column) or None
+
+
+def _reference(fields: Fields, column: str | None) -> str | None:
+    reference = _text(fields, column)
+    if reference is not None and begins_with_a_payment(reference):
+        detail = "references that begin with a payment's id are those of payments"
+        raise Unreadable("reference_reserved", detail, column)
+    return reference
 
 
 def _metadata(columns: Mapping[str, str], fields: Fields) -> Metadata | None:

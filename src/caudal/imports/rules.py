@@ -9,6 +9,7 @@ from caudal.imports.reader import Unreadable
 from caudal.ledger import AccountId, TransferId
 from caudal_base import ids
 from caudal_base.money import InvalidAmount, parse_decimal
+from caudal_base.personal import PersonalDataRefused, personal_kind
 
 MAX_REFERENCE: Final = 255
 """Characters of an account's or transfer's reference, and of a code."""
@@ -50,10 +51,13 @@ def read_amount(text: str, currency: str, column: str) -> int:
 
 
 def read_text(text: str, most: int, column: str) -> str:
-    """`text` without white space around it. Raises `Unreadable` where it is too long."""
+    """`text` without white space around it. Raises `Unreadable` where it is too long, or personal data."""
     text = text.strip()
     if len(text) > most:
         raise Unreadable("text_too_long", f"more than {most} characters", column)
+    kind = personal_kind(text)
+    if kind is not None:
+        raise Unreadable(PersonalDataRefused.code, f"this looks like {kind}", column)
     return text
 
 

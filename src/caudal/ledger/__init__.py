@@ -46,6 +46,7 @@ from caudal.ledger.errors import (
     TransactionNotFound,
     TransferNotFound,
 )
+from caudal.ledger.hold_rules import begins_with_a_payment
 from caudal.ledger.maintenance import refresh_statistics
 from caudal.ledger.needs import AccountDirectory, Needs
 from caudal.ledger.periods import Period, close_period, list_periods
@@ -225,6 +226,7 @@ __all__ = [
     "balance_of",
     "balances_at_effective",
     "balances_at_seq",
+    "begins_with_a_payment",
     "carry_out",
     "changed_exponents",
     "check",
