@@ -24,6 +24,7 @@ _CHANGING = (
     (re.compile(r"caudal_(test|live)_\w+"), "KEY"),
     (re.compile(r"\b\d+(\.\d+)? MB\b"), "SIZE"),
     (re.compile(r'"seq": \d+'), '"seq": SEQ'),
+    (re.compile(r"\bseq +\d+"), "seq SEQ"),
 )
 """What differs from run to run."""
 

@@ -98,13 +98,13 @@ class Sandbox:
                 for name, (url, secret) in self._webhooks.items()
             },
         }
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # Where the database is somebody else's, nothing of ours lies on this machine.
+        kept = ("--state", str(self._data_dir / _JOURNAL)) if self._data_dir.is_dir() else ()
         return supervisor.Program(
             name="sandbox",
             arguments=(
                 sys.executable, *command, "caudal_sandbox", "serve",
-                "--listen-fd", str(self._listening.fileno()),
-                "--state", str(self._data_dir / _JOURNAL),
+                "--listen-fd", str(self._listening.fileno()), *kept,
             ),
             environment={**environment, "CAUDAL_SANDBOX_SETTINGS": json.dumps(settings)},
             descriptors=(self._listening.fileno(),),
