@@ -33,6 +33,13 @@ analyze customers.customer;
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _planner_that_is_known(server: "Server") -> None:
+    """For many keys at once another version may read a table whole, and be right."""
+    if server.embedded is None:
+        pytest.skip("plans are held on the embedded PostgreSQL")
+
+
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """A database with 50,000 customers and 5,000 versions of products."""

@@ -34,6 +34,13 @@ analyze risk.usage;
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _planner_that_is_known(server: "Server") -> None:
+    """For many keys at once another version may read a table whole, and be right."""
+    if server.embedded is None:
+        pytest.skip("plans are held on the embedded PostgreSQL")
+
+
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """A database with 50,000 entries on lists, and sums of 2,000 customers over 20 days."""
