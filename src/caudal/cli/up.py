@@ -4,7 +4,7 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -59,11 +59,12 @@ def up(
         configure(level=settings.log_level, format=settings.log_format)
         environment = _environment(call, dsn)
         url = server.url_of(listening)
-        programs = []
+        programs, sandbox_url = [], None
         if not settings.partners and settings.env is Environment.DEVELOPMENT:
             partners = stack.enter_context(sandbox(api_url=url, data_dir=settings.data_dir))
             programs.append(partners.program(environment, ("-P", "-m")))
             environment["CAUDAL_PARTNERS"] = partners.partners
+            sandbox_url = partners.url
         programs += [
             supervisor.Program(
                 name="api",
@@ -80,7 +81,7 @@ def up(
 
         def greet() -> None:
             database = "CAUDAL_DATABASE_URL" if postgres is None else str(postgres.directory)
-            _greet(call, url, database, key, watch.pids)
+            _greet(call, url, database, key, watch.pids, sandbox_url)
 
         watch.run(greet)
     if not call.terminal.as_json:
@@ -118,24 +119,31 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, *_PYTHON_OPTIONS, *arguments]
 
 
-def _greet(call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int]) -> None:
+def _greet(
+    call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int], sandbox_url: str | None
+) -> None:
     data: dict[str, Any] = {
         "url": url,
         "docs": f"{url}/docs",
         "database": database,
         "api_key": None if key is None else key.reveal(),
+        "sandbox": sandbox_url,
         "pids": {"supervisor": os.getpid(), **pids},
     }
-    call.terminal.answer(data, functools.partial(_welcome, url=url, database=database, key=key, call=call))
-
-
-def _welcome(out: Console, *, url: str, database: str, key: Secret | None, call: Call) -> None:
-    out.print(Text.assemble(("Caudal is up.", "bold green"), " Ctrl-C stops it.\n"))
     rows = [("API", url), ("Docs", f"{url}/docs"), ("Data", database)]
+    if sandbox_url is not None:
+        rows.append(("Partners", f"Stripe and a bank, played by a sandbox that misbehaves: {sandbox_url}"))
+    call.terminal.answer(data, functools.partial(_welcome, url=url, rows=rows, key=key, call=call))
+
+
+def _welcome(
+    out: Console, *, url: str, rows: Sequence[tuple[str, str]], key: Secret | None, call: Call
+) -> None:
+    out.print(Text.assemble(("Caudal is up.", "bold green"), " Ctrl-C stops it.\n"))
     for name, value in rows:
-        out.print(Text.assemble((f"  {name:<5}", "dim"), value), soft_wrap=True)
+        out.print(Text.assemble((f"  {name:<9}", "dim"), value), soft_wrap=True)
     if key is not None:
-        out.print(Text.assemble(("  Key  ", "dim"), (key.reveal(), "bold")), soft_wrap=True)
+        out.print(Text.assemble(("  Key      ", "dim"), (key.reveal(), "bold")), soft_wrap=True)
         out.print(
             Text(
                 f"\nThe key has all rights in the book `{FIRST_BOOK}`, and is shown this once. "
@@ -148,7 +156,12 @@ def _welcome(out: Console, *, url: str, database: str, key: Secret | None, call:
     here = "" if call.settings.data_dir == Path(".caudal") else f" --data {call.settings.data_dir}"
     out.print("\nTry this in another terminal:\n", style="bold")
     for line in (
-        f'curl -H "Authorization: Bearer {shown}" {url}/v1/accounts',
+        f'echo \'{{"name": "basic", "currencies": ["EUR"]}}\' | caudal products create -{here}',
+        f"caudal customers create --product basic --jurisdiction DE --reference eva{here}",
+        "caudal payments create --customer eva --amount 20.00 --currency EUR "
+        f"--instrument pm_card_visa{here}",
+        f"caudal payments list{here}   # what became of it at the partner",
+        f'curl -H "Authorization: Bearer {shown}" {url}/v1/payments',
         f"caudal ledger import berka --sample{here}    # a small bank in a real one's format",
         f"caudal ledger compare berka --sample{here}   # its stated balances against ours",
         f"caudal accounts list{here}",
