@@ -90,6 +90,11 @@ def _partner_cancels(situation: Situation) -> bool:
     return known and situation.supported is not None and situation.supported.cancels
 
 
+def _partner_refunds(situation: Situation) -> bool:
+    # Two guards, since what it means that the partner cannot differs: see `_FAILED_GUARDS`.
+    return situation.supported is not None and situation.supported.refunds
+
+
 def _sent(situation: Situation) -> bool:
     begun = situation.case.begun
     return begun is not None and begun.sends > 0
@@ -142,13 +147,13 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.ENDS_FAILED: lambda s: s.payment.ends_as is PaymentState.FAILED,
     Guard.GIVEN_UP: _given_up,
     Guard.GIVEN_BACK: _given_back,
-    Guard.PARTNER_GIVES_BACK: lambda s: s.supported is not None and s.supported.refunds,
+    Guard.PARTNER_GIVES_BACK: _partner_refunds,
     Guard.PARTNER_KEEPS: lambda s: s.supported is not None and not s.supported.refunds,
     Guard.PARTNER_TOOK: lambda s: s.snapshot is not None and captured_in(s.snapshot) > 0,
     Guard.SENT: _sent,
     Guard.REFUNDABLE: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_refund,
     Guard.UNDISPUTED: lambda s: not _disputed(s),
-    Guard.PARTNER_REFUNDS: lambda s: s.supported is not None and s.supported.refunds,
+    Guard.PARTNER_REFUNDS: _partner_refunds,
 }
 
 _FAILED_GUARDS: Final[Mapping[Guard, tuple[str, str | None]]] = {
