@@ -473,6 +473,13 @@ class TestDrift:
         bank = saying(Response(429, b"slow down", (("retry-after", "tomorrow"),)))
         assert await bank.call(payout()) == NotSent(Why.RATE_LIMITED, None)
 
+    async def test_a_rate_limit_is_no_drift(self, saying: Saying, drift: Drift) -> None:
+        bank = saying(json_response(429, {"error": {"code": "rate_limited", "message": "slow down"}}))
+        by_id = payout(partner_id="trf_1")
+        assert await bank.call(payout()) == NotSent(Why.RATE_LIMITED)
+        assert await bank.query(by_id) == await bank.query(payout()) == Unknown(Why.RATE_LIMITED)
+        assert drift.counts == {}
+
 
 class TestWebhooks:
     async def test_each_move_of_a_direct_debit_is_a_snapshot(self, bank: Bank, world: BankWorld) -> None:

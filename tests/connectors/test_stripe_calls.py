@@ -510,6 +510,15 @@ async def test_what_a_search_can_come_to(
     assert await stripe.query(call()) == found
 
 
+async def test_a_rate_limit_is_no_drift(stripe: StripeConnector, stub: Stub, drift: Drift) -> None:
+    for code in ("rate_limit", "lock_timeout", "solar_flare"):
+        stub.replies_with(error(429, INVALID, code))
+        await stripe.call(call())
+        stub.replies_with(error(429, INVALID, code))
+        await stripe.query(call())
+    assert drift.counts == {}
+
+
 OPEN = {"status": "requires_capture", "amount": 1050, "latest_charge": None}
 
 

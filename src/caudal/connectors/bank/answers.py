@@ -111,8 +111,8 @@ class Answers:
         return Reported(snapshot)
 
     def _error(self, reply: Reply) -> PartnerError | None:
-        if not 400 <= reply.status < 500 or reply.fields is None:
-            return None
+        if reply.status == 429 or not 400 <= reply.status < 500 or reply.fields is None:
+            return None  # of 429 the status says all, whatever its code
         return rules.partner_error(reply.status, reply.fields, self._drift)
 
 
