@@ -114,7 +114,10 @@ class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Where the partner's API is; none is where the connector knows it to be."""
     api_key: Secret
     webhook_secrets: list[Secret] = []
-    """Whichever of them signed a webhook is good: two while one replaces the other."""
+    """Whichever of them signed a webhook is good: two while one replaces the other.
+
+    In production not empty, but for a connector of your own: its partner may sign with keys that it publishes.
+    """
     timeout_ms: Annotated[int, Meta(ge=1, le=120_000)] = 10_000
     """How long to wait for the answer to a call. After it, the outcome is unknown."""
     calls_per_second: Annotated[float, Meta(gt=0, le=100_000)] | None = None
@@ -310,6 +313,11 @@ def _partner_problems(name: str, partner: PartnerSettings, *, production: bool) 
             problems.append(f"{field} of partner {name} must be printable ASCII without spaces")
         elif production and (len(text) < SHORTEST_SECRET or "sandbox" in text.lower()):
             problems.append(f"in production {field} of partner {name} must not be one of an example")
+    if production and not partner.webhook_secrets and _is_ours(partner.connector):
+        problems.append(
+            f"in production webhook_secrets of partner {name} must not be empty, or all of its webhooks are "
+            "refused: set the secret that the partner shows with the address of the webhooks"
+        )
     if production and url is not None and url.scheme == "http" and not _is_loopback(url.hostname or ""):
         problems.append(f"in production url of partner {name} must be https://")
     return problems
@@ -324,6 +332,11 @@ def _address(url: str) -> SplitResult | None:
         return None
     plain = not (parts.query or parts.fragment or parts.username is not None)
     return parts if parts.scheme in ("http", "https") and parts.hostname and plain else None
+
+
+def _is_ours(connector: str) -> bool:
+    """Whether it comes with Caudal: all of those verify by secrets. Others are named by their module."""
+    return "." not in connector and ":" not in connector
 
 
 def _is_loopback(host: str) -> bool:

@@ -352,6 +352,20 @@ def test_production_refuses_partners_in_the_clear_and_secrets_of_examples(
     assert partner_problems(change, production=True) == [f"in production {problem}"]
 
 
+def test_production_refuses_a_partner_whose_webhooks_could_not_be_verified() -> None:
+    for change in (
+        {"webhook_secrets": None},
+        {"webhook_secrets": []},
+        {"connector": "bank", "webhook_secrets": []},
+    ):
+        [said] = partner_problems(change, production=True)
+        assert said.startswith("in production webhook_secrets of partner stripe must not be empty")
+    bare = {"connector": "acme.connector:create", "webhook_secrets": []}
+    for environ, fields in ((PRODUCTION, {**STRIPE, **bare}), ({}, {**STRIPE, "webhook_secrets": []})):
+        partners = load({**environ, "CAUDAL_PARTNERS": json.dumps({"stripe": fields})}).partners
+        assert partners["stripe"].webhook_secrets == []
+
+
 def test_no_message_and_no_printing_shows_a_partners_secrets(toml: Path) -> None:
     environ = {**PRODUCTION, "CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE})}
     assert "9fQ2mWx7" not in repr(load(environ))
