@@ -116,7 +116,7 @@ class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     webhook_secrets: list[Secret] = []
     """Whichever of them signed a webhook is good: two while one replaces the other.
 
-    In production not empty, but for a connector of your own: its partner may sign with keys that it publishes.
+    In production not empty, but for a connector of your own: its partner may sign with published keys.
     """
     timeout_ms: Annotated[int, Meta(ge=1, le=120_000)] = 10_000
     """How long to wait for the answer to a call. After it, the outcome is unknown."""
