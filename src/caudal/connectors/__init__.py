@@ -9,9 +9,8 @@ from caudal.connectors.errors import (
     RefusalReason,
     WebhookRefused,
 )
-from caudal.connectors.limits import BreakerState
 from caudal.connectors.partner import LATENCY_BOUNDS_S, Partner, PartnerStats
-from caudal.connectors.protocol import Connector, LearnsKeys
+from caudal.connectors.protocol import Acknowledges, Connector, LearnsKeys
 from caudal.connectors.registry import Factory, Registry
 from caudal.connectors.signatures import KeyedScheme, Scheme, Signed, StandardWebhooks, StripeScheme
 from caudal.connectors.types import (
@@ -43,10 +42,12 @@ from caudal.connectors.types import (
     Unknown,
     Why,
 )
+from caudal_base.limits import BreakerState
 
 __all__ = [
     "AUTHORISATION_EXPIRED",
     "LATENCY_BOUNDS_S",
+    "Acknowledges",
     "Answer",
     "BreakerState",
     "Call",

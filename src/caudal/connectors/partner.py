@@ -11,8 +11,7 @@ import msgspec
 import structlog
 
 from caudal.connectors.drift import Drift, DriftKey
-from caudal.connectors.limits import Breaker, BreakerState, TokenBucket
-from caudal.connectors.protocol import Connector, LearnsKeys
+from caudal.connectors.protocol import Acknowledges, Connector, LearnsKeys
 from caudal.connectors.types import (
     Answer,
     Call,
@@ -30,6 +29,7 @@ from caudal.connectors.types import (
     Unknown,
     Why,
 )
+from caudal_base.limits import Breaker, BreakerState, TokenBucket
 from caudal_base.settings import PartnerSettings
 
 A = TypeVar("A", Answer, Found)
@@ -151,8 +151,13 @@ class Partner:
         """The payment that the partner knows by this id, as it stands now."""
         return await self._guarded("fetch", lambda: self._connector.fetch(partner_id, direction), _unknown)
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
-        """Check a webhook's signature. Raises `WebhookRefused`; on `KeyNeeded`, `learn_key` and repeat."""
+    @property
+    def acknowledgement(self) -> bytes | None:
+        """How its webhooks are to be answered; None where any 200 will do."""
+        return self._connector.acknowledgement if isinstance(self._connector, Acknowledges) else None
+
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
+        """A webhook's events. Raises `WebhookRefused`; on `KeyNeeded`, `learn_key` and repeat."""
         return self._connector.verify(headers, body, now=now)
 
     async def learn_key(self, key_id: str) -> bool:

@@ -8,10 +8,10 @@ from typing import Final, cast
 
 from caudal.connectors.drift import Drift
 from caudal.connectors.errors import PartnerMisconfigured, PartnerUnknown
-from caudal.connectors.limits import TokenBucket
 from caudal.connectors.partner import Partner
 from caudal.connectors.protocol import Connector
 from caudal_base.clock import Clock
+from caudal_base.limits import TokenBucket
 from caudal_base.settings import PartnerSettings
 
 Factory = Callable[[str, PartnerSettings, Drift], Connector]

@@ -1,4 +1,4 @@
-"""How fast and how long a partner is called: a token bucket and a circuit breaker. Pure; time is an argument.
+"""How fast and how long somebody else is called: a token bucket and a circuit breaker. Pure; time is an argument.
 
 Times are seconds of any clock that does not go back (`time.monotonic`).
 """
@@ -37,7 +37,7 @@ class TokenBucket:
         return delay
 
     def pause(self, until: float) -> None:
-        """Let no call through before `until`: the partner has said when to come back."""
+        """Let no call through before `until`: who is called has said when to come back."""
         self._paused_until = max(self._paused_until, until)
 
     def paused_for(self, now: float) -> float:
@@ -51,7 +51,7 @@ class TokenBucket:
 
 
 class BreakerState(enum.Enum):
-    """Whether a partner is called at all."""
+    """Whether somebody is called at all."""
 
     CLOSED = "closed"
     """It is."""
@@ -103,14 +103,14 @@ class Breaker:
         return max(SHORTEST_OPEN_S / 2, (self._open_until or now) - now)
 
     def succeeded(self) -> None:
-        """The partner answered."""
+        """There was an answer."""
         self._failures = 0
         self._open_for = SHORTEST_OPEN_S
         self._open_until = None
         self._probing = False
 
     def failed(self, now: float) -> None:
-        """The partner did not answer, or not sensibly."""
+        """There was no answer, or no sensible one."""
         self._failures += 1
         if self._open_until is not None and now >= self._open_until:
             self._open_for = min(self._open_for * 2, LONGEST_OPEN_S)

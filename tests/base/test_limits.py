@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caudal.connectors.limits import Breaker, BreakerState, TokenBucket
+from caudal_base.limits import Breaker, BreakerState, TokenBucket
 
 
 def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
