@@ -1,4 +1,4 @@
-"""How fast and how long somebody else is called: a token bucket and a circuit breaker. Pure; time is an argument.
+"""How fast and how long somebody else is called: a token bucket and a breaker. Pure; time is an argument.
 
 Times are seconds of any clock that does not go back (`time.monotonic`).
 """
