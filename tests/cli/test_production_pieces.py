@@ -21,6 +21,7 @@ from caudal_base.clock import SystemClock
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
 from support.processes import CAUDAL, ENVIRONMENT, wait_for
+from support.stored_answers import keep
 
 
 def start(dsn: str, log: Path, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
@@ -90,8 +91,8 @@ async def test_the_worker_forgets_answers_whose_time_is_over_and_keeps_the_other
         )
         number = book.book_id
         over = now - idempotency.RETENTION - timedelta(minutes=1)
-        await idempotency.save(connection, number, [(old, answer)], at=over)
-        await idempotency.save(connection, number, [(young, answer)], at=now)
+        await keep(connection, number, [(old, answer)], at=over)
+        await keep(connection, number, [(young, answer)], at=now)
 
     worker = build(database, clock, options=jobs.Options(upkeep_s=0.05))
     running = asyncio.create_task(worker.run())

@@ -19,6 +19,7 @@ from caudal_base.errors import (
     TooManyRequests,
     Unavailable,
 )
+from support.stored_answers import keep
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 CLAIM = Claim(UUID(int=1), "k", b"f" * 32)
@@ -258,7 +259,7 @@ async def test_a_batch_that_meets_the_key_of_one_that_works_is_overtaken(
     async def batch() -> None:
         async with other_process.transaction() as connection:
             assert await idempotency.lookup(connection, 1, [CLAIM]) == [None]
-            await idempotency.save(connection, 1, [(CLAIM, Answer(200, (), b""))], at=AT)
+            await keep(connection, 1, [(CLAIM, Answer(200, (), b""))], at=AT)
 
     working, may_end = asyncio.Event(), asyncio.Event()
 

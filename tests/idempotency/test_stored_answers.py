@@ -10,6 +10,7 @@ from caudal import idempotency
 from caudal.idempotency import Answer, Claim, Overtaken, Stored
 from caudal_base.database import Connection, Database
 from caudal_base.errors import InvariantError
+from support.stored_answers import keep
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 ALICE, BOB = UUID(int=1), UUID(int=2)
@@ -26,7 +27,7 @@ def answer(status: int = 201, body: bytes = BODY) -> Answer:
 
 async def save(database: Database, *claims: Claim, book_id: int = 1, at: datetime = AT) -> None:
     async with database.transaction() as connection:
-        await idempotency.save(connection, book_id, [(each, answer()) for each in claims], at=at)
+        await keep(connection, book_id, [(each, answer()) for each in claims], at=at)
 
 
 async def look(database: Database, *claims: Claim, book_id: int = 1) -> list[Stored | None]:
@@ -64,7 +65,7 @@ async def test_keys_are_compared_exactly(database: Database, key: str) -> None:
 
 async def test_nothing_stays_of_a_transaction_that_is_rolled_back(database: Database) -> None:
     async with database.transaction() as connection:
-        await idempotency.save(connection, 1, [(claim(), answer())], at=AT)
+        await keep(connection, 1, [(claim(), answer())], at=AT)
         await connection.rollback()
 
     assert await look(database, claim()) == [None]
@@ -78,7 +79,8 @@ async def test_any_number_is_one_statement_each_and_a_pipeline_only_queues_them(
     async with database.transaction() as connection:
         async with connection.pipeline():
             looked = await idempotency.queue_lookup(connection, 1, claims)
-            written = await idempotency.queue_insert(connection, 1, [(each, answer()) for each in claims], AT)
+            columns = idempotency.insert_parameters(1, [(each, answer()) for each in claims], AT)
+            written = await connection.execute(idempotency.INSERT, columns)
             assert (looked.rowcount, written.rowcount) == (-1, -1)
 
         assert await idempotency.found(looked, size) == [None] * size
@@ -88,10 +90,9 @@ async def test_any_number_is_one_statement_each_and_a_pipeline_only_queues_them(
     assert await look(database, *claims) == [Stored(b"f" * 32, answer())] * size
 
 
-async def test_no_claims_and_no_answers_are_no_statements(database: Database) -> None:
+async def test_no_claims_are_no_statement(database: Database) -> None:
     async with database.transaction() as connection:
         assert await idempotency.lookup(connection, 1, []) == []
-        await idempotency.save(connection, 1, [], at=AT)
 
         assert connection.info.transaction_status.name == "IDLE"
 
@@ -102,7 +103,7 @@ async def test_a_transaction_that_was_overtaken_is_told(database: Database) -> N
         await save(database, claim("b"))
 
         with pytest.raises(Overtaken):
-            await idempotency.save(connection, 1, [(claim("a"), answer()), (claim("b"), answer())], at=AT)
+            await keep(connection, 1, [(claim("a"), answer()), (claim("b"), answer())], at=AT)
         await connection.rollback()
 
     assert [stored is not None for stored in await look(database, claim("a"), claim("b"))] == [False, True]
@@ -112,7 +113,7 @@ async def test_a_transaction_that_was_overtaken_is_told(database: Database) -> N
 async def test_an_answer_that_is_not_final_is_never_stored(database: Database, status: int) -> None:
     async with database.transaction() as connection:
         with pytest.raises(InvariantError):
-            await idempotency.save(connection, 1, [(claim(), answer(status))], at=AT)
+            await keep(connection, 1, [(claim(), answer(status))], at=AT)
 
 
 async def test_a_claim_that_was_committed_without_an_answer_is_a_bug(database: Database) -> None:
@@ -132,7 +133,7 @@ async def test_a_claim_that_was_committed_without_an_answer_is_a_bug(database: D
 async def test_a_body_of_megabytes_comes_back(database: Database) -> None:
     large = answer(200, b'{"id": "tr_0193"}' * 100_000)
     async with database.transaction() as connection:
-        await idempotency.save(connection, 1, [(claim(), large)], at=AT)
+        await keep(connection, 1, [(claim(), large)], at=AT)
 
     assert await look(database, claim()) == [Stored(b"f" * 32, large)]
 

@@ -2,7 +2,7 @@
 
 from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused, Overtaken
 from caudal.idempotency.rules import HEADER, decide, fingerprint, is_final, parse_key, plan
-from caudal.idempotency.service import PURGE_LIMIT, lookup, purge, run_once, save
+from caudal.idempotency.service import PURGE_LIMIT, lookup, purge, run_once
 from caudal.idempotency.store import (
     INSERT,
     LOOKUP,
@@ -10,7 +10,6 @@ from caudal.idempotency.store import (
     found,
     insert_parameters,
     lookup_parameters,
-    queue_insert,
     queue_lookup,
 )
 from caudal.idempotency.types import (
@@ -57,8 +56,6 @@ __all__ = [
     "parse_key",
     "plan",
     "purge",
-    "queue_insert",
     "queue_lookup",
     "run_once",
-    "save",
 ]

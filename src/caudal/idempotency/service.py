@@ -1,8 +1,8 @@
 """One effect per idempotency key. Nothing here opens or commits a transaction.
 
-There are two ways to use it. A batch under its book's lock: `lookup` after the lock (in a statement of its
-own, or it sees the state before the wait), `plan`, work, `store`, all in one transaction. A single request:
-`run_once`.
+There are two ways to use it. A batch under its book's lock: `queue_lookup` after the lock (in a statement of
+its own, or it sees the state before the wait), `plan`, work, `INSERT`, `confirm`, all in one transaction. A
+single request: `run_once`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,21 +28,6 @@ async def lookup(connection: Connection, book_id: int, claims: Sequence[Claim]) 
         return []
     cursor = await store.queue_lookup(connection, book_id, claims)
     return await store.found(cursor, len(claims))
-
-
-async def save(
-    connection: Connection, book_id: int, answers: Sequence[tuple[Claim, Answer]], *, at: datetime
-) -> None:
-    """Store final answers to claims that `lookup` did not find: one statement (none for no answers).
-
-    Raises `Overtaken` where another transaction has answered one of the keys since. Whatever this one has
-    done must then be rolled back.
-    """
-    if not answers:
-        return
-    check(all(rules.is_final(answer.status) for _, answer in answers), "an answer that is not final")
-    cursor = await store.queue_insert(connection, book_id, answers, at)
-    store.confirm(cursor.rowcount, len(answers))
 
 
 async def run_once(

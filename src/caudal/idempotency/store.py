@@ -9,6 +9,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from caudal.idempotency.errors import Overtaken
+from caudal.idempotency.rules import is_final
 from caudal.idempotency.types import Answer, Claim, Headers, Stored
 from caudal_base import arrays
 from caudal_base.check import check
@@ -61,7 +62,8 @@ def lookup_parameters(book_id: int, claims: Sequence[Claim]) -> tuple[Any, ...]:
 
 
 def insert_parameters(book_id: int, answers: Sequence[tuple[Claim, Answer]], at: datetime) -> tuple[Any, ...]:
-    """The parameters of `INSERT`, for a room that makes it part of a larger statement. No key may repeat."""
+    """The parameters of `INSERT`. No key may repeat, and every answer is final; `confirm` follows."""
+    check(all(is_final(answer.status) for _, answer in answers), "an answer that is not final")
     return (
         book_id,
         at,
@@ -88,13 +90,6 @@ async def found(cursor: AsyncCursor[TupleRow], count: int) -> list[Stored | None
         check(status != _CLAIMED, "a claim without an answer was committed")
         result[place - 1] = Stored(fingerprint, Answer(status, _headers_decoder.decode(headers), body))
     return result
-
-
-async def queue_insert(
-    connection: Connection, book_id: int, answers: Sequence[tuple[Claim, Answer]], at: datetime
-) -> AsyncCursor[TupleRow]:
-    """Send the statement that stores `answers`; `confirm` reads its result."""
-    return await connection.execute(INSERT, insert_parameters(book_id, answers, at))
 
 
 def confirm(written: int, count: int) -> None:
