@@ -491,7 +491,7 @@ class TestWebhooks:
             await world.control("webhooks/flush")
             said: Json = {}
             for request in taken.requests:
-                inbound = bank.verify(request.headers, request.body, now=dt.datetime.now(dt.UTC))
+                (inbound,) = bank.verify(request.headers, request.body, now=dt.datetime.now(dt.UTC))
                 assert inbound.event_id == request.headers["webhook-id"]
                 assert abs(inbound.created_at - world.now()) < dt.timedelta(minutes=1)
                 (said[inbound.type],) = bank.parse(inbound)
@@ -518,8 +518,8 @@ class TestWebhooks:
 
         at = int(NOW.timestamp())
         good = world.partner.sign("evt_1", body, (OLDER_SECRET, SECRET), at)
-        assert bank.verify(dict(good), body, now=NOW) == Inbound(
-            event_id="evt_1", type="transfer.settled", created_at=NOW, body=body
+        assert bank.verify(dict(good), body, now=NOW) == (
+            Inbound(event_id="evt_1", type="transfer.settled", created_at=NOW, body=body),
         )
         assert why(world.partner.sign("evt_1", body, (OLDER_SECRET,), at), body) is RefusalReason.NO_MATCH
         assert why(good, body.replace(b"1050", b"9050")) is RefusalReason.NO_MATCH

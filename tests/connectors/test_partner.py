@@ -76,8 +76,10 @@ async def test_a_healthy_partners_answers_pass_through_and_are_counted(
     connector.answers(CannotAsk())
     assert await partner.query(CALL) == CannotAsk()
     assert await partner.fetch("p1", Direction.PAY_IN) == CannotAsk()
-    assert partner.verify({}, b"x", now=NOW).body == b"x"
-    assert partner.parse(partner.verify({}, b"x", now=NOW)) == [DONE.snapshot]
+    (inbound,) = partner.verify({}, b"x", now=NOW)
+    assert inbound.body == b"x"
+    assert partner.parse(inbound) == [DONE.snapshot]
+    assert partner.acknowledgement is None
 
     assert partner.stats.outcomes == {
         ("submit", "reported"): 1,

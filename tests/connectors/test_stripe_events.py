@@ -82,8 +82,8 @@ def only(snapshots: Any) -> Snapshot:
 
 def test_a_signed_event_says_its_id_type_and_time(stripe: StripeConnector) -> None:
     body = event("payment_intent.succeeded", intent()).body
-    assert stripe.verify(signed(body), body, now=NOW) == Inbound(
-        event_id="evt_1", type="payment_intent.succeeded", created_at=NOW, body=body
+    assert stripe.verify(signed(body), body, now=NOW) == (
+        Inbound(event_id="evt_1", type="payment_intent.succeeded", created_at=NOW, body=body),
     )
 
 

@@ -16,6 +16,7 @@ class BankSimulator:
     """A `caudal.connectors.contract.Simulator`."""
 
     signs_time = True
+    signs_bodies = True
 
     def __init__(self, world: BankWorld, listener: Listener, *, good: str) -> None:
         """`good` is the account whose payments succeed; `listener` takes the events."""

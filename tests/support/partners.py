@@ -67,8 +67,8 @@ class Scripted:
         self.calls += 1
         return await self.answer()
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
-        return Inbound(event_id="e", type="t", created_at=now, body=body)
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
+        return [Inbound(event_id="e", type="t", created_at=now, body=body)]
 
     def parse(self, inbound: Inbound) -> Sequence[Snapshot]:
         return [DONE.snapshot]

@@ -112,7 +112,7 @@ class Matrix:
     async def fetch(self, partner_id: str, direction: Direction) -> Found:
         raise AssertionError("nobody asks the partner here")
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
         raise AssertionError("nobody sends webhooks here")
 
     def parse(self, inbound: Inbound) -> Sequence[Snapshot]:

@@ -31,6 +31,7 @@ class SandboxStripe:
     """Stripe of a sandbox at `url`, and where its webhooks arrive."""
 
     signs_time = True
+    signs_bodies = True
 
     def __init__(self, url: str, control: httpx.AsyncClient) -> None:
         self.url = url

@@ -55,16 +55,15 @@ class Acme(Scripted):
         self.keys: set[str] = set()
         self._scheme = StandardWebhooks(settings.webhook_secrets)
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
         signed = self._scheme.verify(headers, body, now=now)
         key_id = headers.get("acme-key")
         if key_id is not None and key_id not in self.keys:
             raise KeyNeeded(key_id)
         assert signed.id is not None
         assert signed.at is not None
-        return Inbound(
-            event_id=signed.id, type=headers.get("acme-type", "payment"), created_at=signed.at, body=body
-        )
+        kind = headers.get("acme-type", "payment")
+        return [Inbound(event_id=signed.id, type=kind, created_at=signed.at, body=body)]
 
     async def learn_key(self, key_id: str) -> bool:
         if key_id.startswith("good"):

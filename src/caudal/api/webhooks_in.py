@@ -58,7 +58,11 @@ class InboundWebhookView(View, frozen=True, kw_only=True):
 async def receive_webhook(request: Request[NoQuery, NoBody]) -> Answer:
     """POST /webhooks/in/{partner}; raises `PartnerUnknown`, `WebhookRefused`."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.items()}
-    await request.services.inbox.receive(request.ids["partner"], headers, request.raw)
+    inbox, partner = request.services.inbox, request.ids["partner"]
+    await inbox.receive(partner, headers, request.raw)
+    words = inbox.acknowledgement(partner)
+    if words is not None:
+        return Answer(200, (("Content-Type", "text/plain; charset=utf-8"),), words)
     return json_answer(200, ReceiptView(received=True))
 
 

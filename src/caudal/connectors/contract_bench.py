@@ -12,6 +12,7 @@ from caudal.connectors.protocol import Connector
 from caudal.connectors.types import (
     Answer,
     Call,
+    CannotAsk,
     CaptureMode,
     Found,
     NotFound,
@@ -72,6 +73,8 @@ class Simulator(Protocol):
 
     signs_time: bool
     """Whether its signatures hold for a while only."""
+    signs_bodies: bool
+    """Whether a header signs every byte of the body; else each event in it says a signature of its fields."""
 
     def instrument(self, supported: Supported, wanted: Instrument) -> str | None:
         """A token for a payment of this kind, or None where there is no such thing."""
@@ -182,6 +185,13 @@ class Bench:
         """What the connector fetches. Raises `Broken` where it raises."""
         return await self._answer("fetch", self.connector.fetch(partner_id, row.direction))
 
+    async def seen(self, call: Call, partner_id: str) -> Found:
+        """The payment that `call` began: fetched by its id, or else queried by its attempt."""
+        found = await self._answer("fetch", self.connector.fetch(partner_id, call.direction))
+        if isinstance(found, CannotAsk):
+            found = await self.query(msgspec.structs.replace(call, partner_id=partner_id))
+        return found
+
     async def reported(self, call: Call) -> Snapshot:
         """The snapshot that a call is answered with. Raises `Broken` for any other answer."""
         return snapshot_of(await self.call(call), f"{call.operation.value}")
@@ -197,33 +207,41 @@ class Bench:
     async def paid(self, row: Supported, **change: Any) -> tuple[Call, Snapshot]:
         """A payment that has come to SUCCEEDED."""
         call = self.submit(row, **change)
-        return call, await self.brought_to(Status.SUCCEEDED, row, await self.reported(call))
+        return call, await self.brought_to(Status.SUCCEEDED, call, await self.reported(call))
 
     async def authorised(self, row: Supported) -> tuple[Call, Snapshot]:
         """A payment that is authorised, and not captured."""
         call = self.submit(row, capture_mode=CaptureMode.MANUAL)
-        snapshot = await self.brought_to(Status.AUTHORISED, row, await self.reported(call))
+        snapshot = await self.brought_to(Status.AUTHORISED, call, await self.reported(call))
         require(snapshot.captured in (0, None), f"authorised, and {snapshot.captured} captured")
         return call, snapshot
 
-    async def brought_to(self, status: Status, row: Supported, snapshot: Snapshot) -> Snapshot:
-        """The payment once it is in `status`, asking and moving the clock while it is pending."""
+    async def brought_to(self, status: Status, call: Call, snapshot: Snapshot) -> Snapshot:
+        """The payment of `call` once it is in `status`, asking and moving the clock while it is pending."""
         for _ in range(MOST_POLLS):
             if snapshot.status is not Status.PENDING:
                 break
             await self.simulator.advance(self.connector.capabilities.poll_after)
-            snapshot = snapshot_of(await self.fetch(row, snapshot.partner_id), "fetch")
+            snapshot = snapshot_of(await self.seen(call, snapshot.partner_id), "fetch")
         require(snapshot.status is status, f"the payment is {snapshot.status.value}, expected {status.value}")
         return snapshot
 
-    async def finished(self, step: Call, snapshot: Snapshot) -> Snapshot:
-        """The object that a step has made, once it is no longer pending, asking and moving the clock."""
+    async def ended(self, step: Call, said: Answer | Found) -> Answer | Found:
+        """What becomes of a step that may be carried out later, asking and moving the clock meanwhile."""
         for _ in range(MOST_POLLS):
-            if snapshot.status is not Status.PENDING:
+            if not isinstance(said, Reported) or said.snapshot.status is not Status.PENDING:
                 break
             await self.simulator.advance(self.connector.capabilities.poll_after)
-            snapshot = snapshot_of(await self.query(step), f"query of {step.operation.value}")
-        return snapshot
+            said = await self.query(step)
+        return said
+
+    async def finished(self, step: Call, snapshot: Snapshot) -> Snapshot:
+        """The object that a step has made or changed, once it is no longer pending."""
+        return snapshot_of(await self.ended(step, Reported(snapshot)), f"query of {step.operation.value}")
+
+    async def done(self, step: Call) -> Snapshot:
+        """Carry out a step to its end. Raises `Broken` where it does not take place."""
+        return await self.finished(step, await self.reported(step))
 
     async def effects(self, call: Call, expected: int) -> None:
         """Raise `Broken` unless the attempt has had so many effects."""

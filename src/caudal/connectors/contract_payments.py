@@ -64,7 +64,7 @@ async def a_payment_can_be_fetched(bench: Bench) -> None:
     """By its id it reads as by its attempt; an id that does not exist is not found."""
     for row in bench.rows:
         call, paid = await bench.paid(row)
-        fetched = snapshot_of(await bench.fetch(row, paid.partner_id), "fetch")
+        fetched = snapshot_of(await bench.seen(call, paid.partner_id), "fetch")
         require(fetched == paid, "fetched by id it reads otherwise")
         queried = await bench.query(msgspec.structs.replace(call, partner_id=paid.partner_id))
         require(snapshot_of(queried, "query by id") == paid, "queried by id it reads otherwise")
@@ -78,7 +78,7 @@ async def the_same_attempt_twice_has_one_effect(bench: Bench) -> None:
         call = bench.submit(row)
         first, second = await bench.reported(call), await bench.reported(call)
         require(first.partner_id == second.partner_id, "the repeat made another payment")
-        await bench.brought_to(Status.SUCCEEDED, row, second)
+        await bench.brought_to(Status.SUCCEEDED, call, second)
         await bench.effects(call, 1)
 
 
@@ -91,7 +91,7 @@ async def the_same_attempt_at_once_has_one_effect(bench: Bench) -> None:
         require(len(made) <= 1, "two payments were made")
         odd = [it for it in answers if not isinstance(it, Reported | Unknown | NotSent)]
         require(not odd, f"a repeat was answered with {odd}")
-        await bench.brought_to(Status.SUCCEEDED, row, await bench.reported(call))
+        await bench.brought_to(Status.SUCCEEDED, call, await bench.reported(call))
         await bench.effects(call, 1)
 
 
@@ -108,7 +108,7 @@ async def a_lost_answer_is_unknown_and_then_found(bench: Bench) -> None:
             snapshot = snapshot_of(found, f"query after {fault.value}")
             require(snapshot.attempt_id == call.attempt_id, "another attempt was found")
             require((snapshot.amount, snapshot.currency) == (call.amount, call.currency), "another amount")
-            await bench.brought_to(Status.SUCCEEDED, row, snapshot)
+            await bench.brought_to(Status.SUCCEEDED, call, snapshot)
             await bench.effects(call, 1)
 
 
@@ -131,7 +131,7 @@ async def a_rate_limit_is_not_sent(bench: Bench) -> None:
         answer = await bench.faulty(Fault.RATE_LIMITED, call)
         require(isinstance(answer, NotSent), f"a 429 was answered with {answer}")
         await bench.effects(call, 0)
-        await bench.brought_to(Status.SUCCEEDED, row, await bench.reported(call))
+        await bench.brought_to(Status.SUCCEEDED, call, await bench.reported(call))
         await bench.effects(call, 1)
 
 
@@ -168,7 +168,7 @@ async def a_decline_says_why(bench: Bench) -> None:
         call = bench.submit(row, Instrument.DECLINED)
         answer = await bench.call(call)
         if isinstance(answer, Reported):
-            failed = await bench.brought_to(Status.FAILED, row, answer.snapshot)
+            failed = await bench.brought_to(Status.FAILED, call, answer.snapshot)
             error = failed.error
             require(failed.attempt_id == call.attempt_id, "the attempt's id did not come back")
         else:
@@ -212,7 +212,7 @@ async def different_attempts_are_different_payments(bench: Bench) -> None:
         again = msgspec.structs.replace(call, attempt_id=new_attempt())
         first, second = await bench.reported(call), await bench.reported(again)
         require(first.partner_id != second.partner_id, "the second attempt got the first one's payment")
-        for made in (first, second):
-            await bench.brought_to(Status.SUCCEEDED, row, made)
+        for asked, made in ((call, first), (again, second)):
+            await bench.brought_to(Status.SUCCEEDED, asked, made)
         await bench.effects(call, 1)
         await bench.effects(again, 1)

@@ -29,7 +29,8 @@ def _manual(row: Supported) -> bool:
 
 
 async def _refused(bench: Bench, call: Call, what: str) -> None:
-    answer = await bench.call(call)
+    """At once, or after it was taken to be carried out later."""
+    answer = await bench.ended(call, await bench.call(call))
     refused = isinstance(answer, Refused) and answer.error.class_ in IMPOSSIBLE
     require(refused, f"{what} was answered with {answer}")
     await bench.effects(call, 0)
@@ -41,7 +42,7 @@ async def a_capture_takes_all(bench: Bench) -> None:
         call, authorised = await bench.authorised(row)
         capture = bench.step(Operation.CAPTURE, call, authorised)
         for _ in range(2):
-            captured = await bench.reported(capture)
+            captured = await bench.done(capture)
             require(captured.status is Status.SUCCEEDED, f"captured, it is {captured.status.value}")
             require(captured.captured == call.amount, f"{captured.captured} captured of {call.amount}")
         await bench.effects(capture, 1)
@@ -52,7 +53,7 @@ async def a_final_capture_of_a_part_ends_it(bench: Bench) -> None:
     for row in bench.rows_where(_manual, "manual capture"):
         call, authorised = await bench.authorised(row)
         part = call.amount // 4
-        captured = await bench.reported(bench.step(Operation.CAPTURE, call, authorised, amount=part))
+        captured = await bench.done(bench.step(Operation.CAPTURE, call, authorised, amount=part))
         require((captured.status, captured.captured) == (Status.SUCCEEDED, part), f"captured: {captured}")
         more = bench.step(Operation.CAPTURE, call, captured, amount=part)
         await _refused(bench, more, "a capture after the final one")
@@ -63,11 +64,9 @@ async def captures_go_on_until_the_final_one(bench: Bench) -> None:
     for row in bench.rows_where(lambda it: it.multiple_captures, "several captures"):
         call, authorised = await bench.authorised(row)
         part = call.amount // 4
-        first = await bench.reported(
-            bench.step(Operation.CAPTURE, call, authorised, amount=part, final=False)
-        )
+        first = await bench.done(bench.step(Operation.CAPTURE, call, authorised, amount=part, final=False))
         require((first.status, first.captured) == (Status.AUTHORISED, part), f"after a part: {first}")
-        second = await bench.reported(bench.step(Operation.CAPTURE, call, first, amount=part))
+        second = await bench.done(bench.step(Operation.CAPTURE, call, first, amount=part))
         require((second.status, second.captured) == (Status.SUCCEEDED, 2 * part), f"after two: {second}")
 
 
@@ -77,7 +76,7 @@ async def no_more_is_captured_than_authorised(bench: Bench) -> None:
         call, authorised = await bench.authorised(row)
         over = bench.step(Operation.CAPTURE, call, authorised, amount=call.amount + 1)
         await _refused(bench, over, "a capture above the authorisation")
-        now = snapshot_of(await bench.fetch(row, authorised.partner_id), "fetch")
+        now = snapshot_of(await bench.seen(call, authorised.partner_id), "fetch")
         require((now.status, now.captured or 0) == (Status.AUTHORISED, 0), f"then the payment was {now}")
 
 
@@ -88,10 +87,10 @@ async def an_increment_raises_what_is_authorised(bench: Bench) -> None:
         total = call.amount + 500
         increment = bench.step(Operation.INCREMENT, call, authorised, amount=total)
         for _ in range(2):
-            raised = await bench.reported(increment)
+            raised = await bench.done(increment)
             require((raised.status, raised.amount) == (Status.AUTHORISED, total), f"raised: {raised}")
         await bench.effects(increment, 1)
-        captured = await bench.reported(bench.step(Operation.CAPTURE, call, raised, amount=total))
+        captured = await bench.done(bench.step(Operation.CAPTURE, call, raised, amount=total))
         require(captured.captured == total, f"{captured.captured} captured of {total}")
 
 
@@ -102,7 +101,7 @@ async def a_cancellation_releases_all(bench: Bench) -> None:
         call, authorised = await bench.authorised(row)
         cancel = bench.step(Operation.CANCEL, call, authorised)
         for _ in range(2):
-            cancelled = await bench.reported(cancel)
+            cancelled = await bench.done(cancel)
             require(cancelled.status is Status.CANCELLED, f"cancelled, it is {cancelled.status.value}")
         await bench.effects(cancel, 1)
         capture = bench.step(Operation.CAPTURE, call, cancelled)
@@ -119,10 +118,10 @@ async def a_pending_payment_can_be_called_off(bench: Bench) -> None:
             continue
         cancel = bench.step(Operation.CANCEL, call, pending)
         for _ in range(2):
-            cancelled = await bench.reported(cancel)
+            cancelled = await bench.done(cancel)
             require(cancelled.status is Status.CANCELLED, f"called off, it is {cancelled.status.value}")
         await bench.simulator.advance(bench.connector.capabilities.poll_after)
-        now = snapshot_of(await bench.fetch(row, pending.partner_id), "fetch")
+        now = snapshot_of(await bench.seen(call, pending.partner_id), "fetch")
         require(now.status is Status.CANCELLED, f"called off, it became {now.status.value}")
         await bench.effects(cancel, 1)
         called_off += 1

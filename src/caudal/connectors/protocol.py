@@ -37,11 +37,15 @@ class Connector(Protocol):
         """Learn what became of `call`, changing nothing. By partner id where known, else by attempt id."""
 
     async def fetch(self, partner_id: str, direction: Direction) -> Found:
-        """The payment that the partner knows by this id, as it stands now."""
+        """The payment that the partner knows by this id, as it stands now.
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
-        """Check a webhook's signature over the raw bytes. Raises `WebhookRefused`, whatever is wrong.
+        `CannotAsk` where it is looked up by our reference only: then its first attempt is queried instead.
+        """
 
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
+        """The events of a webhook: one, or several where the partner sends them together.
+
+        Checks the signatures over the raw bytes. Raises `WebhookRefused`, whatever is wrong with any of them.
         `headers` have lower-case names.
         """
 
@@ -56,6 +60,15 @@ class Connector(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    """A connector whose partner takes a webhook for received only if certain words answer it."""
+
+    @property
+    def acknowledgement(self) -> bytes:
+        """The body of the 200, as plain text: `[accepted]`."""
 
 
 @runtime_checkable

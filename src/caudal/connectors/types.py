@@ -147,6 +147,9 @@ class Subject(enum.Enum):
     DISPUTE = "dispute"
     SETTLEMENT = "settlement"
     """A batch paid out to our bank, or arrived there."""
+    STEP = "step"
+    """A capture, increment or cancellation that the partner carries out later: PENDING, or FAILED without
+    effect. `attempt_id` says which. Once it has taken place, what is told of is the payment."""
 
 
 class PartnerFee(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,7 +287,7 @@ Found: TypeAlias = Reported | Refused | NotFound | CannotAsk | Unknown
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook whose signature has been verified."""
+    """An event of a webhook whose signature has been verified."""
 
     event_id: str
     """The partner's own: a repeat has the same."""
@@ -292,7 +295,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     created_at: dt.datetime
     """When the partner says that it happened."""
     body: bytes
-    """As it came."""
+    """As it came; where several events came together, the part that is this one's."""
 
 
 class LineKind(enum.Enum):

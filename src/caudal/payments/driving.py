@@ -29,6 +29,14 @@ NOT_SENT_PAUSE: Final = dt.timedelta(seconds=1)
 """Before a call that was not sent is tried again, where the partner did not say when."""
 
 
+_STATES_OF_STEPS: Final = {
+    Operation.CAPTURE: PaymentState.CAPTURING,
+    Operation.INCREMENT: PaymentState.INCREMENTING,
+    Operation.CANCEL: PaymentState.CANCELLING,
+}
+"""In which state a payment is while a step of it is under way."""
+
+
 class Step(enum.Enum):
     """What is to be done with an attempt now."""
 
@@ -54,6 +62,9 @@ def waits(case: Case, attempt: Attempt) -> bool:
     """Whether something still hangs on what becomes of an accepted attempt."""
     if attempt.operation is Operation.REFUND:
         return True
+    step_state = _STATES_OF_STEPS.get(attempt.operation)
+    if step_state is not None:
+        return case.payment.state is step_state
     return case.payment.state in (PaymentState.PROCESSING, PaymentState.REQUIRES_ACTION)
 
 

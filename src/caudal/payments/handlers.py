@@ -16,6 +16,7 @@ import structlog
 from caudal import jobs
 from caudal.connectors import (
     Answer,
+    CannotAsk,
     Found,
     NotSent,
     PartnerUnavailable,
@@ -229,8 +230,12 @@ class Asks:
         payment = case.payment
         if payment.partner is None or payment.partner_id is None:
             return Unknown("the partner has not named it yet")
-        partner = self._registry.get(payment.partner)
-        return await partner.fetch(payment.partner_id, DIRECTIONS[payment.kind])
+        partner, begun = self._registry.get(payment.partner), case.begun
+        found = await partner.fetch(payment.partner_id, DIRECTIONS[payment.kind])
+        if isinstance(found, CannotAsk) and begun is not None:
+            # It looks payments up by our reference only.
+            return await partner.query(driving.call_of(case, begun))
+        return found
 
     async def time_out(self, work: jobs.Work[TimerJob]) -> None:
         """Look whether what payments wait for has come or run out."""

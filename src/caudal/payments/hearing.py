@@ -23,13 +23,14 @@ from caudal.connectors import (
     Reported,
     Settlement,
     Snapshot,
+    Status,
     Subject,
     Unknown,
 )
 from caudal.payments import postings
 from caudal.payments.commands import Answered, Heard, Looked, Settle
 from caudal.payments.handling import find_attempt, passed, put_attempt
-from caudal.payments.machine import Machine, not_received
+from caudal.payments.machine import Machine, failure_of, not_received
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_news import (
     hear_dispute,
@@ -58,6 +59,8 @@ MAX_SENDS: Final = 3
 """So often an attempt is sent at most, while nobody knows what became of it; then it is only looked up."""
 
 _UNCHANGED: Final = OutcomeStatus.UNCHANGED
+
+_STEPS: Final = frozenset({Operation.CAPTURE, Operation.INCREMENT, Operation.CANCEL})
 
 
 def answered(machine: Machine, command: Answered) -> Outcome:
@@ -150,6 +153,8 @@ def _cannot_ask(machine: Machine, case: Case, attempt: Attempt, capabilities: Ca
 
 def _reported(machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot) -> Outcome:
     """A snapshot that is about this attempt, whether or not it carries its id."""
+    if snapshot.subject is Subject.STEP:
+        return _step(machine, case, attempt, snapshot)
     if snapshot.attempt_id is None:
         snapshot = msgspec.structs.replace(snapshot, attempt_id=attempt.id)
     outcome = hear_refund(machine, attempt.partner, snapshot) if snapshot.subject is Subject.REFUND else (
@@ -161,6 +166,28 @@ def _reported(machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot
         note = "answered, without the effect" if outcome.refusal is None else outcome.refusal.detail
         return _note(machine, *current, AttemptState.UNKNOWN, note)
     return with_attempt(machine, outcome, attempt)
+
+
+def _step(machine: Machine, case: Case, attempt: Attempt, snapshot: Snapshot) -> Outcome:
+    """A capture, increment or cancellation that the partner carries out later: taken, or failed after all."""
+    live, accepted = attempt.state in LIVE_ATTEMPTS, attempt.state is AttemptState.ACCEPTED
+    if attempt.operation in _STEPS and (live or accepted):
+        if snapshot.status is Status.FAILED:
+            failure = failure_of(snapshot) or Failure(code="failed", class_="conflict")
+            return _failed(machine, case, attempt, failure)
+        if snapshot.status is Status.PENDING and live:
+            return _note(machine, case, attempt, AttemptState.ACCEPTED, "the partner carries it out later")
+    if attempt.state is AttemptState.SUBMITTING:
+        return _note(machine, case, attempt, AttemptState.UNKNOWN, "answered, without the effect")
+    return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
+
+
+def _hear_step(machine: Machine, partner: str, snapshot: Snapshot) -> Outcome:
+    """News of a step that was asked for here; of others nothing is known before they have taken place."""
+    found = None if snapshot.attempt_id is None else find_attempt(machine, snapshot.attempt_id)
+    if found is None or found[1].partner != partner:
+        return Outcome(OutcomeStatus.WAITING)
+    return _step(machine, *found, snapshot)
 
 
 def _refused(machine: Machine, case: Case, attempt: Attempt, error: PartnerError) -> Outcome:
@@ -203,6 +230,8 @@ def heard(machine: Machine, command: Heard) -> Outcome:
             return hear_refund(machine, partner, snapshot)
         case Subject.DISPUTE:
             return hear_dispute(machine, partner, snapshot)
+        case Subject.STEP:
+            return _hear_step(machine, partner, snapshot)
         case Subject.SETTLEMENT:
             machine.changes.settlements.add(partner)
             return Outcome(OutcomeStatus.APPLIED)

@@ -115,7 +115,8 @@ def _succeeded(case: Case, captured: int) -> Event:
 
 def _as_asked(case: Case, captured: int) -> bool:
     """Whether a total is what the capture under way makes of it, if one is."""
-    capture, live = case.capturing, case.live
-    if capture is None or live is None or live.operation is not Operation.CAPTURE:
+    capture = case.capturing
+    attempt = next((a for a in case.attempts if capture is not None and a.part_id == capture.id), None)
+    if capture is None or attempt is None:
         return True
-    return captured in (case.payment.captured_amount, live.captured_before + capture.amount)
+    return captured in (case.payment.captured_amount, attempt.captured_before + capture.amount)

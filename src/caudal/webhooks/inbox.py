@@ -3,6 +3,7 @@
 Webhooks that come together share a transaction, for each book. No lock on the book is taken.
 """
 
+import asyncio
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -60,22 +61,33 @@ class Inbox:
         self.counts = InboxCounts(partners.names)
 
     async def receive(self, partner_name: str, headers: Mapping[str, str], body: bytes) -> bool:
-        """Verify a webhook and store it with its job; False where it was there already.
+        """Verify a webhook and store its events with their jobs; False where all were there already.
 
         `headers` have lower-case names. Raises `PartnerUnknown`; `WebhookRefused`, counted: nothing of it is
         believed or stored; `BookNotFound` while the partner's book has not been made; and `Unavailable` when
         too much waits or the outcome could not be learned: the partner sends it again.
         """
         partner = self._partners.get(partner_name)
-        inbound = await self._verified(partner, headers, body)
+        events = await self._verified(partner, headers, body)
         book_id = await self._book_of(partner)
-        new = NewInbound(
-            id=self._ids.new(), partner=partner.name, inbound=inbound, received_at=self._clock.now()
-        )
-        fresh = await self._coalescer(book_id).submit(new)
-        counted = self.counts.received if fresh else self.counts.repeated
-        counted[partner.name] = counted.get(partner.name, 0) + 1
-        return fresh
+        now, coalescer = self._clock.now(), self._coalescer(book_id)
+        new = [
+            NewInbound(id=self._ids.new(), partner=partner.name, inbound=inbound, received_at=now)
+            for inbound in events
+        ]
+        if len(new) == 1:
+            fresh = [await coalescer.submit(new[0])]
+        else:
+            # Of events that come together each is a request of its own; they end in one transaction or two.
+            fresh = await asyncio.gather(*(coalescer.submit(each) for each in new))
+        for each in fresh:
+            counted = self.counts.received if each else self.counts.repeated
+            counted[partner.name] = counted.get(partner.name, 0) + 1
+        return any(fresh)
+
+    def acknowledgement(self, partner_name: str) -> bytes | None:
+        """How the partner's webhooks are to be answered; None: any 200 will do. Raises `PartnerUnknown`."""
+        return self._partners.get(partner_name).acknowledgement
 
     async def unsettled(self) -> list[Unsettled]:
         """How many webhooks of this process's partners are received or parked, in all of their books."""
@@ -86,21 +98,22 @@ class Inbox:
                 found += await service.unsettled(connection, book.book_id)
         return found
 
-    async def _verified(self, partner: Partner, headers: Mapping[str, str], body: bytes) -> Inbound:
+    async def _verified(self, partner: Partner, headers: Mapping[str, str], body: bytes) -> Sequence[Inbound]:
         now = self._clock.now()
         try:
             try:
-                inbound = partner.verify(headers, body, now=now)
+                events = partner.verify(headers, body, now=now)
             except KeyNeeded as needed:
                 await partner.learn_key(needed.key_id)
-                inbound = partner.verify(headers, body, now=now)
-            rules.refuse_unusable(inbound)
+                events = partner.verify(headers, body, now=now)
+            for inbound in events:
+                rules.refuse_unusable(inbound)
         except WebhookRefused as refused:
             key = (partner.name, refused.reason.value)
             self.counts.refused[key] = self.counts.refused.get(key, 0) + 1
             _log.warning("webhook_refused", partner=partner.name, reason=refused.reason.value)
             raise
-        return inbound
+        return events
 
     async def _book_of(self, partner: Partner) -> int:
         known = self._book_ids.get(partner.name)

@@ -129,8 +129,8 @@ class Bank:
             return Unknown(reply.reason)
         return self._answers.to_fetch(reply, resource)
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
-        """Check a webhook by Standard Webhooks. Raises `WebhookRefused`."""
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
+        """Check a webhook by Standard Webhooks; it has one event. Raises `WebhookRefused`."""
         signed = self._webhooks.verify(headers, body, now=now)
         try:
             fields = _event_decoder.decode(body)
@@ -139,7 +139,7 @@ class Bank:
             raise _unreadable() from error
         if signed.id is None or not isinstance(event_type, str) or created_at.tzinfo is None:
             raise _unreadable()
-        return Inbound(event_id=signed.id, type=event_type, created_at=created_at, body=body)
+        return (Inbound(event_id=signed.id, type=event_type, created_at=created_at, body=body),)
 
     def parse(self, inbound: Inbound) -> Sequence[Snapshot]:
         """The order, refund or settlement that the event is about, as it stood then."""

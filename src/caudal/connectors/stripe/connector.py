@@ -181,10 +181,10 @@ class StripeConnector:
             case _:
                 return Unknown(Why.SEVERAL_FOUND)
 
-    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Inbound:
-        """An event that Stripe signed. Raises `WebhookRefused`."""
+    def verify(self, headers: Mapping[str, str], body: bytes, *, now: dt.datetime) -> Sequence[Inbound]:
+        """The event that Stripe signed. Raises `WebhookRefused`."""
         self._scheme.verify(headers, body, now=now)
-        return events.inbound_of(body)
+        return (events.inbound_of(body),)
 
     def parse(self, inbound: Inbound) -> Sequence[Snapshot]:
         """What an event says of a PaymentIntent, refund, dispute or payout."""
