@@ -7,6 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Images of containers often forbid it, and then every process compiles every module anew: that is half of the
+# time that starting one takes.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One worker per processor; each starts a PostgreSQL of its own.
 WORKERS ?= logical
 
