@@ -48,7 +48,7 @@ TYPES = {
     VoidPending: "void_pending",
     ReverseTransfer: "reversal",
 }
-NOT_SENT = {"may_post_closed"}
+NOT_SENT = {"may_post_closed", "may_correct"}
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from caudal import audit
 from caudal.access import Scope
 from caudal.connectors import ErrorClass, PartnerError, Status
 from support.payment_api import PaymentWorld, internal, pay_in, payout
-from support.worlds import World, new_book, new_key, problem, some_id
+from support.worlds import ALL_SCOPES, World, new_book, new_key, problem, some_id
 
 if TYPE_CHECKING:
     pass
@@ -209,6 +210,50 @@ async def test_what_a_payment_holds_cannot_be_resolved_beside_it(world: PaymentW
     assert problem(beside) == (409, "hold_of_payment", "pending_id")
     assert problem(pretended) == (422, "reference_reserved", "reference")
     assert [told["id"] for told in (await world.read(payment["id"]))["transfers"]] == [hold["id"]]
+
+
+async def test_money_of_payments_moves_by_payments_alone(world: PaymentWorld) -> None:
+    customer = await world.customer()
+    paid = await world.succeeded(customer, 1050)
+    clearing = (await world.get("/v1/accounts", reference="partner:stripe:clearing:EUR")).json()["data"][0][
+        "id"
+    ]
+    transfers = (await world.read(paid["id"]))["transfers"]
+    posted = next(told["id"] for told in transfers if told["kind"] == "post_pending")
+    wallet, other = world.wallet(customer), await world.account(currency="EUR")
+    everything = world.key
+    world.key = await new_key(
+        world.services, frozenset({world.book.book_id}), ALL_SCOPES - {Scope.LEDGER_CORRECT}
+    )
+    back = {"debit_account": wallet, "credit_account": clearing, "amount": 5, "currency": "EUR"}
+    entry = [
+        {"account": wallet, "side": "debit", "amount": 5, "currency": "EUR"},
+        {"account": clearing, "side": "credit", "amount": 5, "currency": "EUR"},
+    ]
+    batch = {"transfers": [{"type": "transfer", "id": some_id("tr", world.services), **back}]}
+
+    undone = await world.post(f"/v1/transfers/{posted}/reverse")
+    moved = await world.post("/v1/transfers", back)
+    forced = await world.post("/v1/transfers", {**back, "beyond_limits": True})
+    recorded = await world.post("/v1/transactions", {"postings": entry})
+    batched = await world.post("/v1/transfers/batch", batch)
+
+    assert problem(undone) == (409, "transfer_of_payment", "original_id")
+    assert problem(moved) == problem(forced) == (409, "account_of_payments", "credit_account")
+    assert problem(recorded) == (409, "account_of_payments", "postings[1].account")
+    assert batched.json()["results"][0]["error"]["code"] == "account_of_payments"
+    assert await world.available(customer) == 1020
+    assert (await world.moved(wallet, other, 50, currency="EUR"))["amount"] == 50
+
+    world.key = everything
+    corrected = await world.post(f"/v1/transfers/{posted}/reverse", {"amount": 20})
+
+    assert corrected.status_code == 201
+    assert await world.available(customer) == 950
+    async with world.services.database.connection() as connection:
+        query = audit.Query(book_id=world.book.book_id, object_id=corrected.json()["id"])
+        (record,) = (await audit.page(connection, query, limit=10)).records
+    assert b'"details":{"correction":true}' in record.leaf
 
 
 async def test_an_increment_must_raise_and_stay_an_amount(world: PaymentWorld) -> None:

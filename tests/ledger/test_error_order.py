@@ -32,6 +32,7 @@ from caudal.ledger import (
     TransferId,
     Versions,
     VoidPending,
+    own_account_id,
     rules,
 )
 from caudal.ledger.refusals import BY_CODE, REASONS
@@ -50,9 +51,19 @@ def tr(number: int) -> TransferId:
 
 
 A, B, EMPTY, EURO, FROZEN, CLOSED, LIMITED, FULL, NOBODY = (account(number) for number in range(1, 10))
-OPEN_HOLD, POSTED_HOLD, VOIDED_HOLD, EXPIRED_HOLD, PLAIN, REVERSED, PAYMENT_HOLD = (
-    tr(number) for number in range(101, 108)
-)
+KEPT = own_account_id("bank:settlement:USD")
+(
+    OPEN_HOLD,
+    POSTED_HOLD,
+    VOIDED_HOLD,
+    EXPIRED_HOLD,
+    PLAIN,
+    REVERSED,
+    PAYMENT_HOLD,
+    OF_PAYMENT,
+    ON_KEPT,
+    KEPT_HOLD,
+) = (tr(number) for number in (*range(101, 108), 121, 122, 123))
 PAYMENT = f"pay_{7:032x}"
 
 
@@ -99,6 +110,18 @@ def book() -> Book:
         ChangeStatus(account=CLOSED, action=AccountAction.CLOSE),
     )
     assert all(outcome.status is OutcomeStatus.CREATED for outcome in made)
+    book.for_payments = True
+    by_payments = carry_out(
+        book,
+        OpenAccount(
+            id=KEPT, currency="USD", normal_side=Side.DEBIT, reference="bank:settlement:USD", code="payments"
+        ),
+        transfer(OF_PAYMENT, A, B, 50, reference=PAYMENT),
+        transfer(ON_KEPT, KEPT, B, 50),
+        transfer(KEPT_HOLD, KEPT, B, 50, pending=True),
+    )
+    assert all(outcome.status is OutcomeStatus.CREATED for outcome in by_payments)
+    book.for_payments = False
     rules.apply(book, [transfer(tr(114), A, B, 1)], NOW + dt.timedelta(seconds=2))
     book.accounts[FULL].debits_posted = book.accounts[FULL].credits_posted = 2**63 - 1
     book.closed_through = dt.date(2026, 2, 28)
@@ -198,7 +221,8 @@ def test_a_post(book: Book) -> None:
             ("hold_of_payment", {"pending_id": POSTED_HOLD}),
             ("pending_already_posted", {"pending_id": VOIDED_HOLD}),
             ("pending_already_voided", {"pending_id": EXPIRED_HOLD}),
-            ("pending_expired", {"pending_id": OPEN_HOLD}),
+            ("pending_expired", {"pending_id": KEPT_HOLD}),
+            ("account_of_payments", {"pending_id": OPEN_HOLD}),
             ("exceeds_pending_amount", {"amount": 50}),
             ("period_closed", {"effective_at": None}),
         ],
@@ -251,12 +275,57 @@ def test_a_reversal(book: Book) -> None:
             ("amount_too_large", {"amount": 51}),
             ("id_already_refused", {"id": tr(5)}),
             ("original_not_found", {"original_id": OPEN_HOLD}),
-            ("original_not_posted", {"original_id": REVERSED}),
+            ("original_not_posted", {"original_id": OF_PAYMENT}),
+            ("transfer_of_payment", {"original_id": ON_KEPT}),
+            ("account_of_payments", {"original_id": REVERSED}),
             ("already_reversed", {"original_id": PLAIN}),
             ("exceeds_original_amount", {"amount": 50}),
             ("period_closed", {"effective_at": None}),
         ],
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        transfer(tr(10), KEPT, B, 5),
+        transfer(tr(10), A, KEPT, 5, pending=True),
+        PostPending(id=tr(10), pending_id=KEPT_HOLD),
+        ReverseTransfer(id=tr(10), original_id=OF_PAYMENT),
+        ReverseTransfer(id=tr(10), original_id=ON_KEPT, amount=5),
+    ],
+)
+def test_what_payments_keep_is_moved_by_payments_and_to_correct(
+    book: Book, command: CreateTransfer | PostPending | ReverseTransfer
+) -> None:
+    book.closed_through = None
+    seq = book.seq
+
+    (refused,) = carry_out(book, command)
+    assert refused.refusal is not None
+    assert refused.refusal.code in ("account_of_payments", "transfer_of_payment")
+    assert not refused.refusal.passing
+    assert (book.seq, book.corrected) == (seq, set())
+
+    (corrected,) = carry_out(book, msgspec.structs.replace(command, may_correct=True))
+    assert corrected.status is OutcomeStatus.CREATED
+    assert book.corrected == {command.id}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["fees:income:EUR", "bank:settlement:EUR", "partner:acme:clearing:EUR", "partner:acme:fees:EUR"],
+)
+def test_nobody_opens_the_accounts_of_payments_in_their_place(book: Book, reference: str) -> None:
+    opening = OpenAccount(id=account(50), currency="EUR", normal_side=Side.DEBIT, reference=reference)
+
+    (refused,) = carry_out(book, opening)
+    book.for_payments = True
+    (opened,) = carry_out(book, opening)
+
+    assert refused.refusal is not None
+    assert refused.refusal.code == "reference_reserved"
+    assert opened.status is OutcomeStatus.CREATED
 
 
 def posting(side: Side, account_id: AccountId, amount: int, currency: str = "USD") -> Posting:
@@ -283,7 +352,8 @@ def test_a_journal_entry(book: Book) -> None:
             ("postings_unbalanced", {"postings": (posting(debit, NOBODY, 1), posting(credit, B, 1))}),
             ("id_already_refused", {"id": TransactionId(f"txn_{6:032x}")}),
             ("debit_account_not_found", {"postings": (posting(debit, EURO, 1), posting(credit, B, 1))}),
-            ("currency_mismatch", {"postings": (posting(debit, A, 1), posting(credit, B, 1))}),
+            ("currency_mismatch", {"postings": (posting(debit, KEPT, 1), posting(credit, B, 1))}),
+            ("account_of_payments", {"postings": (posting(debit, A, 1), posting(credit, B, 1))}),
             ("period_closed", {"effective_at": None}),
         ],
     )

@@ -127,7 +127,7 @@ class _Always:
 
 def beginning(setup: Setup) -> Node:
     """Nothing has happened yet: Ana has her funds, and the book's own accounts are open."""
-    book = Book(recorded_at=START)
+    book = Book(recorded_at=START, for_payments=True)
     limit = LimitRule.DEBITS_MUST_NOT_EXCEED_CREDITS
     commands: list[LedgerCommand] = [
         OpenAccount(id=_SOURCE, currency="EUR", normal_side=Side.DEBIT),
@@ -222,7 +222,9 @@ def _post(book: Book, commands: Sequence[LedgerCommand]) -> Refusal | None:
 def _fork(book: Book, now: dt.datetime) -> Book:
     """The same book, of which changes do not show in the other."""
     replace = msgspec.structs.replace
-    forked = Book(recorded_at=now, seq=book.seq, next_account_no=book.next_account_no)
+    forked = Book(
+        recorded_at=now, seq=book.seq, next_account_no=book.next_account_no, for_payments=book.for_payments
+    )
     forked.accounts = {id_: replace(account) for id_, account in book.accounts.items()}
     forked.holds = {id_: replace(hold) for id_, hold in book.holds.items()}
     forked.transfers = dict(book.transfers)

@@ -34,6 +34,10 @@ class Scope(enum.StrEnum):
         "ledger:post_closed_period",
         "Record transfers with an effective date inside a closed period",
     )
+    LEDGER_CORRECT = (
+        "ledger:correct",
+        "Reverse transfers of payments, and move money on the accounts that payments keep",
+    )
     ACCOUNTS_WRITE = "accounts:write", "Open, change, freeze, close and reopen accounts"
     CUSTOMERS_READ = "customers:read", "Read customers and products"
     CUSTOMERS_WRITE = "customers:write", "Create and change customers and products"

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from caudal.api.bodies import BatchItem, NewBatch, Write
 from caudal.api.fields import utc
 from caudal.api.request import Request
-from caudal.api.transfers import MAY_POST_CLOSED, allow_beyond_limits
+from caudal.api.transfers import MAY_CORRECT, MAY_POST_CLOSED, allow_beyond_limits
 from caudal.api.views import TransferView, View, json_answer, state_after, transfer_view
 from caudal.idempotency import Answer
 from caudal.ledger import (
@@ -78,6 +78,7 @@ async def create_batch(request: Request[Write, NewBatch]) -> Answer:
     if any(item.beyond_limits for item in items):
         allow_beyond_limits(request)
     may_post_closed = MAY_POST_CLOSED in request.principal.scopes
+    may_correct = MAY_CORRECT in request.principal.scopes
     last = len(items) - 1
     commands = [
         _command(
@@ -85,6 +86,7 @@ async def create_batch(request: Request[Write, NewBatch]) -> Answer:
             f"transfers[{index}].",
             linked=item.linked or (request.body.atomic and index < last),
             may_post_closed=may_post_closed,
+            may_correct=may_correct,
         )
         for index, item in enumerate(items)
     ]
@@ -94,7 +96,9 @@ async def create_batch(request: Request[Write, NewBatch]) -> Answer:
     )
 
 
-def _command(item: BatchItem, path: str, *, linked: bool, may_post_closed: bool) -> TransferCommand:
+def _command(
+    item: BatchItem, path: str, *, linked: bool, may_post_closed: bool, may_correct: bool
+) -> TransferCommand:
     _check_fields(item, path)
     id_ = TransferId(item.id)
     effective_at = utc(item.effective_at, f"{path}effective_at")
@@ -118,6 +122,7 @@ def _command(item: BatchItem, path: str, *, linked: bool, may_post_closed: bool)
             beyond_limits=item.beyond_limits,
             linked=linked,
             may_post_closed=may_post_closed,
+            may_correct=may_correct,
         )
     if item.type == "post_pending":
         return PostPending(
@@ -132,6 +137,7 @@ def _command(item: BatchItem, path: str, *, linked: bool, may_post_closed: bool)
             beyond_limits=item.beyond_limits,
             linked=linked,
             may_post_closed=may_post_closed,
+            may_correct=may_correct,
         )
     if item.type == "void_pending":
         return VoidPending(
@@ -153,6 +159,7 @@ def _command(item: BatchItem, path: str, *, linked: bool, may_post_closed: bool)
         beyond_limits=item.beyond_limits,
         linked=linked,
         may_post_closed=may_post_closed,
+        may_correct=may_correct,
     )
 
 

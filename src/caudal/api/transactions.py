@@ -8,7 +8,7 @@ from caudal.api.bodies import MoneyArgument, NewTransaction, Write
 from caudal.api.endpoint import B, NoBody, NoQuery, Q
 from caudal.api.fields import utc
 from caudal.api.request import Request
-from caudal.api.transfers import MAY_POST_CLOSED, allow_beyond_limits
+from caudal.api.transfers import MAY_CORRECT, MAY_POST_CLOSED, allow_beyond_limits
 from caudal.api.views import json_answer, refusal_answer, transaction_view
 from caudal.idempotency import Answer
 from caudal.ledger import (
@@ -56,6 +56,7 @@ async def create_transaction(request: Request[Write, NewTransaction]) -> Answer:
         command,
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
+        may_correct=MAY_CORRECT in request.principal.scopes,
     )
     return await request.carry_out("transaction.create", (command,), _render, dry_run=request.query.dry_run)
 

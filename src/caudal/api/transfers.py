@@ -25,6 +25,7 @@ from caudal_base import ids
 from caudal_base.check import check
 
 MAY_POST_CLOSED: Final = Scope.LEDGER_POST_CLOSED_PERIOD
+MAY_CORRECT: Final = Scope.LEDGER_CORRECT
 
 
 def new_transfer_id(request: Request[Q, B], given: str | None) -> TransferId:
@@ -91,6 +92,7 @@ async def create_transfer(request: Request[Write, NewTransfer]) -> Answer:
         rate=body.rate,
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
+        may_correct=MAY_CORRECT in request.principal.scopes,
     )
     return await request.carry_out("transfer.create", (command,), render, dry_run=request.query.dry_run)
 
@@ -111,6 +113,7 @@ async def post_hold(request: Request[Write, PostHold]) -> Answer:
         metadata=body.metadata,
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
+        may_correct=MAY_CORRECT in request.principal.scopes,
     )
     return await request.carry_out("transfer.post", (command,), render_of_path, dry_run=request.query.dry_run)
 
@@ -143,6 +146,7 @@ async def reverse_transfer(request: Request[Write, Reverse]) -> Answer:
         metadata=body.metadata,
         beyond_limits=body.beyond_limits,
         may_post_closed=MAY_POST_CLOSED in request.principal.scopes,
+        may_correct=MAY_CORRECT in request.principal.scopes,
     )
     return await request.carry_out(
         "transfer.reverse", (command,), render_of_path, dry_run=request.query.dry_run

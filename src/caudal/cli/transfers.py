@@ -60,6 +60,9 @@ EffectiveOption = Annotated[
 BeyondOption = Annotated[
     bool, typer.Option("--beyond-limits", help="It has happened outside already: pass limits and freezes.")
 ]
+CorrectOption = Annotated[
+    bool, typer.Option("--correct", help="Move what payments keep, or take back what they have written.")
+]
 DebitOption = Annotated[
     str, typer.Option(metavar="ACCOUNT", help="The account to debit, by id or reference.")
 ]
@@ -102,6 +105,7 @@ async def create(
     min_available: MinAvailableOption = None,
     up_to: UpToOption = False,
     beyond_limits: BeyondOption = False,
+    correct: CorrectOption = False,
     dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
@@ -130,6 +134,7 @@ async def create(
         min_available=amount_of(min_available, None, unit, field="min_available"),
         up_to=up_to,
         beyond_limits=beyond_limits,
+        may_correct=correct,
     )
     await _carry_out(operator, found, command, "transfer.create", dry_run=dry_run)
 
@@ -148,6 +153,7 @@ async def post(
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
     beyond_limits: BeyondOption = False,
+    correct: CorrectOption = False,
     dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
@@ -165,6 +171,7 @@ async def post(
         reference=reference,
         metadata=metadata_of(metadata),
         beyond_limits=beyond_limits,
+        may_correct=correct,
     )
     await _carry_out(operator, found, command, "transfer.post", dry_run=dry_run)
 
@@ -203,6 +210,7 @@ async def reverse(
     reference: ReferenceOption = None,
     metadata: MetadataOption = None,
     beyond_limits: BeyondOption = False,
+    correct: CorrectOption = False,
     dry_run: DryRunOption = False,
     new_id: IdOption = None,
     book: BookOption = FIRST_BOOK,
@@ -219,6 +227,7 @@ async def reverse(
         reference=reference,
         metadata=metadata_of(metadata),
         beyond_limits=beyond_limits,
+        may_correct=correct,
     )
     await _carry_out(operator, found, command, "transfer.reverse", dry_run=dry_run)
 

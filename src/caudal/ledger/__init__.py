@@ -3,7 +3,7 @@
 from caudal.ledger import templates
 from caudal.ledger.account_rules import limit_of
 from caudal.ledger.balances import Balance, Counters, Page, ValueBalance, balance_of, end_of, start_of
-from caudal.ledger.book import Book, derived_id
+from caudal.ledger.book import Book, derived_id, own_account_id
 from caudal.ledger.books import (
     BookDirectory,
     BookInfo,
@@ -249,6 +249,7 @@ __all__ = [
     "list_transfers",
     "lots",
     "open_statement",
+    "own_account_id",
     "read_journal",
     "refresh_statistics",
     "refuse_repeated_ids",

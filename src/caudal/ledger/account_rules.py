@@ -1,9 +1,11 @@
 """The rules of accounts: opening, freezing, closing, limits."""
 
+import re
+
 import msgspec
 
 from caudal.ledger.admission import CURRENCIES, credit_headroom, debit_headroom
-from caudal.ledger.book import SYSTEM_REFERENCE, Book
+from caudal.ledger.book import SYSTEM_REFERENCE, Book, is_kept
 from caudal.ledger.commands import (
     AccountAction,
     ChangeLimit,
@@ -24,6 +26,9 @@ from caudal.ledger.types import (
 from caudal_base.money import MAX_AMOUNT
 
 _LARGEST_ACCOUNT_NO = 2**31 - 1
+_OF_PAYMENTS = re.compile(r"(partner:[^:]+:(clearing|fees)|bank:settlement|fees:income):[A-Z]{3}")
+"""The references of the accounts that payments keep."""
+
 Bounds = tuple[int | None, int | None]
 
 
@@ -66,6 +71,8 @@ def open_account(book: Book, command: OpenAccount) -> Outcome:
         return refused("unknown_currency", f"{command.currency!r} is no ISO 4217 currency", "currency")
     if command.reference is not None and command.reference.startswith(SYSTEM_REFERENCE):
         return refused("reference_reserved", f"{SYSTEM_REFERENCE} is reserved", "reference")
+    if command.reference is not None and not book.for_payments and _OF_PAYMENTS.fullmatch(command.reference):
+        return refused("reference_reserved", "an account that payments keep has this reference", "reference")
     bounds = bounds_of(command.limit, command.overdraft)
     before = book.accounts.get(command.id)
     if before is not None:
@@ -87,6 +94,7 @@ def open_account(book: Book, command: OpenAccount) -> Outcome:
             reference=command.reference,
             metadata=command.metadata,
             opened_at=book.recorded_at,
+            kept=is_kept(command.id, command.reference),
         ),
     )
     return _done(account)

@@ -61,6 +61,25 @@ def known(book: Book, transfer_id: TransferId) -> Transfer | Outcome | None:
     return None
 
 
+def kept_refusal(
+    book: Book,
+    command_id: str,
+    debit: Account,
+    credit: Account,
+    *,
+    may_correct: bool,
+    field: str | None = None,
+) -> Outcome | None:
+    """Refuse to move money on an account that payments keep, but to correct: which is noted."""
+    if book.for_payments or not (debit.kept or credit.kept):
+        return None
+    if may_correct:
+        book.corrected.add(command_id)
+        return None
+    at_fault = "debit_account" if debit.kept else "credit_account"
+    return refused("account_of_payments", "payments keep the account", field or at_fault)
+
+
 def period_refusal(book: Book, effective_at: dt.datetime | None, *, may_post_closed: bool) -> Outcome | None:
     if book.closed_through is None or may_post_closed:
         return None

@@ -30,6 +30,11 @@ SYSTEM_REFERENCE: Final = "system:"
 """References that begin so belong to accounts that the ledger opens for itself."""
 
 
+_OWN: Final = "acct_" + "0" * 32
+"""From which the ids of a book's own accounts are derived, the same in every book."""
+_KEPT: Final = _OWN[: len("acct_") + 12] + "7"
+"""How all of them begin; ids that callers choose seldom do."""
+
 # Globals: see transfer_rules.
 _PENDING: Final = TransferKind.PENDING
 _MOVES_NOTHING: Final = (TransferKind.VOID, TransferKind.EXPIRY)
@@ -77,6 +82,10 @@ class Book(msgspec.Struct, kw_only=True):
     """Accounts whose `next_expiry` had come, and was determined anew."""
     undo: list[tuple[Account | Hold | Reversed, Account | Hold | Reversed]] | None = None
     """Inside a savepoint: what was changed, each with its state before."""
+    for_payments: bool = False
+    """The batch is that of payments, which move money on the accounts that they keep."""
+    corrected: set[str] = msgspec.field(default_factory=set)
+    """Ids of commands that have moved, by the authority to correct, what payments keep."""
     group_seq: int | None = None
     """While a linked group or a journal entry is carried out: the seq of its first member."""
 
@@ -237,6 +246,16 @@ class Savepoint:
         """Keep everything since, and forget the point."""
         if self._outermost:
             self._book.undo = None
+
+
+def own_account_id(reference: str) -> AccountId:
+    """The id of the account of this reference that payments keep: the same in every book."""
+    return AccountId(derived_id("acct", _OWN, reference))
+
+
+def is_kept(account: AccountId, reference: str | None) -> bool:
+    """Whether payments keep the account of this id and reference."""
+    return account.startswith(_KEPT) and reference is not None and account == own_account_id(reference)
 
 
 def derived_id(prefix: str, source_id: str, label: str) -> str:

@@ -51,6 +51,8 @@ class CreateTransfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Succeeds or fails together with the next command."""
     may_post_closed: bool = False
     """The caller holds the scope to record into a closed period. An authority, not content."""
+    may_correct: bool = False
+    """The caller holds the scope to move what payments keep and have written. An authority, not content."""
 
 
 class PostPending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +69,7 @@ class PostPending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     beyond_limits: bool = False
     linked: bool = False
     may_post_closed: bool = False
+    may_correct: bool = False
 
 
 class VoidPending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -93,6 +96,7 @@ class ReverseTransfer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     beyond_limits: bool = False
     linked: bool = False
     may_post_closed: bool = False
+    may_correct: bool = False
 
 
 class RecordTransaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -109,6 +113,7 @@ class RecordTransaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     beyond_limits: bool = False
     linked: bool = False
     may_post_closed: bool = False
+    may_correct: bool = False
 
 
 class OpenAccount(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -6,7 +6,6 @@ A batch locks the book, looks up the idempotency keys and what the commands refe
 transfers, balances, audit records and the answers to be replayed, all in one transaction.
 """
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from psycopg.rows import TupleRow
 
 from caudal import audit, idempotency
 from caudal.idempotency import Answer, Claim, Follow, Replay
+from caudal.ledger.book import Book
 from caudal.ledger.commands import ChangeLimit, ChangeStatus, Command
 from caudal.ledger.service import LOT, Decided, Ledger, lots
 from caudal.ledger.types import Outcome, OutcomeStatus
@@ -178,7 +178,7 @@ class Desk:
         at, book_id = decided.book.recorded_at, decided.book_id
         also: list[Statement] = []
         if worked:
-            records = [_record(book_id, at, order, outcomes) for order, outcomes, _ in worked]
+            records = [_record(decided.book, book_id, order, outcomes) for order, outcomes, _ in worked]
             also.append(Statement(audit.INSERT, audit.insert_parameters(records)))
         kept = [(order.claim, answer) for order, _, answer in worked if order.claim is not None]
         if kept:
@@ -205,21 +205,23 @@ def _lot(order: Order, part: Sequence[Command], collected: list[Outcome]) -> Ord
 _PARTIAL: Final = Answer(200, (), b"")
 
 
-def _record(book_id: int, at: dt.datetime, order: Order, outcomes: Sequence[Outcome]) -> audit.Record:
+def _record(book: Book, book_id: int, order: Order, outcomes: Sequence[Outcome]) -> audit.Record:
     """One audit record per order: what it did, or for what reason it was refused."""
     first = order.commands[0]
     if len(outcomes) == 1:
         result = _result(outcomes[0])
-        details: audit.Details = {}
+        details: dict[str, str | int | bool] = {}
     else:
         counts = dict.fromkeys(OutcomeStatus, 0)
         for outcome in outcomes:
             counts[outcome.status] += 1
         result = "partly_refused" if counts[OutcomeStatus.REFUSED] else "done"
         details = {"commands": len(outcomes), **{status.value: count for status, count in counts.items()}}
+    if book.corrected and any(_object_id(command) in book.corrected for command in order.commands):
+        details["correction"] = True
     return audit.Record(
         book_id=book_id,
-        at=at,
+        at=book.recorded_at,
         principal=order.actor.principal,
         action=order.actor.action,
         object_id=_object_id(first),

@@ -85,6 +85,7 @@ def record(book: Book, command: RecordTransaction) -> Outcome:
                 metadata=command.metadata,
                 beyond_limits=command.beyond_limits,
                 may_post_closed=command.may_post_closed,
+                may_correct=command.may_correct,
             ),
         )
         if outcome.refusal is not None:
@@ -95,6 +96,8 @@ def record(book: Book, command: RecordTransaction) -> Outcome:
             )
         if outcome.transfer is not None:
             transfers.append(outcome.transfer)
+            if outcome.transfer.id in book.corrected:
+                book.corrected.add(command.id)
     if alone:
         book.group_seq = None
     point.release()

@@ -3,7 +3,14 @@
 import re
 from typing import Final
 
-from caudal.ledger.admission import known, limit_refusal, period_refusal, status_refusal, wrong_amount
+from caudal.ledger.admission import (
+    kept_refusal,
+    known,
+    limit_refusal,
+    period_refusal,
+    status_refusal,
+    wrong_amount,
+)
 from caudal.ledger.book import Book, derived_id
 from caudal.ledger.commands import PostPending, ReverseTransfer, VoidPending
 from caudal.ledger.comparison import existing_post, existing_reversal, existing_void
@@ -47,10 +54,13 @@ def post(book: Book, command: PostPending) -> Outcome:
     if unfit is not None:
         return unfit
     hold = book.holds[pending.id]
+    debit, credit = book.accounts[pending.debit_account], book.accounts[pending.credit_account]
+    unfit = kept_refusal(book, command.id, debit, credit, may_correct=command.may_correct, field="pending_id")
+    if unfit is not None:
+        return unfit
     amount = hold.amount if command.amount is None else command.amount
     if amount > hold.amount:
         return refused("exceeds_pending_amount", f"the hold is of {hold.amount}", "amount")
-    debit, credit = book.accounts[pending.debit_account], book.accounts[pending.credit_account]
     unfit = period_refusal(
         book, command.effective_at, may_post_closed=command.may_post_closed
     ) or status_refusal(debit, credit, beyond_limits=command.beyond_limits)
@@ -129,6 +139,16 @@ def _hold_refusal(book: Book, pending: Transfer, reference: str | None) -> Outco
             return refused("pending_expired", "the hold has expired", "pending_id")
 
 
+def _of_payment_refusal(book: Book, original: Transfer, command: ReverseTransfer) -> Outcome | None:
+    """Refuse to take back what a payment has written, but to correct: the payment would not know of it."""
+    if original.reference is None or not begins_with_a_payment(original.reference):
+        return None
+    if command.may_correct:
+        book.corrected.add(command.id)
+        return None
+    return refused("transfer_of_payment", f"the transfer is that of {original.reference}", "original_id")
+
+
 def reverse(book: Book, command: ReverseTransfer) -> Outcome:
     """Post back what a transfer posted, never more of it than there was."""
     wrong = None if command.amount is None else wrong_amount(command.amount)
@@ -142,6 +162,12 @@ def reverse(book: Book, command: ReverseTransfer) -> Outcome:
         return refused("original_not_found", "no such transfer in this book", "original_id")
     if original.kind not in _POSTED_KINDS:
         return refused("original_not_posted", "there is nothing posted to take back", "original_id")
+    debit, credit = book.accounts[original.credit_account], book.accounts[original.debit_account]
+    unfit = _of_payment_refusal(book, original, command) or kept_refusal(
+        book, command.id, debit, credit, may_correct=command.may_correct, field="original_id"
+    )
+    if unfit is not None:
+        return unfit
     done = book.reversals.get(original.id)
     left = original.amount - (0 if done is None else done.amount)
     if left == 0:
@@ -152,7 +178,6 @@ def reverse(book: Book, command: ReverseTransfer) -> Outcome:
     closed = period_refusal(book, command.effective_at, may_post_closed=command.may_post_closed)
     if closed is not None:
         return closed
-    debit, credit = book.accounts[original.credit_account], book.accounts[original.debit_account]
     redirected: tuple[AccountId | None, AccountId | None] = (None, None)
     if command.beyond_limits:
         debit, credit, redirected = redirect(book, command.id, debit, credit)

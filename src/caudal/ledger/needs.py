@@ -27,6 +27,7 @@ class Identity(NamedTuple):
     no: int
     currency: str
     normal_side: Side
+    kept: bool
 
 
 _NOBODY: Final[Mapping[AccountId, Identity]] = {}
@@ -51,7 +52,7 @@ class AccountDirectory:
         """Keep identities. Only of committed accounts."""
         known = self._known.setdefault(book_id, {})
         for account in accounts:
-            known[account.id] = Identity(account.no, account.currency, account.normal_side)
+            known[account.id] = Identity(account.no, account.currency, account.normal_side, account.kept)
         while len(known) > self._capacity:
             del known[next(iter(known))]
 

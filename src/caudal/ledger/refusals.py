@@ -59,7 +59,8 @@ REASONS: Final = (
         "reference_reserved",
         _U,
         False,
-        "references that begin with `system:` are the ledger's own, with a payment's id those of payments",
+        "references that begin with `system:` are the ledger's own, with a payment's id those of payments, "
+        "and so are the names of the accounts that payments keep",
     ),
     Reason("overdraft_needs_limit", _U, False, "an overdraft widens a limit; there is none"),
     # The id, before anything that depends on the book's state: a repeat gets its original's answer.
@@ -102,6 +103,8 @@ REASONS: Final = (
     Reason("pending_already_posted", _C, False, "the hold was posted before"),
     Reason("pending_already_voided", _C, False, "the hold was voided before"),
     Reason("pending_expired", _C, False, "the hold has expired"),
+    Reason("transfer_of_payment", _C, False, "a payment has written it: refund or cancel the payment"),
+    Reason("account_of_payments", _C, False, "payments keep the account: it moves by payments alone"),
     Reason("exceeds_pending_amount", _U, False, "more than the hold held"),
     Reason("already_reversed", _C, False, "the original has been reversed whole"),
     Reason("exceeds_original_amount", _U, False, "reversals would exceed the original in total"),

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 from psycopg.rows import TupleRow
 
+from caudal.ledger.book import is_kept
 from caudal.ledger.codes import KIND_OF, STATUS_OF, account_id, transaction_id, transfer_id
 from caudal.ledger.types import (
     Account,
@@ -64,8 +65,9 @@ def transfer_of(row: TupleRow) -> Transfer:
 
 def account_of(row: TupleRow) -> Account:
     """The account of a row of `ACCOUNT_COLUMNS`."""
+    id_ = AccountId(account_id(row[1]))
     return Account(
-        no=row[0], id=AccountId(account_id(row[1])), currency=row[2], normal_side=Side(row[3]),
+        no=row[0], id=id_, kept=is_kept(id_, row[14]), currency=row[2], normal_side=Side(row[3]),
         status=STATUS_OF[row[4]], debits_posted=row[5], credits_posted=row[6],
         debits_pending=row[7], credits_pending=row[8],
         max_net_debit=row[9], max_net_credit=row[10], version=row[11], next_expiry=row[12],

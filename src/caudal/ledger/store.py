@@ -261,7 +261,7 @@ class Load:
                 no=row[0], id=account_name, currency=identity.currency, normal_side=identity.normal_side,
                 status=STATUS_OF[row[1]], debits_posted=row[2], credits_posted=row[3], debits_pending=row[4],
                 credits_pending=row[5], max_net_debit=row[6], max_net_credit=row[7], version=row[8],
-                next_expiry=row[9],
+                next_expiry=row[9], kept=identity.kept,
             )  # fmt: skip
         shown = [
             add_account_row(book, row)

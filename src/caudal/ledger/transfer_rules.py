@@ -7,6 +7,7 @@ from caudal.ledger.admission import (
     available,
     credit_headroom,
     debit_headroom,
+    kept_refusal,
     known,
     limit_refusal,
     parse_rate,
@@ -60,6 +61,10 @@ def create(book: Book, command: CreateTransfer) -> Outcome:
         return refused("credit_account_not_found", "no such account in this book", "credit_account")
     if not debit.currency == command.currency == credit.currency:
         return _currency_mismatch(command.currency, debit, credit)
+    if debit.kept or credit.kept:
+        unfit = kept_refusal(book, command.id, debit, credit, may_correct=command.may_correct)
+        if unfit is not None:
+            return unfit
     if book.closed_through is not None and not command.pending:
         closed = period_refusal(book, command.effective_at, may_post_closed=command.may_post_closed)
         if closed is not None:

@@ -125,6 +125,8 @@ class Account(msgspec.Struct, kw_only=True, gc=False):
     reference: str | None = None
     metadata: Metadata | None = None
     opened_at: dt.datetime | None = None
+    kept: bool = False
+    """Payments keep it: nobody else moves money on it, but to correct."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

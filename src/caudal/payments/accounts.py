@@ -3,10 +3,7 @@
 from functools import lru_cache
 from typing import Final
 
-from caudal.ledger import AccountId, OpenAccount, Side, derived_id
-
-_ROOT: Final = "acct_" + "0" * 32
-"""From which the ids of a book's own accounts are derived, the same in every book."""
+from caudal.ledger import AccountId, OpenAccount, Side, derived_id, own_account_id
 
 BANK: Final = "bank:settlement"
 INCOME: Final = "fees:income"
@@ -20,7 +17,7 @@ def wallet(customer: str, currency: str) -> AccountId:
 
 @lru_cache(maxsize=4096)
 def _system(reference: str) -> AccountId:
-    return AccountId(derived_id("acct", _ROOT, reference))
+    return own_account_id(reference)
 
 
 def clearing(partner: str, currency: str) -> AccountId:

@@ -107,6 +107,7 @@ class Batch:
     async def arrive(self) -> None:
         """Read what the first statements found. Raises `BookNotFound`."""
         self._book = await self._load.finish()
+        self._book.for_payments = True
         self._last_event = await self._head.finish()
         if self._rows is not None:
             self._customers |= await self._rows.finish()
