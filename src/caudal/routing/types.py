@@ -250,12 +250,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The partner's fees, as far as they are known."""
 
     @property
-    def approval_rate(self) -> float | None:
-        """Of the attempts that the partner has decided on, the share that it approved; None: of none."""
+    def approval_basis_points(self) -> int | None:
+        """Of the attempts that the partner has decided on, those that it approved: 10,000 are all of them."""
         decided = sum(count for outcome, count in self.counts.items() if outcome is not Outcome.NOT_SENT)
-        return None if decided == 0 else self.counts.get(Outcome.APPROVED, 0) / decided
+        return None if decided == 0 else self.counts.get(Outcome.APPROVED, 0) * 10_000 // decided
 
     @property
-    def cost_rate(self) -> float | None:
-        """The fees as a share of what was approved; None where nothing was."""
-        return None if self.approved_amount == 0 else self.cost / self.approved_amount
+    def cost_basis_points(self) -> int | None:
+        """The fees as a part of what was approved, in hundredths of a percent; None where nothing was."""
+        return None if self.approved_amount == 0 else self.cost * 10_000 // self.approved_amount
