@@ -103,7 +103,7 @@ class Control:
                 "seed": self._world.draws.seed,
                 "calls": calls,
                 "webhooks": sender.counts,
-                "waiting": sender.waiting,
+                "waiting": sender.waiting + sum(partner.held for partner in self._partners.values()),
             },
         )
 
@@ -180,6 +180,8 @@ class Control:
         return self._health(request)
 
     async def _flush(self, _: Request) -> Response:
+        for partner in self._partners.values():
+            partner.hasten()
         return json_response(200, {"waiting": await self._world.sender.flush()})
 
 

@@ -70,6 +70,12 @@ class Partner(abc.ABC):
     """Types that are sent where the endpoint does not say which."""
     default_faults: ClassVar[Faults] = _QUIET
     """Until it is told otherwise."""
+    keeps_errors: ClassVar[bool] = True
+    """Whether a 500 is kept under its key, as Stripe does; else what was done, if anything was."""
+    signs_time: ClassVar[bool] = True
+    """Whether what it signed holds for a while only."""
+    acknowledgement: ClassVar[bytes] = b""
+    """What the answer to an event must contain to count as taken."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -102,6 +108,25 @@ class Partner(abc.ABC):
     @abc.abstractmethod
     def settle(self) -> list[dict[str, Any]]:
         """Pay the merchant what is due, fees netted; the settlements that were made."""
+
+    def seal(
+        self, event_id: str, body: bytes, secrets: Sequence[str], at: int
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        """The headers and the body that are sent: by most partners the signature stands in the headers."""
+        return self.sign(event_id, body, secrets, at), body
+
+    def tampered(self, body: bytes) -> bytes:
+        """A body that was changed on its way."""
+        return body.replace(b'"amount":', b'"amount":9', 1) + b" "
+
+    def hasten(self) -> int:
+        """Put on their way the events that wait to go together with others; how many they were."""
+        return 0
+
+    @property
+    def held(self) -> int:
+        """How many events do."""
+        return 0
 
     def parameters(self, request: Request) -> bytes:
         """What must be the same when a key comes again."""
@@ -153,8 +178,16 @@ class Partner(abc.ABC):
 
     def emit(self, event_id: str, type: str, body: bytes) -> None:
         """Send an event; during a call whose events come before its answer, then."""
-        if not self.wants(type):
-            return
+        if self.wants(type):
+            self.dispatch(event_id, type, body)
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the events of the call that is being carried out come before its answer."""
+        return self._emitted is not None
+
+    def dispatch(self, event_id: str, type: str, body: bytes) -> None:
+        """Put on its way what is wanted."""
         together = self._emitted
         delivery = self.world.sender.send(self.name, event_id, type, body, queue=together is None)
         if together is not None and delivery is not None:
@@ -246,14 +279,14 @@ class Partner(abc.ABC):
 
     def _execute(self, request: Request, operation: Operation, met: Luck, key: str | None) -> Response:
         """Run the operation to its end, keep its answer under its key, and write everything down."""
-        kept = True
+        kept, done = True, None
         request_id = self.world.draws.id("req", 14)
         self.request_id, self.request_key = request_id, key
         try:
             if met.fault is Fault.ERROR_BEFORE:
-                response = self.trouble(Trouble.INTERNAL, request)
+                response, kept = self.trouble(Trouble.INTERNAL, request), self.keeps_errors
             else:
-                response = operation(request)
+                response = done = operation(request)
                 if met.fault is Fault.ERROR_AFTER:
                     response = self.trouble(Trouble.INTERNAL, request)
         except Refusal as refusal:
@@ -266,7 +299,7 @@ class Partner(abc.ABC):
             self.request_id = self.request_key = None
         if key is not None:
             if kept:
-                self._keys.keep(key, response, request_id)
+                self._keys.keep(key, response if self.keeps_errors else done or response, request_id)
             else:
                 self._keys.release(key)
         self.world.store.flush()

@@ -7,13 +7,14 @@ from typing import Final
 
 from caudal_sandbox.bank import BankPartner
 from caudal_sandbox.control import Control
+from caudal_sandbox.meridian import Meridian
 from caudal_sandbox.messages import Request, Response
 from caudal_sandbox.partner import Partner
 from caudal_sandbox.routing import Router
 from caudal_sandbox.stripe import Stripe
 from caudal_sandbox.world import World
 
-PARTNERS: Final[tuple[type[Partner], ...]] = (Stripe, BankPartner)
+PARTNERS: Final[tuple[type[Partner], ...]] = (Stripe, BankPartner, Meridian)
 """What is simulated."""
 
 

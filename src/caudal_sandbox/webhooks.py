@@ -79,8 +79,20 @@ class Signer(Protocol):
     @property
     def endpoint(self) -> Endpoint: ...
 
-    def sign(self, event_id: str, body: bytes, secrets: Sequence[str], at: int) -> list[tuple[str, str]]:
-        """The headers that sign `body` at the time `at`, in seconds since 1970."""
+    @property
+    def signs_time(self) -> bool: ...
+
+    @property
+    def acknowledgement(self) -> bytes: ...
+
+    def seal(
+        self, event_id: str, body: bytes, secrets: Sequence[str], at: int
+    ) -> tuple[list[tuple[str, str]], bytes]:
+        """The headers and the body that are sent, signed at the time `at`, in seconds since 1970."""
+        ...
+
+    def tampered(self, body: bytes) -> bytes:
+        """A signed body that was changed on its way."""
         ...
 
 
@@ -277,31 +289,31 @@ class Sender:
     async def _forge(self, signer: Signer, delivery: Delivery, draw: Draw) -> bool:
         """Send what must be refused; count what was not."""
         kind = _Forgery(int(draw.between(0, len(_Forgery))))
-        secrets, at, sent = signer.endpoint.secrets, int(time.time()), delivery.body
-        if kind is _Forgery.OTHER_SECRET:
+        secrets, at = signer.endpoint.secrets, int(time.time())
+        if kind is _Forgery.OTHER_SECRET or (kind is _Forgery.OLD_TIME and not signer.signs_time):
             secrets = ("whsec_" + draw.token(),)
         elif kind is _Forgery.OLD_TIME:
             at -= STALE_S
-        headers = signer.sign(delivery.event_id, delivery.body, secrets, at)
+        headers, sent = signer.seal(delivery.event_id, delivery.body, secrets, at)
         if kind is _Forgery.CHANGED_BODY:
-            sent = delivery.body.replace(b'"amount":', b'"amount":9', 1) + b" "
+            sent = signer.tampered(sent)
         taken = await self._send(signer, headers, sent)
         if taken:
             self.counts["forgeries_taken"] += 1
         return taken
 
     async def _post(self, signer: Signer, delivery: Delivery, secrets: Sequence[str]) -> bool:
-        headers = signer.sign(delivery.event_id, delivery.body, secrets, int(time.time()))
-        return await self._send(signer, headers, delivery.body)
+        headers, body = signer.seal(delivery.event_id, delivery.body, secrets, int(time.time()))
+        return await self._send(signer, headers, body)
 
     async def _send(self, signer: Signer, headers: list[tuple[str, str]], body: bytes) -> bool:
         url = signer.endpoint.url
         if url is None:
             return False
         try:
-            status = await self._client.post(url, [("content-type", JSON), *headers], body)
+            status, answer = await self._client.post(url, [("content-type", JSON), *headers], body)
         except Unreachable:
             self.counts["unreachable"] += 1
             return False
         self.counts[f"status_{status}"] += 1
-        return 200 <= status < 300
+        return 200 <= status < 300 and signer.acknowledgement in answer

@@ -131,7 +131,9 @@ class TestClient:
     async def test_posts_on_connections_that_it_keeps(self, port: int) -> None:
         client = Client()
         url = f"http://127.0.0.1:{port}"
-        assert [await client.post(f"{url}{path}", [], b"x") for path in ("/", "/teapot")] == [200, 418]
+        answers = [await client.post(f"{url}{path}", [], b"x") for path in ("/", "/teapot")]
+        assert [status for status, _ in answers] == [200, 418]
+        assert all(answer.startswith(b"HTTP/1.1 ") for _, answer in answers)
         client.close()
 
     async def test_no_answer_is_unreachable(self, port: int) -> None:

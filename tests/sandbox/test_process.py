@@ -71,7 +71,7 @@ def test_it_says_where_it_is_serves_and_ends_when_told(started: list[Running]) -
     running = Running("--seed", "7")
     started.append(running)
     health = running.http.get("/control/health").json()
-    assert health == {"status": "ok", "partners": ["bank", "stripe"]}
+    assert health == {"status": "ok", "partners": ["bank", "meridian", "stripe"]}
     assert running.http.get("/control/stats").json()["seed"] == 7
     assert running.end() == 0
 
