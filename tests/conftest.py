@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: one server a session, one freshly migrated database a test.
+"""A real PostgreSQL for the tests: one server a session, one freshly migrated database a test or a file.
 
 The server is an embedded one in a temporary directory (one per xdist worker), or the one that
 CAUDAL_TEST_DATABASE_URL names, whose role must be allowed to create databases.
@@ -109,8 +109,27 @@ def dsn(server: Server, migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-async def database(dsn: str) -> AsyncIterator[Database]:
-    """An open pool on the test's database."""
+async def own_database(dsn: str) -> AsyncIterator[Database]:
+    """An open pool on a database of this test alone."""
     opened = await Database.open(dsn)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def database(own_database: Database) -> Database:
+    """The same, unless a file says otherwise: it may empty one that all its tests use in turn."""
+    return own_database
+
+
+@pytest.fixture(scope="module")
+async def shared_database(server: Server, migrated_template: str) -> AsyncIterator[Database]:
+    """An open pool on one migrated database for a whole file, whose tests each keep to their own book.
+
+    A database of its own costs a test more than what most of them do in it.
+    """
+    name = server.create_database(template=migrated_template)
+    opened = await Database.open(server.dsn(name))
+    yield opened
+    await opened.close()
+    server.drop_database(name)

@@ -38,6 +38,12 @@ CASES = [
 ]
 
 
+@pytest.fixture
+async def database(shared_database: Database) -> Database:
+    """The file's: nothing is written to it."""
+    return shared_database
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "values"), CASES, ids=[f"{kind}-{place}" for place, (_, kind, _) in enumerate(CASES)]
 )

@@ -40,8 +40,8 @@ from support.customer_worlds import CustomerWorld, basic, new_customer_id, perso
 
 
 @pytest.fixture
-async def world(database: Database) -> CustomerWorld:
-    return await CustomerWorld.make(database, basic(currencies=("EUR", "USD"), limits=()))
+async def world(shared_database: Database) -> CustomerWorld:
+    return await CustomerWorld.make(shared_database, basic(currencies=("EUR", "USD"), limits=()))
 
 
 def code_of(result: object) -> str:
@@ -344,12 +344,14 @@ async def test_payments_read_many_customers_in_one_statement_and_products_once_p
     assert await directory.load(closed, world.book_id, [("basic", 1)]) == products
 
 
-async def test_customers_of_another_book_are_not_there(world: CustomerWorld, database: Database) -> None:
-    other = await CustomerWorld.make(database)
+async def test_customers_of_another_book_are_not_there(
+    world: CustomerWorld, shared_database: Database
+) -> None:
+    other = await CustomerWorld.make(shared_database)
     command = person(reference="C-1")
     await world.apply(command)
 
-    async with database.connection() as connection:
+    async with shared_database.connection() as connection:
         with pytest.raises(CustomerNotFound):
             await get_customer(connection, other.book_id, command.id)
         assert await (await queue_load(connection, other.book_id, [command.id])).finish() == {}

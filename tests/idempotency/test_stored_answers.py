@@ -17,6 +17,14 @@ ALICE, BOB = UUID(int=1), UUID(int=2)
 BODY = b'{"amount": 1050,\n "text": "\\u0000 \xff"}'
 
 
+@pytest.fixture
+async def database(shared_database: Database) -> Database:
+    """The file's database, without answers."""
+    async with shared_database.connection() as connection:
+        await connection.execute("truncate idempotency.answer")
+    return shared_database
+
+
 def claim(key: str = "k", *, principal: UUID = ALICE) -> Claim:
     return Claim(principal, key, b"f" * 32)
 
@@ -168,7 +176,7 @@ async def test_a_purge_takes_the_oldest_up_to_its_limit(database: Database) -> N
 
 
 async def test_lookup_and_purge_have_their_indexes_at_size_with_and_without_statistics(
-    database: Database,
+    own_database: Database,
 ) -> None:
     claims = [claim(f"k{number}") for number in range(500)]
     lookups = [
@@ -179,7 +187,7 @@ async def test_lookup_and_purge_have_their_indexes_at_size_with_and_without_stat
         "order by created_at limit 5000 for update skip locked",
         (1, AT),
     )
-    async with database.connection() as connection:
+    async with own_database.connection() as connection:
         await connection.execute("alter table idempotency.answer set (autovacuum_enabled = off)")
         await connection.execute(
             """

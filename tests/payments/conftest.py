@@ -7,5 +7,5 @@ from support.payment_worlds import PaymentWorld
 
 
 @pytest.fixture
-async def world(database: Database) -> PaymentWorld:
-    return await PaymentWorld.make(database)
+async def world(shared_database: Database) -> PaymentWorld:
+    return await PaymentWorld.make(shared_database)

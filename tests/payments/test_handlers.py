@@ -61,9 +61,9 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture
-async def stage(database: Database) -> AsyncIterator[Stage]:
+async def stage(shared_database: Database) -> AsyncIterator[Stage]:
     partner = Programmed()
-    world = await PaymentWorld.make(database, matrix=partner)
+    world = await PaymentWorld.make(shared_database, matrix=partner)
     crew = Crew(world)
     yield Stage(world, partner, crew)
     await crew.stop()

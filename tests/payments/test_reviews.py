@@ -53,8 +53,8 @@ async def decline(world: PaymentWorld, case: Case) -> str | None:
     return None if outcome.refusal is None else outcome.refusal.code
 
 
-async def test_a_review_holds_the_funds_and_sends_nothing(database: Database) -> None:
-    world = await reviewed(database)
+async def test_a_review_holds_the_funds_and_sends_nothing(shared_database: Database) -> None:
+    world = await reviewed(shared_database)
     await world.fund(world.ana, 5_000)
     case = await world.create(kind=PaymentKind.PAYOUT, amount=2_000, instrument="tok_bank_ok")
     assert (case.payment.state, case.payment.review) == (S.REVIEW, ReviewReason.RISK)
@@ -70,8 +70,8 @@ async def test_a_review_holds_the_funds_and_sends_nothing(database: Database) ->
     assert await approve(world, case) == "payment_not_in_review"
 
 
-async def test_a_declined_or_cancelled_review_gives_the_funds_free(database: Database) -> None:
-    world = await reviewed(database)
+async def test_a_declined_or_cancelled_review_gives_the_funds_free(shared_database: Database) -> None:
+    world = await reviewed(shared_database)
     await world.fund(world.ana, 5_000)
     declined = await world.create(kind=PaymentKind.PAYOUT, instrument="tok_bank_ok")
     cancelled = await world.create(kind=PaymentKind.INTERNAL)
@@ -92,9 +92,9 @@ async def test_a_declined_or_cancelled_review_gives_the_funds_free(database: Dat
     ],
 )
 async def test_a_review_that_nobody_decides_ends_as_the_product_says(
-    database: Database, default: ReviewDefault, kind: PaymentKind, ends: PaymentState
+    shared_database: Database, default: ReviewDefault, kind: PaymentKind, ends: PaymentState
 ) -> None:
-    world = await reviewed(database, default)
+    world = await reviewed(shared_database, default)
     await world.fund(world.ana, 5_000)
     case = await world.create(kind=kind)
     assert (await world.time_out(case)).status is OutcomeStatus.UNCHANGED
@@ -104,8 +104,8 @@ async def test_a_review_that_nobody_decides_ends_as_the_product_says(
     assert await world.findings() == []
 
 
-async def test_what_is_declined_moves_nothing_and_is_no_error(database: Database) -> None:
-    world = await PaymentWorld.make(database, decide=Says(Verdict.DECLINE))
+async def test_what_is_declined_moves_nothing_and_is_no_error(shared_database: Database) -> None:
+    world = await PaymentWorld.make(shared_database, decide=Says(Verdict.DECLINE))
     case = await world.create()
     assert (case.payment.state, case.attempts) == (S.DECLINED, ())
     assert await world.findings() == []

@@ -65,16 +65,18 @@ async def test_a_scheduled_payment_can_be_cancelled(world: PaymentWorld) -> None
     assert await world.state(case) is S.CANCELLED
 
 
-async def test_our_fee_of_a_pay_in_comes_out_of_what_arrives(database: Database) -> None:
-    world = await PaymentWorld.make(database, fees=(Fee(kind="pay_in", flat=30),))
+async def test_our_fee_of_a_pay_in_comes_out_of_what_arrives(shared_database: Database) -> None:
+    world = await PaymentWorld.make(shared_database, fees=(Fee(kind="pay_in", flat=30),))
     case = await world.succeeded(amount=1_000)
     assert (case.payment.fee, case.payment.fee_amount) == (30, 30)
     assert await world.wallet(world.ana) == (970, 970)
     assert (await world.balance(INCOME))[0] == 30
 
 
-async def test_our_fee_of_a_payout_is_held_with_the_amount_and_freed_with_it(database: Database) -> None:
-    world = await PaymentWorld.make(database, fees=(Fee(kind="payout", flat=25),))
+async def test_our_fee_of_a_payout_is_held_with_the_amount_and_freed_with_it(
+    shared_database: Database,
+) -> None:
+    world = await PaymentWorld.make(shared_database, fees=(Fee(kind="payout", flat=25),))
     await world.fund(world.ana, 2_025)
     case = await world.create(kind=PaymentKind.PAYOUT, amount=2_000, instrument="tok_bank_ok")
     assert await world.wallet(world.ana) == (2_025, 0)
@@ -97,8 +99,8 @@ async def test_our_fee_of_a_payout_is_held_with_the_amount_and_freed_with_it(dat
     assert await world.findings() == []
 
 
-async def test_captures_in_parts_charge_the_fee_to_the_minor_unit(database: Database) -> None:
-    world = await PaymentWorld.make(database, fees=(Fee(kind="pay_in", flat=10),))
+async def test_captures_in_parts_charge_the_fee_to_the_minor_unit(shared_database: Database) -> None:
+    world = await PaymentWorld.make(shared_database, fees=(Fee(kind="pay_in", flat=10),))
     case = await world.authorised(amount=1_000)
     charged = []
     for captured in (333, 666):

@@ -180,8 +180,10 @@ async def test_an_attempt_that_was_not_sent_is_as_new_but_not_one_that_was_sent_
 
 
 @pytest.mark.parametrize("yes", [True, False])
-async def test_where_the_partner_cannot_be_asked_a_person_decides(database: Database, yes: bool) -> None:
-    world = await PaymentWorld.make(database, capabilities=UNASKABLE)
+async def test_where_the_partner_cannot_be_asked_a_person_decides(
+    shared_database: Database, yes: bool
+) -> None:
+    world = await PaymentWorld.make(shared_database, capabilities=UNASKABLE)
     attempt = await unknown(world)
     attempt = await looked(world, attempt, CannotAsk())
     case = await world.case(attempt.payment_id)
@@ -199,8 +201,8 @@ async def test_where_the_partner_cannot_be_asked_a_person_decides(database: Data
     assert await world.findings() == []
 
 
-async def test_a_partner_that_cannot_be_asked_may_speak_after_all(database: Database) -> None:
-    world = await PaymentWorld.make(database, capabilities=UNASKABLE)
+async def test_a_partner_that_cannot_be_asked_may_speak_after_all(shared_database: Database) -> None:
+    world = await PaymentWorld.make(shared_database, capabilities=UNASKABLE)
     attempt = await unknown(world)
     await looked(world, attempt, CannotAsk())
     case = await world.case(attempt.payment_id)
@@ -209,8 +211,10 @@ async def test_a_partner_that_cannot_be_asked_may_speak_after_all(database: Data
     assert (case.payment.state, case.payment.review, case.live) == (S.SUCCEEDED, None, None)
 
 
-async def test_old_news_of_the_payment_does_not_end_the_doubt_about_its_capture(database: Database) -> None:
-    world = await PaymentWorld.make(database, capabilities=UNASKABLE)
+async def test_old_news_of_the_payment_does_not_end_the_doubt_about_its_capture(
+    shared_database: Database,
+) -> None:
+    world = await PaymentWorld.make(shared_database, capabilities=UNASKABLE)
     case = await world.authorised()
     await world.capture(case, 500)
     live = (await world.again(case)).live
