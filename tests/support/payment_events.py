@@ -240,7 +240,8 @@ def abstracted(node: Node) -> tuple[Any, ...]:
         None if live is None else (live.operation, live.state, min(live.sends, 2), live.amount,
                                    live.captured_before),
         None if accepted is None else accepted.operation,
-        tuple(sorted((a.state.value, min(a.sends, 2), a.part_id is None) for a in case.attempts
+        tuple(sorted((a.state.value, min(a.sends, 2), a.part_id is None, a.asked_at is not None,
+                      a.part_id is None and a.failure is not None) for a in case.attempts
                      if a.operation is Operation.REFUND)),
         tuple((c.amount, c.final) for c in case.captures if c.state is PartState.PENDING),
         tuple(sorted((r.amount, r.state.value, r.hold_id is not None, r.reason or "", r.failure is not None)

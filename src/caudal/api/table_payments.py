@@ -24,6 +24,12 @@ _TAG: Final = "Payments"
 _EXISTS: Final = "The same was asked before under this id; this is the payment as it stands."
 _LOCATION: Final = {"Location": "Where it can be read again."}
 _PATH: Final = {"id": examples.PAYMENT}
+_SEARCH: Final = (
+    "An index serves `reference`, `customer`, `amount`, `state` (any but `succeeded`) and the kinds `payout` "
+    "and `internal`, the first of them that is given, and the times. The other conditions, and a second one "
+    "of these, are looked for among the next 5,000 payments that it finds: such a page may be short or empty "
+    "and have a `next_cursor` all the same, with which the search goes on."
+)
 
 
 def _created(example: Any) -> dict[int, tuple[Shape, ...]]:
@@ -72,6 +78,7 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="list_payments",
         tag=_TAG,
         summary="Find payments",
+        description=_SEARCH,
         handle=payment_reads.find_payments,
         query=PaymentsQuery,
         body=NoBody,
@@ -175,7 +182,8 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         tag=_TAG,
         summary="End a review with yes",
         description="Where the decision asked for it, the payment goes on. Where the partner reported "
-        "something else than was asked, that counts; where it cannot be asked, it is taken as done.",
+        "something else than was asked, that counts; where it cannot be asked, it is taken as done. Of a "
+        "payment that is not in review, the refund that waits for a person (`asked_at`) was paid back.",
         handle=payments.approve_payment,
         query=Write,
         body=NoBody,
@@ -191,7 +199,8 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="decline_payment",
         tag=_TAG,
         summary="End a review with no",
-        description="What was held is released; what a partner took wrongly is given back.",
+        description="What was held is released; what a partner took wrongly is given back. Of a payment that "
+        "is not in review, the refund that waits for a person (`asked_at`) was not paid back.",
         handle=payments.decline_payment,
         query=Write,
         body=NoBody,
@@ -295,6 +304,7 @@ PAYOUTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="list_payouts",
         tag="Payouts",
         summary="Find payouts",
+        description=_SEARCH,
         handle=payment_reads.find_payouts,
         query=PayoutsQuery,
         body=NoBody,

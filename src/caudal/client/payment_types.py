@@ -238,6 +238,8 @@ class Attempt(Answer, frozen=True, kw_only=True):
     """How often the partner has been asked since."""
     failure: PaymentFailure | None = None
     note: str | None = None
+    asked_at: dt.datetime | None = None
+    """Of a refund: since when a person is asked how it ended, by approving or declining the payment."""
 
 
 class Capture(Answer, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from caudal.ledger import Command as LedgerCommand
 from caudal.ledger import OutcomeStatus as LedgerStatus
 from caudal.ledger import carry_out as ledger_carry_out
 from caudal.payments import accounts, handling, hearing, needs, postings, store, writing
+from caudal.payments.attempts import find_attempt
 from caudal.payments.commands import Answered, Command, CreatePayment, Heard, Looked, Send, Settle
 from caudal.payments.creation import Creation
 from caudal.payments.jobs import TIMERS, AskJob, AttemptJob, SettlementsJob, TimerJob, queue_of
@@ -208,7 +209,7 @@ class Batch:
             case Answered():
                 return hearing.answered(machine, command)
             case Looked():
-                found = handling.find_attempt(machine, command.attempt_id)
+                found = find_attempt(machine, command.attempt_id)
                 capabilities = None if found is None else self._partners.capabilities(found[1].partner)
                 if capabilities is None:
                     return Outcome(OutcomeStatus.WAITING)

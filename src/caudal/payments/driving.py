@@ -9,7 +9,7 @@ import enum
 from typing import Final
 
 from caudal.connectors import Call, Capabilities, Direction, Operation
-from caudal.payments.handling import passed
+from caudal.payments.attempts import passed
 from caudal.payments.hearing import may_resend
 from caudal.payments.partners import DIRECTIONS
 from caudal.payments.types import (
@@ -51,7 +51,9 @@ def step(case: Case, attempt: Attempt) -> Step:
         return Step.SEND
     if attempt.state in LIVE_ATTEMPTS:
         # A person has been asked: nothing is done behind their back.
-        asked = case.payment.review is ReviewReason.OUTCOME and attempt == case.live
+        asked = attempt.asked_at is not None or (
+            case.payment.review is ReviewReason.OUTCOME and attempt == case.live
+        )
         return Step.LEAVE if asked else Step.LOOK
     if attempt.state is AttemptState.ACCEPTED and waits(case, attempt):
         return Step.LOOK

@@ -180,7 +180,7 @@ def _next(outcome: Outcome, answer: Answer | Found, now: dt.datetime, poll: dt.t
         wait = answer.retry_after if isinstance(answer, NotSent) else None
         return Later(now + (wait or driving.NOT_SENT_PAUSE))
     if attempt.state in LIVE_ATTEMPTS:
-        if payment.state is PaymentState.REVIEW:
+        if payment.state is PaymentState.REVIEW or attempt.asked_at is not None:
             return DONE
         if isinstance(answer, Unknown | NotSent):
             _log.info("outcome_unknown", attempt=attempt.id, partner=attempt.partner, reason=attempt.note)

@@ -1,11 +1,12 @@
 """What callers and the clock ask of an existing payment. Pure: it runs on the machine's loaded payments."""
 
-import datetime as dt
 
 import msgspec
 
 from caudal.connectors import Operation
 from caudal.payments import views
+from caudal.payments.asking import decide
+from caudal.payments.attempts import find_attempt, put_attempt
 from caudal.payments.commands import (
     ApprovePayment,
     CancelPayment,
@@ -26,7 +27,6 @@ from caudal.payments.postings import refund_plan
 from caudal.payments.refusals import Refusal, refusal
 from caudal.payments.terms import Event
 from caudal.payments.types import (
-    Attempt,
     AttemptState,
     Capture,
     Case,
@@ -69,10 +69,8 @@ def on_payment(machine: Machine, creation: Creation, command: OnPayment) -> Outc
             return machine.take(machine.situation(case), Event.CANCEL, attempt_id=command.id)
         case ConfirmPayment():
             return machine.take(machine.situation(case), Event.CONFIRM)
-        case ApprovePayment():
-            return machine.take(machine.situation(case), Event.APPROVE)
-        case DeclinePayment():
-            return machine.take(machine.situation(case), Event.DECLINE)
+        case ApprovePayment() | DeclinePayment():
+            return decide(machine, case, command)
         case TimeOut():
             return _time_out(machine, creation, case)
 
@@ -168,23 +166,3 @@ def send(machine: Machine, command: Send) -> Outcome:
     )
     put_attempt(machine, case, sent)
     return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=sent)
-
-
-def find_attempt(machine: Machine, attempt_id: str) -> tuple[Case, Attempt] | None:
-    """The attempt with this id, and its payment."""
-    payment_id = machine.of_attempt.get(attempt_id)
-    if payment_id is None:
-        return None
-    case = machine.cases[payment_id]
-    return case, next(attempt for attempt in case.attempts if attempt.id == attempt_id)
-
-
-def put_attempt(machine: Machine, case: Case, attempt: Attempt) -> Case:
-    """Put a changed attempt in the place of the one with its id."""
-    attempts = tuple(attempt if a.id == attempt.id else a for a in case.attempts)
-    return machine.replace(case, attempts=attempts)
-
-
-def passed(moment: dt.datetime | None, lifetime: dt.timedelta | None, now: dt.datetime) -> bool:
-    """Whether `lifetime` has gone by since `moment`; never where there is none."""
-    return moment is not None and lifetime is not None and moment + lifetime <= now

@@ -28,8 +28,9 @@ from caudal.connectors import (
     Unknown,
 )
 from caudal.payments import postings
+from caudal.payments.asking import ask_a_person, give_backs_not_received
+from caudal.payments.attempts import find_attempt, passed, put_attempt
 from caudal.payments.commands import Answered, Heard, Looked, Settle
-from caudal.payments.handling import find_attempt, passed, put_attempt
 from caudal.payments.machine import Machine, failure_of, not_received
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_news import (
@@ -57,6 +58,11 @@ KEY_MARGIN: Final = 0.9
 
 MAX_SENDS: Final = 3
 """So often an attempt is sent at most, while nobody knows what became of it; then it is only looked up."""
+
+MAX_GIVE_BACKS: Final = 3
+"""So often what a partner took wrongly is sent back, each time under a new key, where it does not arrive."""
+
+CANNOT_BE_ASKED: Final = "the partner cannot be asked"
 
 _UNCHANGED: Final = OutcomeStatus.UNCHANGED
 
@@ -140,14 +146,30 @@ def _not_found(machine: Machine, case: Case, attempt: Attempt, capabilities: Cap
     if early or may_resend(attempt, capabilities, machine.now):
         return _note(machine, case, attempt, AttemptState.UNKNOWN, "not found")
     if attempt.operation is Operation.REFUND:
-        return refund_failed(machine, case, attempt, not_received())
+        return _refund_not_received(machine, case, attempt)
     return _failed(machine, case, attempt, not_received())
+
+
+def _refund_not_received(machine: Machine, case: Case, attempt: Attempt) -> Outcome:
+    """A refund fails; what was taken wrongly is sent back anew, some times, and then a person sees to it."""
+    if attempt.part_id is not None:
+        return refund_failed(machine, case, attempt, not_received())
+    if give_backs_not_received(case) + 1 >= MAX_GIVE_BACKS:
+        return ask_a_person(machine, case, attempt, f"sent {MAX_GIVE_BACKS} times, and never received")
+    lost = msgspec.structs.replace(
+        attempt, state=AttemptState.FAILED, failure=not_received(), updated_at=machine.now
+    )
+    again = machine.begin_attempt(put_attempt(machine, case, lost), Operation.REFUND, attempt.amount)
+    machine.replace(again)
+    return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=lost)
 
 
 def _cannot_ask(machine: Machine, case: Case, attempt: Attempt, capabilities: Capabilities) -> Outcome:
     resend = may_resend(attempt, capabilities, machine.now)
-    if resend or attempt.operation is Operation.REFUND or attempt.state is AttemptState.ACCEPTED:
-        return _note(machine, case, attempt, attempt.state, "the partner cannot be asked")
+    if resend or attempt.state is AttemptState.ACCEPTED:
+        return _note(machine, case, attempt, attempt.state, CANNOT_BE_ASKED)
+    if attempt.operation is Operation.REFUND:
+        return ask_a_person(machine, case, attempt, CANNOT_BE_ASKED)
     return with_attempt(machine, machine.take(machine.situation(case), Event.UNRESOLVED), attempt)
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from caudal.connectors import PartnerFee, Snapshot, Subject
 from caudal.payments import postings, views
+from caudal.payments.attempts import find_attempt, put_attempt
 from caudal.payments.guards import NOT_RECEIVED
-from caudal.payments.handling import find_attempt, put_attempt
 from caudal.payments.machine import Machine, failure_of
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_rules import DISPUTES, GIVEN_UP_REFUNDS, REFUNDS, RefundEvent
@@ -73,7 +73,7 @@ def _end_attempt(
 ) -> Outcome:  # fmt: skip
     ended = msgspec.structs.replace(
         attempt, state=state, failure=failure if state is AttemptState.FAILED else None,
-        partner_id=partner_id or attempt.partner_id, updated_at=machine.now,
+        partner_id=partner_id or attempt.partner_id, updated_at=machine.now, asked_at=None,
     )  # fmt: skip
     put_attempt(machine, case, ended)
     if state is AttemptState.FAILED:
@@ -123,6 +123,15 @@ def refund_failed(machine: Machine, case: Case, attempt: Attempt, failure: Failu
         return _end_attempt(machine, case, attempt, AttemptState.FAILED, failure)
     refund = next(r for r in case.refunds if r.id == attempt.part_id)
     outcome = _move_refund(machine, case, refund, RefundEvent.FAILED, None, failure)
+    return with_attempt(machine, outcome, attempt)
+
+
+def refund_succeeded(machine: Machine, case: Case, attempt: Attempt) -> Outcome:
+    """A person knows that it was paid back."""
+    if attempt.part_id is None:
+        return _end_attempt(machine, case, attempt, AttemptState.SUCCEEDED, None)
+    refund = next(r for r in case.refunds if r.id == attempt.part_id)
+    outcome = _move_refund(machine, case, refund, RefundEvent.SUCCEEDED, None, None)
     return with_attempt(machine, outcome, attempt)
 
 
@@ -198,7 +207,7 @@ def _attempts_of_refund(
     }[refund.state]
     return tuple(
         msgspec.structs.replace(
-            a, state=state, partner_id=refund.partner_id, updated_at=now,
+            a, state=state, partner_id=refund.partner_id, updated_at=now, asked_at=None,
             failure=failure if state is AttemptState.FAILED else None,
         )
         if a.part_id == refund.id and a.state is not state

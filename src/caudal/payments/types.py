@@ -222,6 +222,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     note: str | None = None
     """For operators: why it is unknown."""
+    asked_at: dt.datetime | None = None
+    """Of a refund: since when a person is asked how it ended."""
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):

@@ -141,6 +141,8 @@ class AttemptView(View, frozen=True, kw_only=True):
     failure: FailureView | None = None
     note: str | None = None
     """For operators: why its outcome is unknown."""
+    asked_at: Time | None = None
+    """Of a refund: since when a person is asked how it ended, by approving or declining the payment."""
 
 
 class CaptureView(View, frozen=True, kw_only=True):
@@ -256,6 +258,7 @@ def attempt_view(attempt: Attempt) -> AttemptView:
         looks=attempt.looks,
         failure=failure_view(attempt.failure),
         note=attempt.note,
+        asked_at=attempt.asked_at,
     )
 
 
