@@ -63,7 +63,7 @@ async def a_webhook_tells_of_its_payment(bench: Bench) -> None:
         deliveries = await bench.simulator.deliveries()
         if not deliveries:
             raise NotApplicable("the partner sends no webhooks")
-        inbound = []
+        inbound: list[Inbound] = []
         for sent in deliveries:
             events = _verified(bench, sent)
             require(bool(events), "a genuine webhook has no events")

@@ -24,6 +24,7 @@ settings that it cannot work with, without a secret in the message.
 OURS: Final[Mapping[str, str]] = {
     "stripe": "caudal.connectors.stripe:create",
     "bank": "caudal.connectors.bank:create",
+    "meridian": "caudal.connectors.meridian:create",
 }
 """The connectors that come with Caudal, by the names that settings use."""
 

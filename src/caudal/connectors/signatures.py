@@ -81,8 +81,8 @@ class StripeScheme:
             raise WebhookRefused(RefusalReason.MALFORMED, f"{self.HEADER} says too much")
         at = _moment(times[0])
         content = times[0].encode() + b"." + body
-        wanted = [_digest(secret.reveal().encode(), content).hex().encode() for secret in self._secrets]
-        _require_match(wanted, [signature.encode() for signature in given])
+        wanted = [digest(secret.reveal().encode(), content).hex().encode() for secret in self._secrets]
+        require_match(wanted, [signature.encode() for signature in given])
         _require_near(at, now, self._tolerance)
         return Signed(id=None, at=at)
 
@@ -119,8 +119,8 @@ class StandardWebhooks:
             raise WebhookRefused(RefusalReason.MALFORMED, "webhook-id or webhook-signature is out of form")
         at = _moment(time)
         content = f"{message_id}.{time}.".encode() + body
-        wanted = [base64.b64encode(_digest(key, content)) for key in self._keys]
-        _require_match(wanted, [signature.encode() for signature in given])
+        wanted = [base64.b64encode(digest(key, content)) for key in self._keys]
+        require_match(wanted, [signature.encode() for signature in given])
         _require_near(at, now, self._tolerance)
         return Signed(id=message_id, at=at)
 
@@ -136,11 +136,12 @@ def _standard_key(secret: Secret) -> bytes:
     return key
 
 
-def _digest(key: bytes, content: bytes) -> bytes:
+def digest(key: bytes, content: bytes) -> bytes:
+    """HMAC-SHA256."""
     return hmac.digest(key, content, hashlib.sha256)
 
 
-def _require_match(wanted: Sequence[bytes], given: Sequence[bytes]) -> None:
+def require_match(wanted: Sequence[bytes], given: Sequence[bytes]) -> None:
     """Refuse unless one of `given` is one of `wanted`. Takes as long for a near miss as for any other."""
     matches = [hmac.compare_digest(ours, theirs) for ours in wanted for theirs in given]
     if not any(matches):

@@ -19,9 +19,9 @@ from caudal_sandbox.world import World
 
 SIGNED: Final = (
     "id", "eventCode", "success", "eventDate", "pspReference", "originalReference", "merchantReference",
-    "value", "currency", "exponent", "intent", "reason",
+    "amount.value", "amount.currency", "amount.exponent", "intent", "reason",
 )  # fmt: skip
-"""The fields that a signature is over, those of the amount among them; joined by colons."""
+"""The fields that a signature is over; joined by colons."""
 
 GATHER_S: Final = 0.1
 """How long an item waits for others."""
@@ -127,9 +127,7 @@ def seal(body: bytes, secrets: Sequence[str]) -> bytes:
 
 
 def _signature(item: Mapping[str, Any], secret: str) -> str:
-    amount = item.get("amount")
-    flat = {**item, **(amount if isinstance(amount, dict) else {})}
-    content = ":".join(_escaped(flat.get(name, "")) for name in SIGNED)
+    content = ":".join(_escaped(item, name) for name in SIGNED)
     try:
         key = bytes.fromhex(secret)
     except ValueError:
@@ -137,5 +135,9 @@ def _signature(item: Mapping[str, Any], secret: str) -> str:
     return base64.b64encode(hmac.digest(key, content.encode(), hashlib.sha256)).decode()
 
 
-def _escaped(value: object) -> str:
+def _escaped(item: Mapping[str, Any], name: str) -> str:
+    outer, _, inner = name.partition(".")
+    value = item.get(outer, "")
+    if inner:
+        value = value.get(inner, "") if isinstance(value, dict) else ""
     return str(value).replace("\\", "\\\\").replace(":", "\\:")
