@@ -6,33 +6,25 @@ from caudal.access import Scope
 from caudal.api import accounts, examples, history
 from caudal.api.account_views import AccountView, BalanceView, EntryView
 from caudal.api.bodies import NewAccount, NewLimit, Write
-from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
+from caudal.api.declaring import action, listing, reading
+from caudal.api.endpoint import Endpoint, KeyUse, NoBody, Shape
 from caudal.api.queries import AccountsQuery, BalanceQuery, EntriesQuery, StatementQuery
 from caudal.api.statement_views import StatementView
-from caudal.api.views import PageView
 
 _TAG: Final = "Accounts"
 _PATH: Final = {"id": examples.CUSTOMER}
 
 
-def _change(action: str, summary: str, description: str, handle: Any, example: Any) -> Endpoint[Any, Any]:
-    """An endpoint that changes an account's status."""
-    return Endpoint(
-        method="POST",
-        path=f"/v1/accounts/{{id}}/{action}",
-        name=f"{action}_account",
-        tag=_TAG,
-        summary=summary,
-        description=description,
-        handle=handle,
-        query=Write,
-        body=NoBody,
-        scope=Scope.ACCOUNTS_WRITE,
-        key=KeyUse.ACCEPTED,
-        answers={200: (Shape(description="The account after it.", type=AccountView, example=example),)},
-        refuses=True,
-        path_ids=_PATH,
-    )
+def _change(
+    verb: str, summary: str, description: str, handle: Any, example: Any, *, body: Any = NoBody,
+    body_example: Any = None,
+) -> Endpoint[Any, Any]:  # fmt: skip
+    """An endpoint that changes an account."""
+    return action(
+        f"/v1/accounts/{{id}}/{verb}", f"{verb}_account", _TAG, summary, handle, description=description,
+        scope=Scope.ACCOUNTS_WRITE, answer="The account after it.", view=AccountView, example=example,
+        body=body, body_example=body_example, refuses=True, path_ids=_PATH,
+    )  # fmt: skip
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
@@ -60,60 +52,21 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         refuses=True,
         example=examples.NEW_ACCOUNT,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/accounts",
-        name="list_accounts",
-        tag=_TAG,
-        summary="Find accounts",
+    listing(
+        "/v1/accounts", "list_accounts", _TAG, "Find accounts", accounts.find_accounts, AccountsQuery,
         description="In the order of their opening. A page may be shorter than asked, and even empty, and "
         "still have a `next_cursor`.",
-        handle=accounts.find_accounts,
-        query=AccountsQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (Shape(description="A page.", type=PageView[AccountView], example=examples.ACCOUNT_LIST),)
-        },
+        scope=Scope.LEDGER_READ, answer="A page.", row=AccountView, example=examples.ACCOUNT_LIST,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/accounts/{id}",
-        name="get_account",
-        tag=_TAG,
-        summary="Read an account",
-        handle=accounts.read_account,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={200: (Shape(description="As it stands.", type=AccountView, example=examples.ACCOUNT_VIEW),)},
-        errors=(404,),
+    reading(
+        "/v1/accounts/{id}", "get_account", _TAG, "Read an account", accounts.read_account,
+        scope=Scope.LEDGER_READ, answer="As it stands.", view=AccountView, example=examples.ACCOUNT_VIEW,
         path_ids=_PATH,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/accounts/{id}/limit",
-        name="limit_account",
-        tag=_TAG,
-        summary="Give an account another limit",
-        description="Refused where the account stands beyond it already.",
-        handle=accounts.change_limit,
-        query=Write,
-        body=NewLimit,
-        scope=Scope.ACCOUNTS_WRITE,
-        key=KeyUse.ACCEPTED,
-        answers={
-            200: (
-                Shape(
-                    description="The account after it.",
-                    type=AccountView,
-                    example={**examples.ACCOUNT_VIEW, "overdraft": 5000},
-                ),
-            )
-        },
-        refuses=True,
-        example=examples.NEW_LIMIT,
-        path_ids=_PATH,
+    _change(
+        "limit", "Give an account another limit", "Refused where the account stands beyond it already.",
+        accounts.change_limit, {**examples.ACCOUNT_VIEW, "overdraft": 5000}, body=NewLimit,
+        body_example=examples.NEW_LIMIT,
     ),
     _change(
         "freeze",
@@ -147,20 +100,12 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(404,),
         path_ids=_PATH,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/accounts/{id}/entries",
-        name="list_entries",
-        tag=_TAG,
-        summary="List what has touched an account",
+    listing(
+        "/v1/accounts/{id}/entries", "list_entries", _TAG, "List what has touched an account",
+        history.read_entries, EntriesQuery,
         description="Holds, voids and expiries included, each with the account's counters after it.",
-        handle=history.read_entries,
-        query=EntriesQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={200: (Shape(description="A page.", type=PageView[EntryView], example=examples.ENTRY_LIST),)},
-        errors=(404,),
-        path_ids=_PATH,
+        scope=Scope.LEDGER_READ, answer="A page.", row=EntryView, example=examples.ENTRY_LIST,
+        errors=(404,), path_ids=_PATH,
     ),
     Endpoint(
         method="GET",
@@ -188,4 +133,4 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(404, 422),
         path_ids=_PATH,
     ),
-)
+)  # fmt: skip

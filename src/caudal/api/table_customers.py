@@ -6,39 +6,26 @@ from caudal.access import Scope
 from caudal.api import customer_examples as examples
 from caudal.api import customers, products
 from caudal.api.bodies import Write
-from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
+from caudal.api.declaring import action, listing, reading
+from caudal.api.endpoint import Endpoint, KeyUse, NoBody, Shape
 from caudal.api.queries import PageQuery
-from caudal.api.views import PageView
 from caudal.customers import CustomerView, NewProduct
 
 _CUSTOMERS: Final = "Customers"
 _PRODUCTS: Final = "Products"
 _PATH: Final = {"id": examples.CUSTOMER}
-_AFTER: Final = "The customer after it."
 
 
 def _change(
-    action: str, name: str, summary: str, description: str, handle: Any, example: Any, *, body: Any = NoBody,
+    verb: str, name: str, summary: str, description: str, handle: Any, example: Any, *, body: Any = NoBody,
     body_example: Any = None,
 ) -> Endpoint[Any, Any]:  # fmt: skip
     """An endpoint that changes a customer."""
-    return Endpoint(
-        method="POST",
-        path=f"/v1/customers/{{id}}/{action}",
-        name=name,
-        tag=_CUSTOMERS,
-        summary=summary,
-        description=description,
-        handle=handle,
-        query=Write,
-        body=body,
-        scope=Scope.CUSTOMERS_WRITE,
-        key=KeyUse.ACCEPTED,
-        answers={200: (Shape(description=_AFTER, type=CustomerView, example=example),)},
-        errors=(404, 409, 422),
-        example=body_example,
-        path_ids=_PATH,
-    )
+    return action(
+        f"/v1/customers/{{id}}/{verb}", name, _CUSTOMERS, summary, handle, description=description,
+        scope=Scope.CUSTOMERS_WRITE, answer="The customer after it.", view=CustomerView, example=example,
+        body=body, body_example=body_example, errors=(404, 409, 422), path_ids=_PATH,
+    )  # fmt: skip
 
 
 PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
@@ -68,25 +55,10 @@ PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(422,),
         example=examples.NEW_PRODUCT,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/products",
-        name="list_products",
-        tag=_PRODUCTS,
-        summary="List products, every version",
-        handle=products.find_products,
-        query=PageQuery,
-        body=NoBody,
-        scope=Scope.CUSTOMERS_READ,
-        answers={
-            200: (
-                Shape(
-                    description="A page.",
-                    type=PageView[products.ProductView],
-                    example=examples.PRODUCT_LIST,
-                ),
-            )
-        },
+    listing(
+        "/v1/products", "list_products", _PRODUCTS, "List products, every version", products.find_products,
+        PageQuery, scope=Scope.CUSTOMERS_READ, answer="A page.", row=products.ProductView,
+        example=examples.PRODUCT_LIST,
     ),
     Endpoint(
         method="GET",
@@ -104,7 +76,7 @@ PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(404,),
         path_ids={"name": "basic"},
     ),
-)
+)  # fmt: skip
 
 CUSTOMERS: Final[tuple[Endpoint[Any, Any], ...]] = (
     Endpoint(
@@ -133,36 +105,15 @@ CUSTOMERS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(409, 422),
         example=examples.NEW_CUSTOMER,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/customers",
-        name="list_customers",
-        tag=_CUSTOMERS,
-        summary="Find customers",
-        description="In the order of their ids.",
-        handle=customers.find_customers,
-        query=customers.CustomersQuery,
-        body=NoBody,
-        scope=Scope.CUSTOMERS_READ,
-        answers={
-            200: (Shape(description="A page.", type=PageView[CustomerView], example=examples.CUSTOMER_LIST),)
-        },
+    listing(
+        "/v1/customers", "list_customers", _CUSTOMERS, "Find customers", customers.find_customers,
+        customers.CustomersQuery, description="In the order of their ids.", scope=Scope.CUSTOMERS_READ,
+        answer="A page.", row=CustomerView, example=examples.CUSTOMER_LIST,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/customers/{id}",
-        name="get_customer",
-        tag=_CUSTOMERS,
-        summary="Read a customer",
-        handle=customers.read_customer,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.CUSTOMERS_READ,
-        answers={
-            200: (Shape(description="As it stands.", type=CustomerView, example=examples.CUSTOMER_VIEW),)
-        },
-        errors=(404,),
-        path_ids=_PATH,
+    reading(
+        "/v1/customers/{id}", "get_customer", _CUSTOMERS, "Read a customer", customers.read_customer,
+        scope=Scope.CUSTOMERS_READ, answer="As it stands.", view=CustomerView,
+        example=examples.CUSTOMER_VIEW, path_ids=_PATH,
     ),
     _change(
         "block",
@@ -193,6 +144,6 @@ CUSTOMERS: Final[tuple[Endpoint[Any, Any], ...]] = (
         body=customers.NewCustomerProduct,
         body_example=examples.CHANGE_PRODUCT,
     ),
-)
+)  # fmt: skip
 
 ENDPOINTS: Final = (*PRODUCTS, *CUSTOMERS)

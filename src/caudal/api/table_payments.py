@@ -6,6 +6,7 @@ from caudal.access import Scope
 from caudal.api import payment_examples as examples
 from caudal.api import payment_reads, payments
 from caudal.api.bodies import Write
+from caudal.api.declaring import action, listing, reading
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.payment_bodies import (
     CaptureBody,
@@ -17,19 +18,12 @@ from caudal.api.payment_bodies import (
     PayoutsQuery,
 )
 from caudal.api.payment_views import PaymentDetailView
-from caudal.api.views import PageView
 from caudal.payments import PaymentView, RefundView
 
 _TAG: Final = "Payments"
 _EXISTS: Final = "The same was asked before under this id; this is the payment as it stands."
 _LOCATION: Final = {"Location": "Where it can be read again."}
 _PATH: Final = {"id": examples.PAYMENT}
-_SEARCH: Final = (
-    "An index serves `reference`, `customer`, `amount`, `state` (any but `succeeded`) and the kinds `payout` "
-    "and `internal`, the first of them that is given, and the times. The other conditions, and a second one "
-    "of these, are looked for among the next 5,000 payments that it finds: such a page may be short or empty "
-    "and have a `next_cursor` all the same, with which the search goes on."
-)
 
 
 def _created(example: Any) -> dict[int, tuple[Shape, ...]]:
@@ -41,13 +35,26 @@ def _created(example: Any) -> dict[int, tuple[Shape, ...]]:
     }
 
 
-def _now(example: Any) -> dict[int, tuple[Shape, ...]]:
-    """The answer to what is asked of a payment."""
-    return {200: (Shape(description="The payment as it stands now.", type=PaymentView, example=example),)}
+def _find(
+    path: str, name: str, tag: str, summary: str, handle: Any, query: Any, example: Any
+) -> Endpoint[Any, Any]:
+    """A list of payments."""
+    return listing(
+        path, name, tag, summary, handle, query, scope=Scope.PAYMENTS_READ,
+        row=PaymentView, example=example,
+    )  # fmt: skip
 
 
-def _page(type_: Any, example: Any) -> dict[int, tuple[Shape, ...]]:
-    return {200: (Shape(description="A page, the newest first.", type=type_, example=example),)}
+def _ask(
+    verb: str, summary: str, description: str, handle: Any, example: Any, *, body: Any = NoBody,
+    body_example: Any = None, scope: Scope = Scope.PAYMENTS_WRITE, key: KeyUse = KeyUse.REQUIRED,
+) -> Endpoint[Any, Any]:  # fmt: skip
+    """Something that is asked of a payment."""
+    return action(
+        f"/v1/payments/{{id}}/{verb}", f"{verb}_payment", _TAG, summary, handle, description=description,
+        scope=scope, answer="The payment as it stands now.", view=PaymentView, example=example, body=body,
+        body_example=body_example, key=key, refuses=True, path_ids=_PATH,
+    )  # fmt: skip
 
 
 PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
@@ -72,145 +79,49 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         hot=True,
         admit=payments.admit,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/payments",
-        name="list_payments",
-        tag=_TAG,
-        summary="Find payments",
-        description=_SEARCH,
-        handle=payment_reads.find_payments,
-        query=PaymentsQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers=_page(PageView[PaymentView], examples.PAYMENT_LIST),
+    _find(
+        "/v1/payments", "list_payments", _TAG, "Find payments",
+        payment_reads.find_payments, PaymentsQuery, examples.PAYMENT_LIST,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/payments/{id}",
-        name="get_payment",
-        tag=_TAG,
-        summary="Read a payment",
-        handle=payment_reads.read_payment,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={
-            200: (
-                Shape(
-                    description="The payment, with everything that belongs to it.",
-                    type=PaymentDetailView,
-                    example=examples.PAYMENT_DETAIL,
-                ),
-            )
-        },
-        errors=(404,),
-        path_ids=_PATH,
+    reading(
+        "/v1/payments/{id}", "get_payment", _TAG, "Read a payment", payment_reads.read_payment,
+        scope=Scope.PAYMENTS_READ, answer="The payment, with everything that belongs to it.",
+        view=PaymentDetailView, example=examples.PAYMENT_DETAIL, path_ids=_PATH,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/capture",
-        name="capture_payment",
-        tag=_TAG,
-        summary="Take what is authorised",
-        description="Whole, or in part: with `final` false more captures may follow, else the rest is "
-        "released.",
-        handle=payments.capture_payment,
-        query=Write,
-        body=CaptureBody,
-        scope=Scope.PAYMENTS_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_now(examples.CAPTURING_VIEW),
-        refuses=True,
-        example={"amount": 1050},
-        path_ids=_PATH,
+    _ask(
+        "capture", "Take what is authorised",
+        "Whole, or in part: with `final` false more captures may follow, else the rest is released.",
+        payments.capture_payment, examples.CAPTURING_VIEW, body=CaptureBody, body_example={"amount": 1050},
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/increment",
-        name="increment_payment",
-        tag=_TAG,
-        summary="Raise what is authorised",
-        handle=payments.increment_payment,
-        query=Write,
-        body=IncrementBody,
-        scope=Scope.PAYMENTS_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_now(examples.INCREMENTING_VIEW),
-        refuses=True,
-        example={"amount": 1500},
-        path_ids=_PATH,
+    _ask(
+        "increment", "Raise what is authorised", "",
+        payments.increment_payment, examples.INCREMENTING_VIEW, body=IncrementBody,
+        body_example={"amount": 1500},
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/cancel",
-        name="cancel_payment",
-        tag=_TAG,
-        summary="Call a payment off",
-        description="Before anything was sent it is `cancelled` at once; what is authorised is voided at the "
-        "partner's, where the partner can; then what was held is released.",
-        handle=payments.cancel_payment,
-        query=Write,
-        body=NoBody,
-        scope=Scope.PAYMENTS_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_now(examples.CANCELLING_VIEW),
-        refuses=True,
-        path_ids=_PATH,
+    _ask(
+        "cancel", "Call a payment off",
+        "Before anything was sent it is `cancelled` at once; what is authorised is voided at the partner's, "
+        "where the partner can; then what was held is released.",
+        payments.cancel_payment, examples.CANCELLING_VIEW,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/confirm",
-        name="confirm_payment",
-        tag=_TAG,
-        summary="The customer has come back",
-        description="From the partner's page to which `next_action` led: the partner is asked now how it "
-        "stands, without waiting for its webhook.",
-        handle=payments.confirm_payment,
-        query=Write,
-        body=NoBody,
-        scope=Scope.PAYMENTS_WRITE,
-        key=KeyUse.ACCEPTED,
-        answers=_now(examples.WAITING_VIEW),
-        refuses=True,
-        path_ids=_PATH,
+    _ask(
+        "confirm", "The customer has come back",
+        "From the partner's page to which `next_action` led: the partner is asked now how it stands, without "
+        "waiting for its webhook.",
+        payments.confirm_payment, examples.WAITING_VIEW, key=KeyUse.ACCEPTED,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/approve",
-        name="approve_payment",
-        tag=_TAG,
-        summary="End a review with yes",
-        description="Where the decision asked for it, the payment goes on. Where the partner reported "
-        "something else than was asked, that counts; where it cannot be asked, it is taken as done. Of a "
-        "payment that is not in review, the refund that waits for a person (`asked_at`) was paid back.",
-        handle=payments.approve_payment,
-        query=Write,
-        body=NoBody,
-        scope=Scope.PAYMENTS_REVIEW,
-        key=KeyUse.REQUIRED,
-        answers=_now(examples.PAYMENT_VIEW),
-        refuses=True,
-        path_ids=_PATH,
+    _ask(
+        "approve", "End a review with yes",
+        "Where the decision asked for it, the payment goes on. Where the partner reported something else "
+        "than was asked, that counts; where it cannot be asked, it is taken as done.",
+        payments.approve_payment, examples.PAYMENT_VIEW, scope=Scope.PAYMENTS_REVIEW,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/payments/{id}/decline",
-        name="decline_payment",
-        tag=_TAG,
-        summary="End a review with no",
-        description="What was held is released; what a partner took wrongly is given back. Of a payment that "
-        "is not in review, the refund that waits for a person (`asked_at`) was not paid back.",
-        handle=payments.decline_payment,
-        query=Write,
-        body=NoBody,
-        scope=Scope.PAYMENTS_REVIEW,
-        key=KeyUse.REQUIRED,
-        answers=_now(examples.DECLINED_VIEW),
-        refuses=True,
-        path_ids=_PATH,
+    _ask(
+        "decline", "End a review with no",
+        "What was held is released; what a partner took wrongly is given back.",
+        payments.decline_payment, examples.DECLINED_VIEW, scope=Scope.PAYMENTS_REVIEW,
     ),
-)
+)  # fmt: skip
 
 REFUNDS: Final[tuple[Endpoint[Any, Any], ...]] = (
     Endpoint(
@@ -240,43 +151,17 @@ REFUNDS: Final[tuple[Endpoint[Any, Any], ...]] = (
         example=examples.NEW_REFUND,
         path_ids=_PATH,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/payments/{id}/refunds",
-        name="list_refunds",
-        tag="Refunds",
-        summary="The refunds of a payment",
-        handle=payment_reads.find_refunds,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={
-            200: (
-                Shape(
-                    description="All of them.",
-                    type=PageView[RefundView],
-                    example=examples.REFUND_LIST,
-                ),
-            )
-        },
-        errors=(404,),
-        path_ids=_PATH,
+    listing(
+        "/v1/payments/{id}/refunds", "list_refunds", "Refunds", "The refunds of a payment",
+        payment_reads.find_refunds, NoQuery, scope=Scope.PAYMENTS_READ, answer="All of them.",
+        row=RefundView, example=examples.REFUND_LIST, errors=(404,), path_ids=_PATH,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/refunds/{id}",
-        name="get_refund",
-        tag="Refunds",
-        summary="Read a refund",
-        handle=payment_reads.read_refund,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={200: (Shape(description="The refund.", type=RefundView, example=examples.REFUND_VIEW),)},
-        errors=(404,),
+    reading(
+        "/v1/refunds/{id}", "get_refund", "Refunds", "Read a refund", payment_reads.read_refund,
+        scope=Scope.PAYMENTS_READ, answer="The refund.", view=RefundView, example=examples.REFUND_VIEW,
         path_ids={"id": examples.REFUND},
     ),
-)
+)  # fmt: skip
 
 PAYOUTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     Endpoint(
@@ -298,19 +183,10 @@ PAYOUTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         hot=True,
         admit=payments.admit,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/payouts",
-        name="list_payouts",
-        tag="Payouts",
-        summary="Find payouts",
-        description=_SEARCH,
-        handle=payment_reads.find_payouts,
-        query=PayoutsQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers=_page(PageView[PaymentView], examples.PAYOUT_LIST),
+    _find(
+        "/v1/payouts", "list_payouts", "Payouts", "Find payouts",
+        payment_reads.find_payouts, PayoutsQuery, examples.PAYOUT_LIST,
     ),
-)
+)  # fmt: skip
 
 ENDPOINTS: Final = (*PAYMENTS, *REFUNDS, *PAYOUTS)

@@ -5,9 +5,10 @@ from typing import Any, Final
 from caudal.access import Scope
 from caudal.api import batches, examples, transactions, transfer_reads, transfers
 from caudal.api.bodies import NewBatch, NewTransaction, NewTransfer, PostHold, Reverse, VoidHold, Write
-from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
+from caudal.api.declaring import listing, reading
+from caudal.api.endpoint import Endpoint, KeyUse, Shape
 from caudal.api.queries import TransfersQuery
-from caudal.api.views import PageView, TransactionView, TransferView
+from caudal.api.views import TransactionView, TransferView
 
 _TAG: Final = "Transfers"
 _EXISTS: Final = "The same was done before under this id; this is the original."
@@ -22,6 +23,31 @@ def _done(description: str, type_: Any, example: Any) -> dict[int, tuple[Shape, 
 
 
 _LOCATION: Final = {"Location": "Where it can be read again."}
+
+
+def _done_to(
+    verb: str, summary: str, description: str, handle: Any, body: Any, *, answer: str, example: Any,
+    body_example: Any, transfer: str,
+) -> Endpoint[Any, Any]:  # fmt: skip
+    """A command about a transfer, which is a transfer too."""
+    return Endpoint(
+        method="POST",
+        path=f"/v1/transfers/{{id}}/{verb}",
+        name=f"{verb}_transfer",
+        tag=_TAG,
+        summary=summary,
+        description=description,
+        handle=handle,
+        query=Write,
+        body=body,
+        scope=Scope.LEDGER_WRITE,
+        key=KeyUse.REQUIRED,
+        answers=_done(answer, TransferView, example),
+        refuses=True,
+        example=body_example,
+        path_ids={"id": transfer},
+    )
+
 
 ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     Endpoint(
@@ -41,28 +67,13 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         example=examples.NEW_TRANSFER,
         hot=True,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/transfers",
-        name="list_transfers",
-        tag=_TAG,
-        summary="Find transfers",
+    listing(
+        "/v1/transfers", "list_transfers", _TAG, "Find transfers", transfer_reads.find_transfers,
+        TransfersQuery,
         description="In the order of `seq`. A page may be shorter than asked, and even empty, and still have "
         "a `next_cursor`.",
-        handle=transfer_reads.find_transfers,
-        query=TransfersQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(
-                    description="A page.",
-                    type=PageView[transfer_reads.TransferDetailView],
-                    example=examples.TRANSFER_LIST,
-                ),
-            )
-        },
-        errors=(404,),
+        scope=Scope.LEDGER_READ, answer="A page.", row=transfer_reads.TransferDetailView,
+        example=examples.TRANSFER_LIST, errors=(404,),
     ),
     Endpoint(
         method="POST",
@@ -86,77 +97,26 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(422,),
         example=examples.BATCH,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/transfers/{id}",
-        name="get_transfer",
-        tag=_TAG,
-        summary="Read a transfer",
-        handle=transfer_reads.read_transfer,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(
-                    description="The transfer, with what has become of it since.",
-                    type=transfer_reads.TransferDetailView,
-                    example=examples.TRANSFER_DETAIL,
-                ),
-            )
-        },
-        errors=(404,),
+    reading(
+        "/v1/transfers/{id}", "get_transfer", _TAG, "Read a transfer", transfer_reads.read_transfer,
+        scope=Scope.LEDGER_READ, answer="The transfer, with what has become of it since.",
+        view=transfer_reads.TransferDetailView, example=examples.TRANSFER_DETAIL,
         path_ids={"id": examples.TRANSFER},
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/transfers/{id}/post",
-        name="post_transfer",
-        tag=_TAG,
-        summary="Post a hold",
-        description="Whole, or in part with the rest released or held anew.",
-        handle=transfers.post_hold,
-        query=Write,
-        body=PostHold,
-        scope=Scope.LEDGER_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_done("Posted.", TransferView, examples.POSTED_VIEW),
-        refuses=True,
-        example={"amount": 800},
-        path_ids={"id": examples.HOLD},
+    _done_to(
+        "post", "Post a hold", "Whole, or in part with the rest released or held anew.", transfers.post_hold,
+        PostHold, answer="Posted.", example=examples.POSTED_VIEW, body_example={"amount": 800},
+        transfer=examples.HOLD,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/transfers/{id}/void",
-        name="void_transfer",
-        tag=_TAG,
-        summary="Release a hold",
-        handle=transfers.void_hold,
-        query=Write,
-        body=VoidHold,
-        scope=Scope.LEDGER_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_done("Released.", TransferView, examples.VOIDED_VIEW),
-        refuses=True,
-        example={},
-        path_ids={"id": examples.HOLD},
+    _done_to(
+        "void", "Release a hold", "", transfers.void_hold, VoidHold, answer="Released.",
+        example=examples.VOIDED_VIEW, body_example={}, transfer=examples.HOLD,
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/transfers/{id}/reverse",
-        name="reverse_transfer",
-        tag=_TAG,
-        summary="Move back what a transfer moved",
-        description="Whole what is left of it, or a part; reversals never exceed the original in total.",
-        handle=transfers.reverse_transfer,
-        query=Write,
-        body=Reverse,
-        scope=Scope.LEDGER_WRITE,
-        key=KeyUse.REQUIRED,
-        answers=_done("Reversed.", TransferView, examples.REVERSAL_VIEW),
-        refuses=True,
-        example={},
-        path_ids={"id": examples.TRANSFER},
+    _done_to(
+        "reverse", "Move back what a transfer moved",
+        "Whole what is left of it, or a part; reversals never exceed the original in total.",
+        transfers.reverse_transfer, Reverse, answer="Reversed.", example=examples.REVERSAL_VIEW,
+        body_example={}, transfer=examples.TRANSFER,
     ),
     Endpoint(
         method="POST",
@@ -175,20 +135,9 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         refuses=True,
         example=examples.NEW_TRANSACTION,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/transactions/{id}",
-        name="get_transaction",
-        tag="Transactions",
-        summary="Read a journal entry",
-        handle=transactions.read_transaction,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (Shape(description="The entry.", type=TransactionView, example=examples.TRANSACTION_VIEW),)
-        },
-        errors=(404,),
-        path_ids={"id": examples.TRANSACTION},
+    reading(
+        "/v1/transactions/{id}", "get_transaction", "Transactions", "Read a journal entry",
+        transactions.read_transaction, scope=Scope.LEDGER_READ, answer="The entry.", view=TransactionView,
+        example=examples.TRANSACTION_VIEW, path_ids={"id": examples.TRANSACTION},
     ),
-)
+)  # fmt: skip

@@ -4,9 +4,8 @@ from typing import Any, Final
 
 from caudal.access import Scope
 from caudal.api import webhooks_in
-from caudal.api.bodies import Write
-from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, NoQuery, Shape
-from caudal.api.views import PageView
+from caudal.api.declaring import action, listing, reading
+from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 
 WEBHOOK: Final = "whi_0199f3a6c2d47e8f9a0b1c2d3e4f5a6b"
 _VIEW: Final = {
@@ -55,58 +54,21 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         errors=(404,),
         path_ids={"partner": "stripe"},
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/webhooks/in",
-        name="list_inbound_webhooks",
-        tag=_TAG,
-        summary="What partners have sent, the latest first",
-        handle=webhooks_in.find_webhooks,
-        query=webhooks_in.WebhooksQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={
-            200: (
-                Shape(
-                    description="A page.",
-                    type=PageView[webhooks_in.InboundWebhookView],
-                    example={"data": [_VIEW], "next_cursor": None},
-                ),
-            )
-        },
+    listing(
+        "/v1/webhooks/in", "list_inbound_webhooks", _TAG, "What partners have sent, the latest first",
+        webhooks_in.find_webhooks, webhooks_in.WebhooksQuery, scope=Scope.PAYMENTS_READ, answer="A page.",
+        row=webhooks_in.InboundWebhookView, example={"data": [_VIEW], "next_cursor": None},
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/webhooks/in/{id}",
-        name="get_inbound_webhook",
-        tag=_TAG,
-        summary="Read what became of a partner's webhook",
-        handle=webhooks_in.read_webhook,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={
-            200: (Shape(description="It.", type=webhooks_in.InboundWebhookView, example=_VIEW),),
-        },
-        errors=(404,),
-        path_ids={"id": WEBHOOK},
+    reading(
+        "/v1/webhooks/in/{id}", "get_inbound_webhook", _TAG, "Read what became of a partner's webhook",
+        webhooks_in.read_webhook, scope=Scope.PAYMENTS_READ, answer="It.",
+        view=webhooks_in.InboundWebhookView, example=_VIEW, path_ids={"id": WEBHOOK},
     ),
-    Endpoint(
-        method="POST",
-        path="/v1/webhooks/in/{id}/replay",
-        name="replay_inbound_webhook",
-        tag=_TAG,
-        summary="Apply a parked webhook again",
+    action(
+        "/v1/webhooks/in/{id}/replay", "replay_inbound_webhook", _TAG, "Apply a parked webhook again",
+        webhooks_in.replay_webhook, scope=Scope.PAYMENTS_REVIEW,
         description="From its first attempt. 409 for one that has had its effect.",
-        handle=webhooks_in.replay_webhook,
-        query=Write,
-        body=NoBody,
-        scope=Scope.PAYMENTS_REVIEW,
-        key=KeyUse.ACCEPTED,
-        answers={
-            200: (Shape(description="To be applied.", type=webhooks_in.InboundWebhookView, example=_AGAIN),),
-        },
-        errors=(404, 409),
+        answer="To be applied.", view=webhooks_in.InboundWebhookView, example=_AGAIN, errors=(404, 409),
         path_ids={"id": WEBHOOK},
     ),
-)
+)  # fmt: skip
