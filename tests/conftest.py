@@ -123,13 +123,19 @@ async def database(own_database: Database) -> Database:
 
 
 @pytest.fixture(scope="module")
-async def shared_database(server: Server, migrated_template: str) -> AsyncIterator[Database]:
-    """An open pool on one migrated database for a whole file, whose tests each keep to their own book.
+def shared_dsn(server: Server, migrated_template: str) -> Iterator[str]:
+    """A freshly migrated database of one file, whose tests each keep to their own book or clean up.
 
     A database of its own costs a test more than what most of them do in it.
     """
     name = server.create_database(template=migrated_template)
-    opened = await Database.open(server.dsn(name))
+    yield server.dsn(name)
+    server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+async def shared_database(shared_dsn: str) -> AsyncIterator[Database]:
+    """An open pool on the file's database."""
+    opened = await Database.open(shared_dsn)
     yield opened
     await opened.close()
-    server.drop_database(name)

@@ -32,6 +32,7 @@ from caudal_base.database import Database
 from caudal_base.errors import InvariantError, Unavailable
 from caudal_base.ids import IdSource, encode
 from caudal_base.secret import Secret
+from support.emptying import empty
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDS = IdSource(ManualClock(NOW))
@@ -69,9 +70,16 @@ class Process:
 
 
 @pytest.fixture
-async def process(dsn: str) -> AsyncIterator[Process]:
+async def database(shared_database: Database) -> Database:
+    """The file's database, without keys."""
+    await empty(shared_database, "access.key", "audit.record")
+    return shared_database
+
+
+@pytest.fixture
+async def process(shared_dsn: str) -> AsyncIterator[Process]:
     """An API process: an authenticator on a pool of its own."""
-    opened = await Database.open(dsn)
+    opened = await Database.open(shared_dsn)
     yield Process(opened)
     await opened.close()
 

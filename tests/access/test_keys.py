@@ -31,10 +31,18 @@ from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.errors import CaudalError, InvalidRequest
 from caudal_base.ids import IdSource, encode
+from support.emptying import empty
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 IDS = IdSource(ManualClock(NOW))
 NEVER_MADE = UUID("0193a1b2-c3d4-7e8f-9a0b-1c2d3e4f5a6b")
+
+
+@pytest.fixture
+async def database(shared_database: Database) -> Database:
+    """The file's database, without keys."""
+    await empty(shared_database, "access.key", "audit.record")
+    return shared_database
 
 
 def caller(principal: Principal = OPERATOR) -> Caller:

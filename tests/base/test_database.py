@@ -40,13 +40,22 @@ async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def table(database: Database) -> str:
+def dsn(shared_dsn: str) -> str:
+    """The file's database: tests leave nothing in it. Pools on it are each test's own."""
+    return shared_dsn
+
+
+@pytest.fixture
+def table(dsn: str) -> Iterator[str]:
     """An empty table `item` with a unique name."""
-    async with database.connection() as connection:
-        await connection.execute(
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
             "create table public.item (name text not null, constraint item_name_unique unique (name))"
         )
-    return "public.item"
+    yield "public.item"
+    # By then a test may have left sessions that its pool has given up: the server still ends them.
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("drop table public.item")
 
 
 async def names(database: Database) -> list[str]:
@@ -173,11 +182,13 @@ async def test_a_connection_has_no_transaction_between_its_statements(database: 
 
 
 async def test_every_transaction_is_read_committed_whatever_the_database_defaults_to(dsn: str) -> None:
+    change = f'alter database "{conninfo_to_dict(dsn)["dbname"]}"'
     async with opened(dsn) as database, database.connection() as connection:
-        name = conninfo_to_dict(dsn)["dbname"]
-        await connection.execute(f'alter database "{name}" set default_transaction_isolation to serializable')
+        await connection.execute(f"{change} set default_transaction_isolation to serializable")
     async with opened(dsn) as database, database.transaction() as connection:
         assert await setting(connection, "transaction_isolation") == "read committed"
+    async with opened(dsn) as database, database.connection() as connection:
+        await connection.execute(f"{change} reset default_transaction_isolation")
 
 
 async def test_a_snapshot_sees_one_state_and_changes_nothing(database: Database, table: str) -> None:
@@ -389,7 +400,7 @@ async def use_until_it_works(database: Database) -> None:
 
 
 async def test_when_all_connections_are_busy_a_caller_waits_and_then_is_told(dsn: str) -> None:
-    async with opened(dsn, max_size=1, timeouts=Timeouts(checkout_ms=50)) as database:
+    async with opened(dsn, max_size=1, timeouts=Timeouts(checkout_ms=300)) as database:
         async with database.connection():
             with pytest.raises(psycopg_pool.PoolTimeout):
                 await use(database)

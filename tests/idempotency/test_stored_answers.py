@@ -10,6 +10,7 @@ from caudal import idempotency
 from caudal.idempotency import Answer, Claim, Overtaken, Stored
 from caudal_base.database import Connection, Database
 from caudal_base.errors import InvariantError
+from support.emptying import empty
 from support.stored_answers import keep
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -20,8 +21,7 @@ BODY = b'{"amount": 1050,\n "text": "\\u0000 \xff"}'
 @pytest.fixture
 async def database(shared_database: Database) -> Database:
     """The file's database, without answers."""
-    async with shared_database.connection() as connection:
-        await connection.execute("truncate idempotency.answer")
+    await empty(shared_database, "idempotency.answer")
     return shared_database
 
 

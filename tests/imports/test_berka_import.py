@@ -29,8 +29,8 @@ Edit = Callable[[str], str]
 
 
 @pytest.fixture
-async def target(database: Database) -> Target:
-    return await new_target(database, lot=100)
+async def target(shared_database: Database) -> Target:
+    return await new_target(shared_database, lot=100)
 
 
 @pytest.fixture
@@ -104,12 +104,13 @@ async def test_the_ledger_is_sound_afterwards(target: Target) -> None:
 
 async def test_a_second_run_changes_nothing(target: Target) -> None:
     await import_berka(target, SAMPLE)
-    before = await balances(target), await rows(target, "select max(seq) from ledger.transfer")
+    last = "select max(seq) from ledger.transfer where book_id = %(book)s"
+    before = await balances(target), await rows(target, last)
 
     again = await import_berka(target, SAMPLE)
 
     assert (again.rows, again.created, again.existing, again.accounts_opened) == (ROWS, 0, ROWS, 0)
-    assert (await balances(target), await rows(target, "select max(seq) from ledger.transfer")) == before
+    assert (await balances(target), await rows(target, last)) == before
 
 
 class Stopped(Exception):
@@ -165,7 +166,8 @@ async def test_an_account_that_somebody_else_opens_meanwhile_is_taken(target: Ta
 
     assert opened.status is OutcomeStatus.CREATED
     assert (report.created, report.accounts_opened) == (ROWS, ACCOUNTS - 1)
-    assert len(await rows(target, "select 1 from ledger.account where reference = 'berka:cash'")) == 1
+    named = "select 1 from ledger.account where book_id = %(book)s and reference = 'berka:cash'"
+    assert len(await rows(target, named)) == 1
 
 
 async def _until_it_waits(database: Database) -> None:

@@ -17,8 +17,8 @@ Lines = list[str]
 
 
 @pytest.fixture
-async def target(database: Database) -> Target:
-    return await new_target(database)
+async def target(shared_database: Database) -> Target:
+    return await new_target(shared_database)
 
 
 async def compare(target: Target, directory: Path = SAMPLE) -> Comparison:

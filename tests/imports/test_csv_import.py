@@ -38,8 +38,8 @@ PAYMENTS = parse(
 
 
 @pytest.fixture
-async def target(database: Database) -> Target:
-    return await new_target(database, lot=5)
+async def target(shared_database: Database) -> Target:
+    return await new_target(shared_database, lot=5)
 
 
 def write(directory: Path, name: str, *lines: str) -> Path:
@@ -67,7 +67,9 @@ async def test_opening_balances_open_accounts_against_equity(target: Target, ope
         "acme:c": 750,
         "opening-balances:EUR": -10_750,
     }
-    days = await rows(target, "select distinct effective_at::date::text from ledger.transfer")
+    days = await rows(
+        target, "select distinct effective_at::date::text from ledger.transfer where book_id = %(book)s"
+    )
     assert days == [("2026-01-01",)]
 
 
@@ -86,10 +88,8 @@ async def test_transactions_move_between_the_accounts_that_they_name(
         "b": 2_450,
         "shop": 1_550,
     }
-    assert await rows(target, "select reference, code from ledger.transfer where code is not null") == [
-        ("1", "rent"),
-        ("2", "card"),
-    ]
+    coded = "select reference, code from ledger.transfer where book_id = %(book)s and code is not null"
+    assert await rows(target, coded + " order by seq") == [("1", "rent"), ("2", "card")]
 
 
 async def test_the_same_rows_again_change_nothing_and_new_ones_are_added(
@@ -151,7 +151,8 @@ async def test_an_account_that_is_there_is_found_by_its_reference(target: Target
     report = await import_csv(target, opening, OPENING)
 
     assert report.accounts_opened == 3
-    assert await rows(target, "select count(*) from ledger.account where reference = 'acme:a'") == [(1,)]
+    named = "select count(*) from ledger.account where book_id = %(book)s and reference = 'acme:a'"
+    assert await rows(target, named) == [(1,)]
 
 
 class TestErrors:
@@ -203,7 +204,14 @@ class TestErrors:
         assert (error.line, error.column, error.code) == (len(good) + 2, *expected[1:])
         assert stopped.value.report.rows == stopped.value.report.created == len(good)
         assert stopped.value.problem()["line"] == error.line
-        posted = await rows(target, "select reference from ledger.transfer where reference is not null")
+        posted = await rows(
+            target,
+            """
+            select reference from ledger.transfer
+             where book_id = %(book)s and reference is not null
+             order by seq
+            """,
+        )
         assert [number for (number,) in posted] == [line.split(",")[0] for line in good]
 
     async def test_a_refused_row_leaves_nothing_and_can_be_imported_later(
@@ -213,7 +221,7 @@ class TestErrors:
         too_much = payments(tmp_path, "1,2026-01-02,b,c,5.00,b has nothing yet")
         skipping = with_options(target, on_error=OnError.SKIP)
         assert (await import_csv(skipping, too_much, PAYMENTS)).skipped == 1
-        assert await rows(target, "select 1 from ledger.refusal") == []
+        assert await rows(target, "select 1 from ledger.refusal where book_id = %(book)s") == []
 
         funded = write(tmp_path, "more.csv", "number,day,from,to,amount,kind", "0,2026-01-01,a,b,5.00,x")
         await import_csv(target, funded, PAYMENTS)
