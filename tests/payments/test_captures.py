@@ -2,7 +2,18 @@
 
 import datetime as dt
 
-from caudal.connectors import AUTHORISATION_EXPIRED, ErrorClass, NotSent, PartnerError, Refused, Status
+import pytest
+
+from caudal.connectors import (
+    AUTHORISATION_EXPIRED,
+    ErrorClass,
+    NotSent,
+    Operation,
+    PartnerError,
+    Refused,
+    Status,
+    Unknown,
+)
 from caudal.payments import AttemptState, IncrementPayment, Outcome, OutcomeStatus, PartState, PaymentState
 from caudal.payments.commands import Answered
 from caudal_base import ids
@@ -193,3 +204,28 @@ async def test_a_redirect_that_the_customer_comes_back_from_goes_on(world: Payme
     await world.hear(snapshot_of(case, Status.SUCCEEDED))
     assert await world.state(case) is S.SUCCEEDED
     assert (await world.again(case)).payment.action_url is None
+
+
+@pytest.mark.parametrize("captured", [0, 300])
+async def test_a_void_that_the_partner_never_had_of_what_ran_out_there_ends_expired(
+    world: PaymentWorld, captured: int
+) -> None:
+    case = await world.authorised(amount=1_000)
+    if captured:
+        await world.capture(case, captured, final=False)
+        await world.report(await world.again(case), Status.AUTHORISED, captured=captured)
+    await world.cancel(await world.again(case))
+    case = await world.again(case)
+    assert case.live is not None
+    await world.send(case.live)
+    await world.answer(case.live, Unknown("timeout"))
+    lapsed = PartnerError(code=AUTHORISATION_EXPIRED, class_=ErrorClass.SOFT_DECLINE)
+
+    await world.hear(snapshot_of(case, Status.CANCELLED, error=lapsed, captured=captured))
+
+    case = await world.again(case)
+    assert case.payment.state is (S.SUCCEEDED if captured else S.EXPIRED)
+    (void,) = [a for a in case.attempts if a.operation is Operation.CANCEL]
+    assert (case.payment.hold_id, void.state) == (None, AttemptState.FAILED)
+    assert await world.wallet(world.ana) == (captured, captured)
+    assert await world.findings() == []
