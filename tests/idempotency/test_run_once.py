@@ -19,6 +19,7 @@ from caudal_base.errors import (
     TooManyRequests,
     Unavailable,
 )
+from support.emptying import empty
 from support.stored_answers import keep
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -40,20 +41,23 @@ register_constraint("effect_name_key", name_taken)
 
 
 @pytest.fixture
-async def effects(database: Database) -> Database:
-    """A database with a table for the effects of requests."""
-    async with database.connection() as connection:
+async def effects(shared_database: Database) -> AsyncIterator[Database]:
+    """A database without answers, with a table for the effects of requests."""
+    await empty(shared_database, "idempotency.answer")
+    async with shared_database.connection() as connection:
         await connection.execute(
             "create table effect (number integer generated always as identity, name text)"
         )
         await connection.execute("alter table effect add constraint effect_name_key unique (name)")
-    return database
+    yield shared_database
+    async with shared_database.connection() as connection:
+        await connection.execute("drop table effect")
 
 
 @pytest.fixture
-async def other_process(effects: Database, dsn: str) -> AsyncIterator[Database]:
+async def other_process(effects: Database, shared_dsn: str) -> AsyncIterator[Database]:
     """The same database through connections of its own, as another API process has them."""
-    opened = await Database.open(dsn)
+    opened = await Database.open(shared_dsn)
     yield opened
     await opened.close()
 
