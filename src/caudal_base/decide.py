@@ -79,6 +79,22 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 APPROVED = Decision(verdict=Verdict.APPROVE)
 
 
+class Unmoved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a payment was counted for against limits per day, and has ended without moving."""
+
+    customer_id: str
+    kind: str
+    currency: str
+    country: str | None
+    """Of the payment's context."""
+    day: dt.date
+    """The day, of UTC, for which it was counted."""
+    amount: int
+    """In minor units: all of the payment's, or what is left of it once parts were captured."""
+    whole: bool
+    """Nothing of it has moved."""
+
+
 class Pending(Protocol):
     """A batch under decision: what `begin` asked for is on its way, or has arrived."""
 
@@ -101,6 +117,9 @@ class Decide(Protocol):
     async def begin(self, connection: Connection, book_id: int, subjects: Sequence[Subject]) -> Pending:
         """Queue the reading of what the decisions need. In a pipeline this does not wait."""
 
+    def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
+        """What is to be written, in the same transaction, so that these count no longer: once for each."""
+
 
 class ApproveAll:
     """Approves everything: for tests, and where nobody decides."""
@@ -108,6 +127,10 @@ class ApproveAll:
     async def begin(self, connection: Connection, book_id: int, subjects: Sequence[Subject]) -> "ApproveAll":
         """Nothing to read."""
         return self
+
+    def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
+        """Nothing was counted."""
+        return ()
 
     async def ready(self, now: dt.datetime) -> None:
         """Nothing was asked."""

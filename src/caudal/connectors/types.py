@@ -180,6 +180,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Of a payment: what has been captured (received, or paid out) in total."""
     error: PartnerError | None = None
     action_url: str | None = None
+    action_secret: str | None = None
+    """Of an action without an address: what the partner's own script in the customer's browser needs."""
+    reason: str | None = None
+    """Of a dispute: what the payer claims, in the partner's words (`fraudulent`)."""
+    respond_by: dt.datetime | None = None
+    """Of a dispute: until when the partner takes evidence."""
     fees: tuple[PartnerFee, ...] = ()
     """The partner's fees so far known of this object, each with an id of its own."""
     expires_at: dt.datetime | None = None

@@ -182,7 +182,10 @@ class Batch:
         new_jobs = self._new_jobs(now)
         if new_jobs:
             found.append(Statement(jobs.ENQUEUE, jobs.enqueue_parameters(new_jobs, now=now)))
-        return [*found, *self._pending.writes()]
+        found += self._pending.writes()
+        if changes.unmoved:
+            found += self._tools.decide.given_back(book_id, changes.unmoved)
+        return found
 
     def _new_jobs(self, now: dt.datetime) -> list[jobs.NewJob]:
         changes = self._machine.changes

@@ -95,7 +95,7 @@ class Creation:
         outcome = self._machine.take(
             self._machine.situation(case),
             _EVENTS[decision.verdict],
-            extra=self._of_decision(payment, decision),
+            extra=self._of_decision(payment, subject, decision),
             new=new,
         )
         if outcome.status is OutcomeStatus.APPLIED and decision.verdict is not Verdict.DECLINE:
@@ -117,8 +117,11 @@ class Creation:
             limits=self._product(payment.customer).limits,
         )
 
-    def _of_decision(self, payment: Payment, decision: Decision) -> dict[str, object]:
+    def _of_decision(self, payment: Payment, subject: Subject, decision: Decision) -> dict[str, object]:
         changes: dict[str, object] = {"verdict": decision.verdict.value, "reasons": decision.reasons}
+        limited = any(limit.per_day is not None for limit in subject.limits)
+        if limited and decision.verdict is not Verdict.DECLINE:
+            changes["counted_on"] = self._machine.now.astimezone(dt.UTC).date()
         if decision.verdict is Verdict.REVIEW:
             review = self._product(payment.customer).review
             changes["expires_at"] = self._machine.now + dt.timedelta(seconds=review.timeout_s)

@@ -34,6 +34,7 @@ from caudal.payments.types import (
 )
 from caudal_base import ids
 from caudal_base.check import check
+from caudal_base.decide import Unmoved
 from caudal_base.ids import IdSource
 
 ACTION_TIME: Final = dt.timedelta(hours=24)
@@ -139,6 +140,7 @@ class Machine:
         )  # fmt: skip
         if moved.state is PaymentState.SUCCEEDED and moved.authorised_amount < moved.captured_amount:
             moved = msgspec.structs.replace(moved, authorised_amount=moved.captured_amount)
+        moved = self._uncounted(moved)
         after = Case(
             payment=moved,
             attempts=self._attempts(case, row, situation.snapshot, failure),
@@ -156,6 +158,22 @@ class Machine:
         if new:
             self.changes.created.add(moved.id)
         return Outcome(OutcomeStatus.APPLIED, payment=moved, capture=capture, told=told)
+
+    def _uncounted(self, payment: Payment) -> Payment:
+        """A payment that has ended counts for what it has moved; what it moves after all counts no more."""
+        left = payment.amount - payment.captured_amount
+        if payment.counted_on is None or payment.state not in FINAL or left <= 0:
+            return payment
+        if payment.state is PaymentState.RETURNED:
+            return payment
+        self.changes.unmoved.append(
+            Unmoved(
+                customer_id=payment.customer, kind=payment.kind.value, currency=payment.currency,
+                country=None if payment.context is None else payment.context.country,
+                day=payment.counted_on, amount=left, whole=payment.captured_amount == 0,
+            )
+        )  # fmt: skip
+        return msgspec.structs.replace(payment, counted_on=None)
 
     def replace(self, case: Case, **changes: Any) -> Case:
         """Put a changed case in the place of `case`."""
@@ -312,14 +330,20 @@ def _arrival(
 ) -> dict[str, Any]:
     """What a payment keeps of its arrival in a state."""
     payment, snapshot, now = situation.payment, situation.snapshot, machine.now
-    changes: dict[str, Any] = {"review": None, "review_default": None, "action_url": None}
+    changes: dict[str, Any] = {
+        "review": None,
+        "review_default": None,
+        "action_url": None,
+        "action_secret": None,
+    }
     match row.to:
         case PaymentState.AUTHORISED:
             changes["expires_at"] = _authorisation_expiry(machine, payment, snapshot, event)
             if payment.authorised_amount == 0:
                 changes["authorised_amount"] = payment.amount if snapshot is None else snapshot.amount
         case PaymentState.REQUIRES_ACTION:
-            changes["action_url"] = payment.action_url if snapshot is None else snapshot.action_url
+            said = payment if snapshot is None else snapshot
+            changes |= {"action_url": said.action_url, "action_secret": said.action_secret}
             changes["expires_at"] = payment.expires_at
             if payment.state is not PaymentState.REQUIRES_ACTION:
                 changes["expires_at"] = now + ACTION_TIME

@@ -8,6 +8,7 @@ import msgspec
 from caudal.connectors import Settlement
 from caudal.payments.refusals import Refusal
 from caudal.payments.types import Attempt, Capture, Payment, Refund
+from caudal_base.decide import Unmoved
 
 
 class OutcomeStatus(enum.Enum):
@@ -69,5 +70,7 @@ class Changes(msgspec.Struct):
     """Payments of which the partner is to be asked now, each with its partner."""
     settlements: set[str] = msgspec.field(default_factory=set)
     """Partners whose settlements are to be fetched now."""
+    unmoved: list[Unmoved] = msgspec.field(default_factory=list)
+    """What counts against limits per day no longer."""
     settled: list[tuple[str, Settlement]] = msgspec.field(default_factory=list)
     """Partners' batches to be kept, with their lines."""

@@ -179,6 +179,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: dt.datetime | None = None
     """Of what the state waits for: the authorisation, the customer's action, the review."""
     action_url: str | None = None
+    action_secret: str | None = None
+    """Where there is no `action_url`: what the partner's script in the customer's browser needs."""
     failure: Failure | None = None
     review: ReviewReason | None = None
     """While in review: why."""
@@ -194,6 +196,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """The partner has taken what it reports, not just reserved it."""
     ends_as: PaymentState | None = None
     """While cancelling: where a void leads."""
+    counted_on: dt.date | None = None
+    """The day, of UTC, against whose limits it counts; None: no limit per day holds for it, or no longer."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,6 +273,17 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     state: DisputeState
     created_at: dt.datetime
     updated_at: dt.datetime
+    reason: str | None = None
+    """What the payer claims, in the partner's words."""
+    fees: Mapping[str, int] = {}
+    """What the partner has charged for it, by the partner's ids, in the dispute's currency."""
+    respond_by: dt.datetime | None = None
+    """Until when the partner takes evidence."""
+
+    @property
+    def fee_amount(self) -> int:
+        """What the partner has charged for it, less what it has given back."""
+        return sum(self.fees.values())
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

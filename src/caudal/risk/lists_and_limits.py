@@ -10,7 +10,7 @@ from caudal.risk.types import Bucket, ListKind, Used
 from caudal_base.check import check
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
-from caudal_base.decide import Decision, Subject
+from caudal_base.decide import Decision, Subject, Unmoved
 from caudal_base.statements import Statement
 
 _DAY: Final = dt.timedelta(days=1)
@@ -37,6 +37,10 @@ class ListsAndLimits:
             since = self._clock.now().astimezone(dt.UTC).date() - _DAY
             used = await store.queue_used(connection, book_id, limited, since)
         return Batch(book_id, entries, used)
+
+    def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
+        """One statement that takes off the sums what was counted and has not moved."""
+        return (store.giving_back(book_id, unmoved),)
 
 
 class Batch:

@@ -11,6 +11,7 @@ from caudal.risk.rules import Named
 from caudal.risk.types import Bucket, Entry, EntryFilter, ListKind, SubjectKind, Used
 from caudal_base import arrays, ids
 from caudal_base.database import Connection
+from caudal_base.decide import Unmoved
 from caudal_base.statements import Statement
 
 Cursor = AsyncCursor[TupleRow]
@@ -44,6 +45,28 @@ select %(book_id)s, n.customer, %(day)s, n.currency, n.kind, n.country, n.amount
     on conflict (book_id, customer, day, currency, kind, country)
     do update set amount = u.amount + excluded.amount,
                   count = u.count + excluded.count
+"""
+
+# Sums are made when the first payment is counted: one that there is none of was not counted there. A product
+# whose limits were changed during the day may have sums that began later: none goes below nothing.
+_GIVE_BACK: Final = """
+update risk.usage as u
+   set amount = greatest(u.amount - n.amount, 0),
+       count = greatest(u.count - n.count, 0)
+  from (select customer, day, currency, kind, country, sum(amount)::bigint as amount,
+               sum(count)::integer as count
+          from (select b.customer, b.day::date as day, b.currency, b.kind, c.country, b.amount, b.count
+                  from unnest(%(customers)s, %(days)s, %(currencies)s, %(kinds)s, %(countries)s, %(amounts)s,
+                              %(counts)s)
+                       as b(customer, day, currency, kind, country, amount, count)
+                 cross join lateral (select '' as country union select b.country) c) each
+         group by customer, day, currency, kind, country) n
+ where u.book_id = %(book_id)s
+   and u.customer = n.customer
+   and u.day = n.day
+   and u.currency = n.currency
+   and u.kind = n.kind
+   and u.country = n.country
 """
 
 DELETE_USED: Final = """
@@ -137,6 +160,23 @@ def adding(book_id: int, day: dt.date, added: Mapping[Bucket, Used]) -> Statemen
             "countries": arrays.texts([bucket.country for bucket in buckets]),
             "amounts": arrays.bigints([used.amount for used in added.values()]),
             "counts": arrays.integers([used.payments for used in added.values()]),
+        },
+    )
+
+
+def giving_back(book_id: int, unmoved: Sequence[Unmoved]) -> Statement:
+    """The statement that takes what has not moved off the sums of the days for which it was counted."""
+    return Statement(
+        _GIVE_BACK,
+        {
+            "book_id": book_id,
+            "customers": arrays.hex_uuids([each.customer_id for each in unmoved]),
+            "days": arrays.texts([each.day.isoformat() for each in unmoved]),
+            "currencies": arrays.texts([each.currency for each in unmoved]),
+            "kinds": arrays.texts([each.kind for each in unmoved]),
+            "countries": arrays.texts([each.country or "" for each in unmoved]),
+            "amounts": arrays.bigints([each.amount for each in unmoved]),
+            "counts": arrays.integers([int(each.whole) for each in unmoved]),
         },
     )
 
