@@ -447,16 +447,25 @@ async def test_unknown_statuses_and_missing_fields_move_nothing(
     }
 
 
-async def test_what_the_customer_must_do_is_a_redirect(stripe: StripeConnector, stub: Stub) -> None:
+async def test_what_the_customer_must_do_is_a_redirect_or_something_for_stripes_script(
+    stripe: StripeConnector, stub: Stub
+) -> None:
     action = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank.test/3ds"}}
     stub.replies_with(
         Reply(body=intent(status="requires_action", amount_received=0, next_action=action)),
-        Reply(body=intent(status="requires_action", next_action={"type": "use_stripe_sdk"})),
+        Reply(
+            body=intent(
+                status="requires_action",
+                next_action={"type": "use_stripe_sdk"},
+                client_secret="pi_1_secret_x",
+            )
+        ),
     )
-    for url in ("https://bank.test/3ds", None):
+    for url, secret in (("https://bank.test/3ds", None), (None, "pi_1_secret_x")):
         answer = await stripe.call(call())
         assert isinstance(answer, Reported)
         assert (answer.snapshot.status, answer.snapshot.action_url) == (Status.ACTION_REQUIRED, url)
+        assert answer.snapshot.action_secret == secret
 
 
 async def test_an_authorisation_says_when_it_lapses(stripe: StripeConnector, stub: Stub) -> None:

@@ -193,7 +193,8 @@ def test_statuses_of_refunds(stripe: StripeConnector, type_: str, status: str, s
 def test_statuses_of_disputes(stripe: StripeConnector, status: str, said: Status) -> None:
     fields = {
         "id": "dp_1", "object": "dispute", "amount": 1050, "currency": "eur", "status": status,
-        "payment_intent": "pi_1", "charge": "ch_1", "metadata": {},
+        "payment_intent": "pi_1", "charge": "ch_1", "metadata": {}, "reason": "fraudulent",
+        "evidence_details": {"due_by": 1795348800, "has_evidence": False},
         "balance_transactions": [
             {"id": "txn_1", "amount": -1050, "fee": 2000, "currency": "eur"},
             {"id": "txn_2", "amount": 1050, "fee": 0, "currency": "eur"},
@@ -207,6 +208,8 @@ def test_statuses_of_disputes(stripe: StripeConnector, status: str, said: Status
         amount=1050,
         currency="EUR",
         parent_id="pi_1",
+        reason="fraudulent",
+        respond_by=dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC),
         fees=(
             PartnerFee(partner_id="txn_1", amount=2000, currency="EUR"),
             PartnerFee(partner_id="txn_3", amount=-2000, currency="EUR"),

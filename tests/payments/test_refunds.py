@@ -1,9 +1,21 @@
 """Money on its way back: refunds, returns, disputes, and how they meet."""
 
+import datetime as dt
+
 import pytest
 
-from caudal.connectors import Method, Status, Subject
-from caudal.payments import AttemptState, DisputeState, OutcomeStatus, PartState, PaymentKind, PaymentState
+from caudal.connectors import Method, PartnerFee, Status, Subject
+from caudal.payments import (
+    AttemptState,
+    DisputeState,
+    OutcomeStatus,
+    PartState,
+    PaymentKind,
+    PaymentState,
+    dispute_view,
+    payment_view,
+)
+from caudal.payments.views import NextActionView
 from support.payment_worlds import (
     PaymentWorld,
     code,
@@ -226,3 +238,51 @@ async def test_what_is_heard_of_an_unknown_payment_waits(world: PaymentWorld) ->
     stranger = snapshot_of(case, Status.SUCCEEDED, attempt_id="att_" + "0" * 32, partner_id="pi_else")
     assert (await world.hear(stranger)).status is OutcomeStatus.WAITING
     assert [a.state for a in (await world.again(case)).attempts] == [AttemptState.CREATED]
+
+
+async def test_a_dispute_keeps_why_until_when_and_at_what_cost(world: PaymentWorld) -> None:
+    case = await world.succeeded()
+    until = dt.datetime(2027, 1, 8, tzinfo=dt.UTC)
+    charged = PartnerFee(partner_id="txn_1", amount=2_000, currency="EUR")
+    back = PartnerFee(partner_id="txn_2", amount=-2_000, currency="EUR")
+    opened = dispute_snapshot(case, Status.OPEN, reason="fraudulent", respond_by=until, fees=(charged,))
+
+    await world.hear(opened)
+    view = dispute_view((await world.again(case)).disputes[0])
+    assert (view.reason, view.respond_by, view.fee_amount) == ("fraudulent", until, 2_000)
+    assert (await world.hear(opened)).status is OutcomeStatus.UNCHANGED
+
+    later = until + dt.timedelta(days=3)
+    assert (await world.hear(dispute_snapshot(case, Status.OPEN, respond_by=later))).status is (
+        OutcomeStatus.APPLIED
+    )
+    await world.hear(dispute_snapshot(case, Status.WON, fees=(charged, back)))
+    dispute = (await world.again(case)).disputes[0]
+    assert (dispute.state, dispute.reason, dispute.respond_by) == (DisputeState.WON, "fraudulent", later)
+    assert dispute.fee_amount == 0
+    assert await world.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            {"action_url": "https://bank.example/3ds"},
+            NextActionView(type="redirect", url="https://bank.example/3ds"),
+        ),
+        (
+            {"action_secret": "pi_1_secret_x"},
+            NextActionView(type="use_stripe_sdk", client_secret="pi_1_secret_x"),
+        ),
+        ({}, NextActionView(type="at_partner")),
+    ],
+)
+async def test_a_payment_that_waits_for_the_customer_always_says_for_what(
+    world: PaymentWorld, said: dict[str, str], expected: NextActionView
+) -> None:
+    case = await world.create()
+    await world.report(case, Status.ACTION_REQUIRED, **said)
+    assert payment_view((await world.again(case)).payment).next_action == expected
+    await world.report(case, Status.SUCCEEDED)
+    payment = (await world.again(case)).payment
+    assert (payment_view(payment).next_action, payment.action_secret) == (None, None)

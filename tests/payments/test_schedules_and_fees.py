@@ -211,3 +211,16 @@ async def test_what_is_forced_on_a_closed_account_goes_to_the_suspense_account(w
     found = AccountId(ids.encode(ids.ACCOUNT, suspense[0][0]))
     assert abs((await world.balance(found))[0]) == 1_000
     assert await world.findings() == []
+
+
+async def test_our_fee_of_a_pay_in_stays_when_it_is_returned_or_disputed(shared_database: Database) -> None:
+    world = await PaymentWorld.make(shared_database, fees=(Fee(kind="pay_in", flat=30),))
+    returned, disputed = await world.succeeded(amount=1_000), await world.succeeded(amount=1_000)
+    assert await world.wallet(world.ana) == (1_940, 1_940)
+    await world.hear(snapshot_of(returned, Status.RETURNED))
+    await world.hear(dispute_snapshot(disputed, Status.OPEN))
+    await world.hear(dispute_snapshot(disputed, Status.LOST))
+    for case in (returned, disputed):
+        assert (await world.again(case)).payment.fee_amount == 30
+    assert await world.wallet(world.ana) == (-60, -60)
+    assert (await world.balance(INCOME))[0] == 60

@@ -58,7 +58,7 @@ def show_payment(out: Console, payment: PaymentView) -> None:
         ("kind", payment.kind.value),
         ("state", _state(payment.state)),
         ("failure", failure(payment.failure)),
-        ("to be done", None if action is None else f"{action.type} to {action.url}"),
+        ("to be done", None if action is None else " to ".join(filter(None, (action.type, action.url)))),
         ("review", None if review is None else review.reason.value),
         ("reported", None if review is None or review.reported_amount is None
          else f"{review.reported_amount} minor units of {review.reported_currency}"),
@@ -147,7 +147,10 @@ def show_dispute(out: Console, dispute: DisputeView) -> None:
     rows = [
         ("dispute", dispute.id),
         ("state", dispute.state.value),
+        ("reason", dispute.reason),
+        ("evidence until", dispute.respond_by),
         ("amount", money(dispute.amount, dispute.currency)),
+        ("partner's fee", money(dispute.fee_amount, dispute.currency) if dispute.fee_amount else None),
         ("payment", dispute.payment),
         ("partner", f"{dispute.partner} {dispute.partner_id}"),
         ("created", dispute.created_at),

@@ -154,8 +154,10 @@ class NextAction(Answer, frozen=True, kw_only=True):
     """What the customer must do for the payment to go on."""
 
     type: str
-    """`redirect`: send the customer's browser to `url`."""
-    url: str
+    """`redirect`: send the customer's browser to `url`. `use_stripe_sdk`: give `client_secret` to
+    `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer itself."""
+    url: str | None = None
+    client_secret: str | None = None
 
 
 class PaymentReview(Answer, frozen=True, kw_only=True):
@@ -284,6 +286,12 @@ class Dispute(Answer, frozen=True, kw_only=True):
     state: DisputeState
     created_at: dt.datetime
     updated_at: dt.datetime
+    reason: str | None = None
+    """What the payer claims, in the partner's words."""
+    fee_amount: int = 0
+    """What the partner has charged for it, less what it has given back."""
+    respond_by: dt.datetime | None = None
+    """Until when the partner takes evidence."""
 
 
 class PaymentDetail(Payment, frozen=True, kw_only=True):

@@ -254,17 +254,28 @@ def hear_dispute(machine: Machine, partner: str, snapshot: Snapshot) -> Outcome:
     if refused is not None:
         return Outcome(OutcomeStatus.REFUSED, payment=payment, refusal=refused)
     posted = post_fees(machine, partner, snapshot.fees, payment.id)
-    if state is before:
+    moved = _told_of_dispute(dispute, snapshot, state)
+    if state is before and moved == dispute:
         return Outcome(OutcomeStatus.APPLIED if posted else _UNCHANGED, payment=payment)
-    moved = msgspec.structs.replace(dispute, state=state, updated_at=machine.now)
+    moved = msgspec.structs.replace(moved, updated_at=machine.now)
     disputes = (*(d for d in case.disputes if d.id != moved.id), moved)
     withdrawn = sum(d.amount for d in disputes if d.state in (DisputeState.OPEN, DisputeState.LOST))
     payment = msgspec.structs.replace(
         payment, disputed_amount=withdrawn, version=payment.version + 1, updated_at=machine.now
     )
     machine.replace(case, payment=payment, disputes=disputes)
-    machine.tell(f"dispute.{state.value}", "dispute", moved.id, views.encoded(views.dispute_view(moved)))
+    news = "updated" if state is before else state.value
+    machine.tell(f"dispute.{news}", "dispute", moved.id, views.encoded(views.dispute_view(moved)))
     return Outcome(OutcomeStatus.APPLIED, payment=payment)
+
+
+def _told_of_dispute(dispute: Dispute, snapshot: Snapshot, state: DisputeState) -> Dispute:
+    """The dispute with what the partner tells beside its state. What it leaves out has not changed."""
+    fees = {fee.partner_id: fee.amount for fee in snapshot.fees if fee.currency == dispute.currency}
+    return msgspec.structs.replace(
+        dispute, state=state, reason=snapshot.reason or dispute.reason, fees={**dispute.fees, **fees},
+        respond_by=snapshot.respond_by or dispute.respond_by,
+    )  # fmt: skip
 
 
 def _case_of_dispute(machine: Machine, partner: str, snapshot: Snapshot) -> Case | None:

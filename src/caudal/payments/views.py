@@ -48,8 +48,11 @@ class NextActionView(View, frozen=True, kw_only=True):
     """What the customer must do for the payment to go on."""
 
     type: str
-    """`redirect`: send the customer's browser to `url`."""
-    url: str
+    """`redirect`: send the customer's browser to `url`. `use_stripe_sdk`: give `client_secret` to
+    `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer."""
+    url: str | None = None
+    client_secret: str | None = None
+    """Lets whoever has it act for the customer on this payment: for the customer's browser alone."""
 
 
 class PaymentReviewView(View, frozen=True, kw_only=True):
@@ -190,6 +193,12 @@ class DisputeView(View, frozen=True, kw_only=True):
     state: DisputeState
     created_at: Time
     updated_at: Time
+    reason: str | None = None
+    """What the payer claims, in the partner's words: `fraudulent`, `product_not_received`."""
+    fee_amount: int = 0
+    """What the partner has charged for it, less what it has given back."""
+    respond_by: Time | None = None
+    """Until when the partner takes evidence."""
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -217,9 +226,13 @@ def payment_view(p: Payment) -> PaymentView:
 
 
 def _next_action(p: Payment) -> NextActionView | None:
-    if p.state is not PaymentState.REQUIRES_ACTION or p.action_url is None:
+    if p.state is not PaymentState.REQUIRES_ACTION:
         return None
-    return NextActionView(type="redirect", url=p.action_url)
+    if p.action_url is not None:
+        return NextActionView(type="redirect", url=p.action_url)
+    if p.action_secret is not None:
+        return NextActionView(type="use_stripe_sdk", client_secret=p.action_secret)
+    return NextActionView(type="at_partner")
 
 
 def _review(p: Payment) -> PaymentReviewView | None:
@@ -306,4 +319,7 @@ def dispute_view(dispute: Dispute) -> DisputeView:
         state=dispute.state,
         created_at=dispute.created_at,
         updated_at=dispute.updated_at,
+        reason=dispute.reason,
+        fee_amount=dispute.fee_amount,
+        respond_by=dispute.respond_by,
     )

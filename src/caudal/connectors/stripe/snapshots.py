@@ -86,6 +86,7 @@ def payment(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
         captured=captured,
         error=error,
         action_url=_action_url(reading) if status is Status.ACTION_REQUIRED else None,
+        action_secret=_action_secret(reading) if status is Status.ACTION_REQUIRED else None,
         fees=_fees_of(charge),
         expires_at=_capture_before(charge) if status is Status.AUTHORISED else None,
         related={"charge": charge_id} if charge_id else {},
@@ -119,6 +120,7 @@ def dispute(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
     currency = reading.currency()
     charge_id, _ = reading.reference("charge")
     fees = [fee(transaction) for transaction in reading.optional_objects("balance_transactions")]
+    evidence = reading.optional_object("evidence_details")
     return _snapshot(
         reading,
         subject=Subject.DISPUTE,
@@ -126,6 +128,8 @@ def dispute(drift: Drift, fields: Mapping[str, Any]) -> Snapshot | None:
         amount=_amount(reading, "amount", currency),
         currency=currency,
         parent_id=reading.reference("payment_intent")[0],
+        reason=reading.optional_text("reason"),
+        respond_by=None if evidence is None else evidence.optional_moment("due_by"),
         fees=tuple(taken for taken in fees if taken is not None),
         related={"charge": charge_id} if charge_id else {},
     )
@@ -171,6 +175,9 @@ def _snapshot(
     captured: int | None = None,
     error: PartnerError | None = None,
     action_url: str | None = None,
+    action_secret: str | None = None,
+    reason: str | None = None,
+    respond_by: dt.datetime | None = None,
     fees: tuple[PartnerFee, ...] = (),
     expires_at: dt.datetime | None = None,
     related: Mapping[str, str] = {},  # never changed
@@ -190,6 +197,9 @@ def _snapshot(
         captured=captured,
         error=error,
         action_url=action_url,
+        action_secret=action_secret,
+        reason=reason,
+        respond_by=respond_by,
         fees=fees,
         expires_at=expires_at,
         related=related,
@@ -212,10 +222,15 @@ def _amount(reading: Reading, field: str, currency: str) -> int:
 
 
 def _action_url(reading: Reading) -> str | None:
-    """Where the customer goes. Stripe.js takes care of other kinds of action than a redirect."""
+    """Where the customer goes, if the payment has an address to come back to."""
     action = reading.optional_object("next_action")
     redirect = action.optional_object("redirect_to_url") if action is not None else None
     return redirect.optional_text("url") if redirect is not None else None
+
+
+def _action_secret(reading: Reading) -> str | None:
+    """With what Stripe.js carries out any other kind of action than a redirect."""
+    return None if _action_url(reading) is not None else reading.optional_text("client_secret")
 
 
 def _fees_of(owner: Reading | None) -> tuple[PartnerFee, ...]:
