@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import psycopg_pool
 import pytest
+from psycopg import _pipeline_base
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from caudal_base import database as module
@@ -20,6 +21,7 @@ from caudal_base.database import (
     Timeouts,
     UnsupportedServer,
     classify,
+    queue_commit,
     register_constraint,
     require_supported,
     translate,
@@ -271,6 +273,75 @@ async def test_a_whole_transaction_of_one_pipeline_takes_two_round_trips(
             await insert(connection, "b")
         assert round_trips(messages()) == 2
         assert await names(database) == ["a", "b"]
+
+
+async def test_a_pipeline_sends_what_was_queued_at_once(database: Database, monkeypatch: Any) -> None:
+    sent = 0
+
+    def counted(pgconn: Any, commands: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        return (yield from communicate(pgconn, commands))
+
+    communicate = _pipeline_base.pipeline_communicate
+    monkeypatch.setattr(_pipeline_base, "pipeline_communicate", counted)
+
+    async with database.transaction() as connection, connection.pipeline():
+        for number in range(10):
+            last = await connection.execute("select %s::int", (number,))
+        assert sent == 0
+        assert await last.fetchone() == (9,)
+        assert sent == 1
+
+
+async def test_a_queued_commit_makes_a_whole_transaction_one_round_trip(
+    dsn: str, table: str, messages: Any
+) -> None:
+    async with opened(dsn, max_size=1) as database:
+        async with database.connection() as connection:
+            messages(connection)
+        async with database.transaction() as connection, connection.pipeline():
+            await insert(connection, "a")
+            await insert(connection, "b")
+            await queue_commit(connection)
+        assert round_trips(messages()) == 1
+        assert await names(database) == ["a", "b"]
+
+
+async def test_a_queued_commit_ends_the_transaction_when_its_pipeline_ends(
+    database: Database, table: str
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as connection:
+            await insert(connection, "a")
+            async with connection.pipeline():
+                await insert(connection, "b")
+                await queue_commit(connection)
+            assert await names(database) == ["a", "b"]
+            raise ZeroDivisionError
+    assert await names(database) == ["a", "b"]
+
+
+async def test_a_queued_commit_behind_a_statement_that_fails_commits_nothing(
+    database: Database, table: str
+) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        async with database.transaction() as connection:
+            await insert(connection, "a")
+            async with connection.pipeline():
+                await insert(connection, "b")
+                await insert(connection, "b")
+                await queue_commit(connection)
+    assert await names(database) == []
+    async with database.transaction() as connection:
+        await insert(connection, "c")
+    assert await names(database) == ["c"]
+
+
+async def test_a_commit_is_queued_in_a_pipeline_only(database: Database) -> None:
+    async with database.transaction() as connection:
+        with pytest.raises(InvariantError):
+            await queue_commit(connection)
 
 
 async def test_a_pipeline_runs_in_the_transaction_also_when_it_reads_in_between(

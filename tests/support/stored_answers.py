@@ -13,5 +13,5 @@ async def keep(
 ) -> None:
     """Store answers. Raises `Overtaken` where one of the keys has an answer."""
     columns = idempotency.insert_parameters(book_id, answers, at)
-    cursor = await connection.execute(idempotency.INSERT, columns)
-    idempotency.confirm(cursor.rowcount, len(answers))
+    with idempotency.detect_overtaking():
+        await connection.execute(idempotency.INSERT, columns)

@@ -1,12 +1,11 @@
 """Answers to POSTs that carried an `Idempotency-Key`: one effect per key, its first final answer replayed."""
 
-from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused, Overtaken
+from caudal.idempotency.errors import InvalidIdempotencyKey, KeyReused, Overtaken, detect_overtaking
 from caudal.idempotency.rules import HEADER, decide, fingerprint, is_final, parse_key, plan
 from caudal.idempotency.service import PURGE_LIMIT, lookup, purge, run_once
 from caudal.idempotency.store import (
     INSERT,
     LOOKUP,
-    confirm,
     found,
     insert_parameters,
     lookup_parameters,
@@ -45,8 +44,8 @@ __all__ = [
     "Plan",
     "Replay",
     "Stored",
-    "confirm",
     "decide",
+    "detect_overtaking",
     "fingerprint",
     "found",
     "insert_parameters",

@@ -8,6 +8,9 @@ SerializationFailure
 └── Overtaken                    another transaction answered first: run this one again
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from caudal_base.errors import InvalidRequest, Unprocessable
@@ -33,3 +36,14 @@ class Overtaken(psycopg.errors.SerializationFailure):
     A serialization failure found on our side, and to be treated as one (`classify`: transient): roll back
     and run again. The lookup then finds the answer.
     """
+
+
+@contextmanager
+def detect_overtaking() -> Iterator[None]:
+    """Raise `Overtaken` where a statement within stores an answer under a key that has one by now."""
+    try:
+        yield
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != "answer_pkey":
+            raise
+        raise Overtaken("another transaction has answered one of these idempotency keys") from error

@@ -1,8 +1,8 @@
 """One effect per idempotency key. Nothing here opens or commits a transaction.
 
 There are two ways to use it. A batch under its book's lock: `queue_lookup` after the lock (in a statement of
-its own, or it sees the state before the wait), `plan`, work, `INSERT`, `confirm`, all in one transaction. A
-single request: `run_once`.
+its own, or it sees the state before the wait), `plan`, work, `INSERT` within `detect_overtaking`, all in one
+transaction. A single request: `run_once`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -8,7 +8,6 @@ import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from caudal.idempotency.errors import Overtaken
 from caudal.idempotency.rules import is_final
 from caudal.idempotency.types import Answer, Claim, Headers, Stored
 from caudal_base import arrays
@@ -38,11 +37,10 @@ insert into idempotency.answer (book_id, principal, key, fingerprint, status, he
 select %s, batch.principal, batch.key, batch.fingerprint, batch.status, batch.headers, batch.body, %s
   from unnest(%s, %s, %s, %s, %s, %s)
        as batch (principal, key, fingerprint, status, headers, body)
-    on conflict (book_id, principal, key) do nothing
 """
 """Stores any number of answers of one book; its parameters come from `insert_parameters`.
 
-It leaves out what another transaction has answered: compare the rows written with the answers given.
+It fails where another transaction has answered one of the keys: run it in `detect_overtaking`.
 """
 
 _CLAIMED: Final = 102
@@ -62,7 +60,10 @@ def lookup_parameters(book_id: int, claims: Sequence[Claim]) -> tuple[Any, ...]:
 
 
 def insert_parameters(book_id: int, answers: Sequence[tuple[Claim, Answer]], at: datetime) -> tuple[Any, ...]:
-    """The parameters of `INSERT`. No key may repeat, and every answer is final; `confirm` follows."""
+    """The parameters of `INSERT`, for a room that makes it part of a larger statement. No key may repeat.
+
+    The answers are final ones: another is never kept.
+    """
     check(all(is_final(answer.status) for _, answer in answers), "an answer that is not final")
     return (
         book_id,
@@ -90,12 +91,6 @@ async def found(cursor: AsyncCursor[TupleRow], count: int) -> list[Stored | None
         check(status != _CLAIMED, "a claim without an answer was committed")
         result[place - 1] = Stored(fingerprint, Answer(status, _headers_decoder.decode(headers), body))
     return result
-
-
-def confirm(written: int, count: int) -> None:
-    """Raise `Overtaken` unless all `count` answers were written."""
-    if written != count:
-        raise Overtaken("another transaction has answered one of these idempotency keys")
 
 
 async def claim(connection: Connection, book_id: int, claim: Claim, at: datetime) -> bool:

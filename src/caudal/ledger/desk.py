@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
 
 from caudal import audit, idempotency
 from caudal.idempotency import Answer, Claim, Follow, Replay
@@ -20,7 +18,7 @@ from caudal.ledger.commands import ChangeLimit, ChangeStatus, Command
 from caudal.ledger.service import LOT, Decided, Ledger, lots
 from caudal.ledger.types import Outcome, OutcomeStatus
 from caudal_base.coalesce import Coalescer, Limits, Stats
-from caudal_base.database import Connection, Database
+from caudal_base.database import Connection, Database, queue_commit
 from caudal_base.errors import CaudalError
 from caudal_base.statements import Statement
 
@@ -144,12 +142,10 @@ class Desk:
             order.render(outcomes) if works else None
             for order, works, outcomes in zip(orders, fresh, decided.outcomes, strict=True)
         ]
-        async with connection.pipeline():
-            kept = await self._write(connection, decided, orders, answers)
-        if kept is not None:
-            idempotency.confirm(
-                kept.rowcount, sum(1 for c, a in zip(claims, answers, strict=True) if c and a)
-            )
+        with idempotency.detect_overtaking():
+            async with connection.pipeline():
+                await self._write(connection, decided, orders, answers)
+                await queue_commit(connection)
         replies: list[Reply | CaudalError] = []
         for plan, answer in zip(plans, answers, strict=True):
             if isinstance(plan, CaudalError):
@@ -168,8 +164,8 @@ class Desk:
         decided: Decided,
         orders: Sequence[Order],
         answers: Sequence[Answer | None],
-    ) -> AsyncCursor[TupleRow] | None:
-        """Queue all writes; the cursor is of the answers kept under idempotency keys, None if none are."""
+    ) -> None:
+        """Queue all writes."""
         worked = [
             (order, outcomes, answer)
             for order, outcomes, answer in zip(orders, decided.outcomes, answers, strict=True)
@@ -183,8 +179,7 @@ class Desk:
         kept = [(order.claim, answer) for order, _, answer in worked if order.claim is not None]
         if kept:
             also.append(Statement(idempotency.INSERT, idempotency.insert_parameters(book_id, kept, at)))
-        cursor = await self._ledger.write(connection, decided, also)
-        return cursor if kept else None
+        await self._ledger.write(connection, decided, also)
 
 
 def _weight(order: Order) -> int:

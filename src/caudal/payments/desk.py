@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
 
 from caudal import audit, idempotency
 from caudal.idempotency import Answer, Claim, Follow, Replay
@@ -20,7 +18,7 @@ from caudal.payments.commands import CallerCommand, CreatePayment
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.service import Payments
 from caudal_base.coalesce import Coalescer, Limits, Stats
-from caudal_base.database import Connection, Database
+from caudal_base.database import Connection, Database, queue_commit
 from caudal_base.errors import CaudalError
 from caudal_base.statements import Statement
 
@@ -110,12 +108,10 @@ class PaymentDesk:
             None if outcome is None else order.render(outcome)
             for order, outcome in zip(orders, outcomes, strict=True)
         ]
-        async with connection.pipeline():
-            kept = await self._write(batch, book_id, orders, outcomes, answers)
-        if kept is not None:
-            idempotency.confirm(
-                kept.rowcount, sum(1 for c, a in zip(claims, answers, strict=True) if c and a)
-            )
+        with idempotency.detect_overtaking():
+            async with connection.pipeline():
+                await self._write(batch, book_id, orders, outcomes, answers)
+                await queue_commit(connection)
         replies: list[Reply | CaudalError] = []
         for plan, answer in zip(plans, answers, strict=True):
             if isinstance(plan, CaudalError):
@@ -135,8 +131,8 @@ class PaymentDesk:
         orders: Sequence[PaymentOrder],
         outcomes: Sequence[Outcome | None],
         answers: Sequence[Answer | None],
-    ) -> AsyncCursor[TupleRow] | None:
-        """Queue all writes; the cursor is of the answers kept under idempotency keys, None if none are."""
+    ) -> None:
+        """Queue all writes."""
         also: list[Statement] = []
         records = [
             _record(book_id, batch, order, outcome)
@@ -153,8 +149,7 @@ class PaymentDesk:
         if kept:
             columns = idempotency.insert_parameters(book_id, kept, batch.recorded_at)
             also.append(Statement(idempotency.INSERT, columns))
-        cursor = await batch.write(also)
-        return cursor if kept else None
+        await batch.write(also)
 
 
 def _record(book_id: int, batch: Batch, order: PaymentOrder, outcome: Outcome) -> audit.Record:
