@@ -124,11 +124,13 @@ def build(
     *,
     partners: Registry | None = None,
     applied: webhooks.ApplyCounts | None = None,
+    keep_parked: timedelta = webhooks.KEEP_PARKED,
     options: jobs.Options | None = None,
 ) -> jobs.Worker:
     """A worker of all background work, for all books of `database`; `partners` are those that it calls.
 
-    What becomes of partners' webhooks is counted in `applied`.
+    What becomes of partners' webhooks is counted in `applied`; the body of a parked one is removed after
+    `keep_parked`.
     `options` stand in for those of production; the queues are always those that there is work in.
     """
     partners = partners or Registry()
@@ -146,7 +148,7 @@ def build(
             *handlers(ledger, clock),
             *risk.handlers(),
             *payments.handlers(paying, partners),
-            *webhooks.handlers(partners, paying, ledger, new_ids, applied),
+            *webhooks.handlers(partners, paying, ledger, new_ids, applied, keep_parked=keep_parked),
         ],
         books=books,
         clock=clock,
@@ -194,7 +196,8 @@ async def run(settings: Settings) -> None:
     )
     try:
         applied = webhooks.ApplyCounts()
-        worker = build(database, clock, partners=partners, applied=applied)
+        keep_parked = timedelta(days=settings.parked_webhook_days)
+        worker = build(database, clock, partners=partners, applied=applied, keep_parked=keep_parked)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

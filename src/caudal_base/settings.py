@@ -158,6 +158,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The largest request body; a batch of 8,000 transfers has about 3 MB."""
     queue_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 4_096
     """Requests that may wait for a book's next batch before the next one is refused with 503."""
+    parked_webhook_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
+    """How long a partner's webhook that waits for a person keeps its body; without it, it cannot be applied."""
     partners: dict[str, PartnerSettings] = {}
     """Who moves money for us, by the names that payments, accounts and webhook addresses use."""
 

@@ -60,6 +60,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "CAUDAL_LOCK_TIMEOUT_MS": "1000",
         "CAUDAL_MAX_BODY_BYTES": "1048576",
         "CAUDAL_QUEUE_LIMIT": "100",
+        "CAUDAL_PARKED_WEBHOOK_DAYS": "30",
         "CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE}),
     }
     assert {f"CAUDAL_{name.upper()}" for name in Settings.__struct_fields__} == environ.keys()
@@ -78,6 +79,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         lock_timeout_ms=1000,
         max_body_bytes=1048576,
         queue_limit=100,
+        parked_webhook_days=30,
         partners={
             "stripe": PartnerSettings(
                 connector="stripe",

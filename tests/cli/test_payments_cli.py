@@ -164,8 +164,13 @@ def test_payments_and_payouts_are_listed_newest_first(desk: Desk) -> None:
     payouts = desk.caudal(
         "payouts", "list", "--customer", customer, "--amount", "7", "--currency", "EUR", "--json"
     ).json
+    by_bank, by_stripe = (
+        desk.caudal("payments", "list", "--customer", customer, "--partner", name, "--json").json["data"]
+        for name in ("bank", "stripe")
+    )
     table = desk.caudal("payments", "list", "--customer", customer).out
 
+    assert ([row["id"] for row in by_bank], by_stripe) == ([out["id"]], [])
     assert [row["id"] for row in first["data"]] == [out["id"], made[1]]
     assert ([row["id"] for row in rest["data"]], rest["next_cursor"]) == ([made[0]], None)
     assert [row["id"] for row in gifts["data"]] == [made[0]]

@@ -136,6 +136,8 @@ async def test_payments_are_found_page_by_page(world: PaymentWorld, caudal: Caud
     )
     assert [row.id async for row in found] == [made[2].id, made[1].id]
     assert [row.amount async for row in caudal.payments.list(customer=customer, amount=700)] == [700]
+    assert [row.id async for row in caudal.payouts.list(customer=customer, partner="bank")] == [out.id]
+    assert [row.id async for row in caudal.payments.list(customer=customer, partner="stripe")] == []
 
 
 async def test_a_payment_is_called_off_confirmed_and_decided_on(world: PaymentWorld, caudal: Caudal) -> None:

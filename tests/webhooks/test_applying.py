@@ -8,10 +8,13 @@ from caudal import jobs, webhooks
 from caudal.jobs import State, operators
 from caudal.webhooks import (
     KEEP_BODIES,
+    KEEP_PARKED,
     MAX_ATTEMPTS,
+    InboundForgotten,
     InboundNotFound,
     InboundSettled,
     InboundState,
+    Listed,
 )
 from support.webhooks import NOW, Post, external, new_post, signed, until
 
@@ -268,6 +271,28 @@ async def test_bodies_go_after_thirty_days_and_repeats_are_still_known(post: Pos
     again = signed("a", event_id="msg_a", at=post.clock.now())
     assert await post.receive(again) is False
     assert (await post.row(applied)).state is APPLIED
+
+
+async def test_the_body_of_a_parked_webhook_goes_after_ninety_days_and_with_it_the_replay(post: Post) -> None:
+    old = await post.arrived("never-1")
+    await post.work()
+    post.clock.advance(timedelta(hours=3))
+    young = await post.arrived("never-2")
+    await post.work()
+    post.clock.advance(KEEP_PARKED - timedelta(hours=1))
+
+    async def gone() -> bool:
+        return await post.body(old) is None
+
+    async with post.working():
+        await until(gone)
+
+    assert timedelta(days=90) == KEEP_PARKED
+    assert await post.body(young) is not None
+    forgotten, again = await post.replay(old, young)
+    assert isinstance(forgotten, InboundForgotten)
+    assert isinstance(again, Listed)
+    assert (await post.row(old)).state is PARKED
 
 
 async def test_no_job_is_left_dead_for_what_was_parked(post: Post) -> None:

@@ -63,6 +63,7 @@ RECEIVED = [UUID(int=place) for place in range(1, 40_001, 2_000)]
         (store.STATES, {"ids": arrays.uuids(RECEIVED)}, 150),
         (store.UNSETTLED, {}, 100),
         (store.FORGET_BODIES, {"before": UUID(int=30_100), "limit": 50}, 1_000),
+        (store.FORGET_PARKED, {"before": UUID(int=40_000), "limit": 50}, 500),
         (
             store.SETTLE,
             {
@@ -75,7 +76,7 @@ RECEIVED = [UUID(int=place) for place in range(1, 40_001, 2_000)]
             1_000,
         ),
     ],
-    ids=["lock", "states", "unsettled", "forget", "settle"],
+    ids=["lock", "states", "unsettled", "forget", "forget parked", "settle"],
 )
 async def test_work_touches_few_blocks(
     connection: Connection, statement: str, values: dict[str, Any], most: int

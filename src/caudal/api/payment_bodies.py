@@ -157,6 +157,7 @@ class PayoutsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     state: PaymentState | None = None
     amount: FilterAmount | None = None
     currency: Currency | None = None
+    partner: PartnerName | None = None
     created_from: Moment | None = None
     created_before: Moment | None = None
     cursor: Cursor | None = None

@@ -1,7 +1,6 @@
 """Reads of payments, payouts, refunds and disputes. Lists have the newest first."""
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from caudal.api.endpoint import NoBody, NoQuery
 from caudal.api.fields import utc
@@ -33,8 +32,6 @@ from caudal_base.ids import InvalidId
 TRANSFERS_MAX: Final = 100
 """How many of a payment's transfers are shown with it: a payment can have as many refunds as minor units."""
 
-Row = TypeVar("Row")
-
 
 def cursor_id(prefix: str, cursor: str | None) -> str | None:
     """The id in a cursor of a list that goes by id. Raises `InvalidParameter`."""
@@ -44,14 +41,6 @@ def cursor_id(prefix: str, cursor: str | None) -> str | None:
         except InvalidId:
             raise bad_cursor() from None
     return cursor
-
-
-def _page(
-    rows: Sequence[Row], limit: int, id_of: Callable[[Row], str], view_of: Callable[[Row], object]
-) -> Answer:
-    """A page of a list that was read with one row more than `limit`."""
-    shown = rows[:limit]
-    return page_answer([view_of(row) for row in shown], id_of(shown[-1]) if len(rows) > len(shown) else None)
 
 
 async def find_payments(request: Request[PaymentsQuery, NoBody]) -> Answer:
@@ -76,13 +65,14 @@ async def _find(
         state=query.state,
         amount=query.amount,
         currency=query.currency,
+        partner=query.partner,
         created_from=utc(query.created_from, "created_from"),
         created_before=utc(query.created_before, "created_before"),
     )
     before = cursor_id(ids.PAYMENT, query.cursor)
-    async with request.services.database.connection() as connection:
-        rows = await list_payments(connection, request.book_id, wanted, before=before, limit=query.limit + 1)
-    return _page(rows, query.limit, lambda payment: payment.id, payment_view)
+    async with request.services.database.snapshot() as connection:
+        page = await list_payments(connection, request.book_id, wanted, before=before, limit=query.limit)
+    return page_answer([payment_view(payment) for payment in page.rows], page.next)
 
 
 async def read_payment(request: Request[NoQuery, NoBody]) -> Answer:
@@ -142,7 +132,9 @@ async def find_disputes(request: Request[DisputesQuery, NoBody]) -> Answer:
             before=before,
             limit=query.limit + 1,
         )
-    return _page(rows, query.limit, lambda dispute: dispute.id, dispute_view)
+    shown = rows[: query.limit]
+    next_ = shown[-1].id if len(rows) > len(shown) else None
+    return page_answer([dispute_view(dispute) for dispute in shown], next_)
 
 
 async def read_dispute(request: Request[NoQuery, NoBody]) -> Answer:

@@ -24,6 +24,12 @@ _TAG: Final = "Payments"
 _EXISTS: Final = "The same was asked before under this id; this is the payment as it stands."
 _LOCATION: Final = {"Location": "Where it can be read again."}
 _PATH: Final = {"id": examples.PAYMENT}
+_SEARCH: Final = (
+    "An index serves `reference`, `customer`, `amount`, `state` (any but `succeeded`) and the kinds `payout` "
+    "and `internal`, the first of them that is given, and the times. The other conditions, and a second one "
+    "of these, are looked for among the next 5,000 payments that it finds: such a page may be short or empty "
+    "and have a `next_cursor` all the same, with which the search goes on."
+)
 
 
 def _created(example: Any) -> dict[int, tuple[Shape, ...]]:
@@ -40,7 +46,7 @@ def _find(
 ) -> Endpoint[Any, Any]:
     """A list of payments."""
     return listing(
-        path, name, tag, summary, handle, query, scope=Scope.PAYMENTS_READ,
+        path, name, tag, summary, handle, query, description=_SEARCH, scope=Scope.PAYMENTS_READ,
         row=PaymentView, example=example,
     )  # fmt: skip
 
@@ -113,12 +119,14 @@ PAYMENTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     _ask(
         "approve", "End a review with yes",
         "Where the decision asked for it, the payment goes on. Where the partner reported something else "
-        "than was asked, that counts; where it cannot be asked, it is taken as done.",
+        "than was asked, that counts; where it cannot be asked, it is taken as done. Of a payment that is "
+        "not in review, the refund that waits for a person (`asked_at`) was paid back.",
         payments.approve_payment, examples.PAYMENT_VIEW, scope=Scope.PAYMENTS_REVIEW,
     ),
     _ask(
         "decline", "End a review with no",
-        "What was held is released; what a partner took wrongly is given back.",
+        "What was held is released; what a partner took wrongly is given back. Of a payment that is not in "
+        "review, the refund that waits for a person (`asked_at`) was not paid back.",
         payments.decline_payment, examples.DECLINED_VIEW, scope=Scope.PAYMENTS_REVIEW,
     ),
 )  # fmt: skip

@@ -87,7 +87,7 @@ async def read_webhook(request: Request[NoQuery, NoBody]) -> Answer:
 
 
 async def replay_webhook(request: Request[Write, NoBody]) -> Answer:
-    """POST /v1/webhooks/in/{id}/replay; raises `InboundNotFound`, `InboundSettled`."""
+    """POST /v1/webhooks/in/{id}/replay; raises `InboundNotFound`, `InboundSettled`, `InboundForgotten`."""
     wanted = ids.decode(ids.INBOUND, request.ids["id"])
     services = request.services
 

@@ -51,6 +51,7 @@ AmountFilter = Annotated[
     str | None, typer.Option(metavar="UNITS", help="Only those of this amount; needs --currency.")
 ]
 CurrencyFilter = Annotated[str | None, typer.Option(help="Only those in this currency.")]
+PartnerFilter = Annotated[str | None, typer.Option(help="Only those that go through this partner.")]
 SinceFilter = Annotated[str | None, typer.Option(metavar="TIME", help="Created then or later.")]
 UntilFilter = Annotated[str | None, typer.Option(metavar="TIME", help="Created before.")]
 
@@ -126,6 +127,7 @@ async def list_(
     state: StateFilter = None,
     amount: AmountFilter = None,
     currency: CurrencyFilter = None,
+    partner: PartnerFilter = None,
     since: SinceFilter = None,
     until: UntilFilter = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -136,7 +138,7 @@ async def list_(
     query = {"kind": kind}
     await list_payments(
         operator, book, "/v1/payments", query, customer=customer, reference=reference, state=state,
-        amount=amount, currency=currency, since=since, until=until, limit=limit, after=after,
+        amount=amount, currency=currency, partner=partner, since=since, until=until, limit=limit, after=after,
     )  # fmt: skip
 
 
@@ -151,6 +153,7 @@ async def list_payments(
     state: PaymentState | None,
     amount: str | None,
     currency: str | None,
+    partner: str | None,
     since: str | None,
     until: str | None,
     limit: int,
@@ -166,6 +169,7 @@ async def list_payments(
         "state": state,
         "amount": amount_of(amount, None, currency or ""),
         "currency": currency,
+        "partner": partner,
         "created_from": moment_of(since, field="since"),
         "created_before": moment_of(until, field="until"),
         "cursor": after,

@@ -18,6 +18,7 @@ from caudal.cli.payment_reads import (
     AmountFilter,
     CurrencyFilter,
     CustomerFilter,
+    PartnerFilter,
     ReferenceFilter,
     SinceFilter,
     StateFilter,
@@ -80,6 +81,7 @@ async def list_(
     state: StateFilter = None,
     amount: AmountFilter = None,
     currency: CurrencyFilter = None,
+    partner: PartnerFilter = None,
     since: SinceFilter = None,
     until: UntilFilter = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -89,7 +91,7 @@ async def list_(
     """List payouts, the newest first."""
     await list_payments(
         operator, book, "/v1/payouts", {}, customer=customer, reference=reference, state=state,
-        amount=amount, currency=currency, since=since, until=until, limit=limit, after=after,
+        amount=amount, currency=currency, partner=partner, since=since, until=until, limit=limit, after=after,
     )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ class PayoutsQuery(ListQuery, frozen=True, kw_only=True):
     state: PaymentState | None = None
     amount: int | None = None
     currency: str | None = None
+    partner: str | None = None
     created_from: dt.datetime | None = None
     created_before: dt.datetime | None = None
 

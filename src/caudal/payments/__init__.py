@@ -28,6 +28,7 @@ from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeSta
 from caudal.payments.part_rules import DISPUTES, REFUNDS, DisputePosting, RefundPosting
 from caudal.payments.queries import (
     PaymentFilter,
+    PaymentPage,
     SettlementRow,
     get_dispute,
     get_payment,
@@ -79,8 +80,8 @@ __all__ = [
     "CreatePayment", "DeclinePayment", "Dispute", "DisputeNotFound", "DisputePosting", "DisputeState",
     "DisputeView", "Effect", "Event", "Failure", "FailureView", "IncrementPayment", "Outcome",
     "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentFilter", "PaymentKind",
-    "PaymentNotFound", "PaymentOrder", "PaymentState", "PaymentView", "Payments", "Posting", "Reason",
-    "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
+    "PaymentNotFound", "PaymentOrder", "PaymentPage", "PaymentState", "PaymentView", "Payments", "Posting",
+    "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
     "ReviewDefault", "ReviewReason", "Row", "SettlementRow", "TimeOut", "attempt_view", "capture_view",
     "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes",
     "list_payments", "list_refunds", "list_settlements", "payment_view", "queues", "refund_view",

@@ -1,6 +1,7 @@
 """What is asked of payments: one of them whole, and lists, newest first."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,15 @@ from caudal_base.database import Connection
 
 MAX_PAGE: Final = 1_000
 
+SCANNED: Final = 5_000
+"""Payments that are read for one page, where an index serves a part of the conditions or none."""
+
 _SUCCEEDED: Final = PaymentState.SUCCEEDED
+
+_FILTERED: Final = ("reference", "customer", "amount", "state", "kind", "partner", "currency")
+
+_PARTIAL: Final = {"state": "state <> 'succeeded'", "kind": "kind <> 'pay_in'"}
+"""What the indexes are about that begin with these columns: the planner must see it in the text."""
 
 _FIRST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """The first time that an id can hold."""
@@ -56,27 +65,28 @@ async def get_payment(connection: Connection, book_id: int, payment_id: str) -> 
     return found[0]
 
 
-def search(
-    book_id: int, wanted: PaymentFilter, *, before: str | None, limit: int
-) -> tuple[str, tuple[Any, ...]]:
-    """The statement of `list_payments`, with its parameters."""
+class PaymentPage(msgspec.Struct, frozen=True):
+    """Some of the payments that were looked for, the newest first."""
+
+    rows: list[Payment]
+    next: str | None
+    """The id to go on behind, None at the end. A page that is not full may have one: see `SCANNED`."""
+
+
+def seek(book_id: int, wanted: PaymentFilter, *, before: str | None) -> tuple[list[str], list[Any]]:
+    """What one index answers of `wanted`: conditions beside the book, with the book's and their parameters.
+
+    The most telling condition that has an index, and the ids between which the payments lie. Left out is
+    what has to be looked at row by row: see `look`.
+    """
     conditions: list[str] = []
     parameters: list[Any] = [book_id]
-    columns = (
-        ("customer", None if wanted.customer is None else ids.decode(ids.CUSTOMER, wanted.customer)),
-        ("reference", wanted.reference),
-        ("kind", None if wanted.kind is None else wanted.kind.value),
-        ("state", None if wanted.state is None else wanted.state.value),
-        ("amount", wanted.amount),
-        ("currency", wanted.currency),
-        ("partner", wanted.partner),
-    )
-    for name, value in columns:
-        if value is not None:
-            conditions.append(f"{name} = %s")
-            parameters.append(value)
-    if wanted.state not in (None, _SUCCEEDED):
-        conditions.append("state <> 'succeeded'")  # what the index is about
+    for name, value in _indexed(wanted):
+        conditions.append(f"{name} = %s")
+        parameters.append(value)
+        if name in _PARTIAL:
+            conditions.append(_PARTIAL[name])
+        break
     # An id starts with a time that is a day from its creation at most (`creation`), so it bounds the search.
     for operator, moment, slack in (
         (">=", wanted.created_from, -ID_SLACK),
@@ -88,24 +98,102 @@ def search(
     if before is not None:
         conditions.append("id < %s")
         parameters.append(ids.decode(ids.PAYMENT, before, field="cursor"))
+    return conditions, parameters
+
+
+def look(wanted: PaymentFilter) -> tuple[list[str], list[Any]]:
+    """What is left of `wanted` besides `seek`: conditions with their parameters."""
+    sought = {name for name, _ in _indexed(wanted)[:1]}
+    left = [(name, value) for name, value in _equal(wanted) if name not in sought]
+    return [f"{name} = %s" for name, _ in left], [value for _, value in left]
+
+
+def search(
+    book_id: int, wanted: PaymentFilter, *, before: str | None, limit: int, scanned: int = SCANNED
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement that finds the payments, with its parameters."""
+    sought, parameters = seek(book_id, wanted, before=before)
+    looked, more = look(wanted)
+    if not looked:
+        return f"select id, data::text{_in_order(sought)}", (*parameters, limit)
+    # The inner limit keeps the conditions apart, and bounds what is read, however long the book.
     statement = f"""
-select data::text
-  from payments.payment
- where book_id = %s{"".join(f"{_AND}{condition}" for condition in conditions)}
+select id, data::text
+  from (
+        select id, {", ".join(_FILTERED)}, data{_in_order(sought)}
+       ) as scanned
+ where {_AND.join(looked)}
  order by id desc
  limit %s
 """
-    return statement, (*parameters, limit)
+    return statement, (*parameters, scanned, *more, limit)
+
+
+def last_scanned(
+    book_id: int, wanted: PaymentFilter, *, before: str | None, scanned: int = SCANNED
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement that finds where `search` stopped, with its parameters; no row where it saw the end."""
+    sought, parameters = seek(book_id, wanted, before=before)
+    return f"select id{_in_order(sought)}\noffset %s", (*parameters, 1, scanned - 1)
 
 
 async def list_payments(
-    connection: Connection, book_id: int, wanted: PaymentFilter, *, before: str | None = None, limit: int = 50
-) -> list[Payment]:
-    """Up to `limit` payments that come before the id `before`, newest first. Raises `InvalidId`."""
-    check(1 <= limit <= MAX_PAGE + 1, "a page has 1 to 1,000 payments")
-    statement, parameters = search(book_id, wanted, before=before, limit=limit)
-    cursor = await connection.execute(statement.encode(), parameters)
-    return [store.PAYMENT.decode(row[0]) for row in await cursor.fetchall()]
+    connection: Connection,
+    book_id: int,
+    wanted: PaymentFilter,
+    *,
+    before: str | None = None,
+    limit: int = 50,
+    scanned: int = SCANNED,
+) -> PaymentPage:
+    """Up to `limit` payments that come before the id `before`, newest first. Raises `InvalidId`.
+
+    What no index serves is looked for among the next `scanned` payments that an index finds, so that a page
+    may be short, even empty, and yet there is more. To be called in a snapshot.
+    """
+    check(1 <= limit <= MAX_PAGE, "a page has 1 to 1,000 payments")
+    statement, parameters = search(book_id, wanted, before=before, limit=limit + 1, scanned=scanned)
+    found = await (await connection.execute(statement.encode(), parameters)).fetchall()
+    rows = [store.PAYMENT.decode(data) for _, data in found[:limit]]
+    if len(found) > limit:
+        return PaymentPage(rows, rows[-1].id)
+    if not look(wanted)[0]:
+        return PaymentPage(rows, None)
+    statement, parameters = last_scanned(book_id, wanted, before=before, scanned=scanned)
+    last = await (await connection.execute(statement.encode(), parameters)).fetchone()
+    return PaymentPage(rows, None if last is None else ids.encode(ids.PAYMENT, last[0]))
+
+
+def _equal(wanted: PaymentFilter) -> list[tuple[str, Any]]:
+    """The columns that must have a value, the most telling first."""
+    columns = (
+        ("reference", wanted.reference),
+        ("customer", None if wanted.customer is None else ids.decode(ids.CUSTOMER, wanted.customer)),
+        ("amount", wanted.amount),
+        ("state", None if wanted.state is None else wanted.state.value),
+        ("kind", None if wanted.kind is None else wanted.kind.value),
+        ("partner", wanted.partner),
+        ("currency", wanted.currency),
+    )
+    return [(name, value) for name, value in columns if value is not None]
+
+
+def _indexed(wanted: PaymentFilter) -> list[tuple[str, Any]]:
+    """Those of `_equal` that an index begins with."""
+    without = {"partner", "currency"}
+    if wanted.state is _SUCCEEDED:
+        without.add("state")
+    if wanted.kind is PaymentKind.PAY_IN:
+        without.add("kind")
+    return [(name, value) for name, value in _equal(wanted) if name not in without]
+
+
+def _in_order(conditions: Sequence[str]) -> str:
+    return f"""
+  from payments.payment
+ where book_id = %s{"".join(f"{_AND}{condition}" for condition in conditions)}
+ order by id desc
+ limit %s"""
 
 
 async def list_refunds(connection: Connection, book_id: int, payment_id: str) -> list[Refund]:

@@ -8,10 +8,10 @@ What is promised:
 - One that cannot be applied is tried for about an hour, then parked, where a person sees and replays it.
 """
 
-from caudal.webhooks.errors import InboundNotFound, InboundSettled
+from caudal.webhooks.errors import InboundForgotten, InboundNotFound, InboundSettled
 from caudal.webhooks.handlers import FORGET, PARKED, PERIODICS, ApplyCounts, handlers
 from caudal.webhooks.inbox import Inbox, InboxCounts
-from caudal.webhooks.rules import KEEP_BODIES, MAX_ATTEMPTS, MAX_BODY_BYTES, PAUSES_S
+from caudal.webhooks.rules import KEEP_BODIES, KEEP_PARKED, MAX_ATTEMPTS, MAX_BODY_BYTES, PAUSES_S
 from caudal.webhooks.service import (
     APPLY,
     MAX_PAGE,
@@ -37,6 +37,7 @@ __all__ = [
     "APPLY",
     "FORGET",
     "KEEP_BODIES",
+    "KEEP_PARKED",
     "MAX_ATTEMPTS",
     "MAX_BODY_BYTES",
     "MAX_PAGE",
@@ -47,6 +48,7 @@ __all__ = [
     "Applies",
     "Apply",
     "ApplyCounts",
+    "InboundForgotten",
     "InboundNotFound",
     "InboundSettled",
     "InboundState",

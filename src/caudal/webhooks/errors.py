@@ -15,3 +15,10 @@ class InboundSettled(Conflict):
 
     code = "webhook_settled"
     title = "The webhook has had its effect"
+
+
+class InboundForgotten(Conflict):
+    """Nobody replayed it in time: its body has been removed, so that there is nothing to apply."""
+
+    code = "webhook_forgotten"
+    title = "The webhook's body has been removed"

@@ -6,7 +6,7 @@ fails its neighbours.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -61,12 +61,14 @@ def handlers(
     ledger: Ledger,
     new_ids: IdSource,
     counts: ApplyCounts | None = None,
+    *,
+    keep_parked: dt.timedelta = rules.KEEP_PARKED,
 ) -> list[jobs.AnyHandler]:
-    """What each kind of job does."""
+    """What each kind of job does. Bodies of parked webhooks go after `keep_parked`."""
     applying = _Applying(partners, payments, ledger, new_ids, counts or ApplyCounts())
     return [
         jobs.Handler(service.APPLY, service.Apply, applying.run, max_batch=_MAX_BATCH, retry=rules.RETRY),
-        jobs.Handler(FORGET, Nothing, _forget, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(FORGET, Nothing, _forgetting(keep_parked), max_batch=1, on_dead=jobs.OnDead.SKIP),
     ]
 
 
@@ -222,12 +224,16 @@ def _parked_event(one: Stored, reason: str | None, at: dt.datetime) -> NewEvent:
     )
 
 
-async def _forget(work: jobs.Work[Nothing]) -> None:
+def _forgetting(keep_parked: dt.timedelta) -> Callable[[jobs.Work[Nothing]], Awaitable[None]]:
     """Remove what may go, a lot to a transaction; the job ends with the last one."""
-    last = False
-    while not last:
-        async with work.database.transaction() as connection:
-            removed = await service.forget_bodies(connection, work.book_id, now=work.clock.now())
-            last = removed < service.FORGET_LIMIT
-            if last:
-                await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
+
+    async def forget(work: jobs.Work[Nothing]) -> None:
+        more = True
+        while more:
+            async with work.database.transaction() as connection:
+                now = work.clock.now()
+                more = await service.forget_bodies(connection, work.book_id, now=now, keep_parked=keep_parked)
+                if not more:
+                    await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
+
+    return forget

@@ -23,7 +23,10 @@ RETRY: Final = jobs.RetryPolicy(max_attempts=MAX_ATTEMPTS, base_s=1.0, cap_s=900
 """For attempts that ended in an exception."""
 
 KEEP_BODIES: Final = dt.timedelta(days=30)
-"""How long the body of what has had its effect is kept."""
+"""How long after its receipt the body of what has had its effect is kept."""
+
+KEEP_PARKED: Final = dt.timedelta(days=90)
+"""How long the body of what waits for a person is kept, where the settings do not say."""
 
 MAX_BODY_BYTES: Final = 1_048_576
 MAX_TEXT: Final = 255

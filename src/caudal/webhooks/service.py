@@ -9,7 +9,7 @@ import msgspec
 
 from caudal import jobs
 from caudal.webhooks import rules, store
-from caudal.webhooks.errors import InboundNotFound, InboundSettled
+from caudal.webhooks.errors import InboundForgotten, InboundNotFound, InboundSettled
 from caudal.webhooks.types import InboundState, Listed, NewInbound, Unsettled
 from caudal_base import ids
 from caudal_base.check import check
@@ -24,7 +24,7 @@ MAX_PAGE: Final = 1_000
 """Webhooks to a page, and ids to an action."""
 
 FORGET_LIMIT: Final = 5_000
-"""Bodies removed by one call of `forget_bodies`."""
+"""Bodies of each kind that one call of `forget_bodies` removes."""
 
 
 class Apply(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ async def replay(
     """
     check(len(wanted) <= MAX_PAGE, "too many ids in one action")
     states = await store.lock_states(connection, book_id, wanted)
-    again = [id for id, state in states.items() if state in _UNSETTLED]
+    again = [id for id, (state, has_body) in states.items() if has_body and state in _UNSETTLED]
     if again:
         await store.revive(connection, book_id, again)
         await _enqueue(connection, book_id, again, now=now, new_ids=new_ids)
@@ -67,11 +67,17 @@ async def replay(
 _UNSETTLED: Final = frozenset({InboundState.PARKED, InboundState.RECEIVED})
 
 
-def _replayed(id: UUID, before: InboundState | None, found: dict[UUID, Listed]) -> Listed | CaudalError:
+def _replayed(
+    id: UUID, before: tuple[InboundState, bool] | None, found: dict[UUID, Listed]
+) -> Listed | CaudalError:
+    name = ids.encode(ids.INBOUND, id)
     if before is None:
-        return InboundNotFound(f"no webhook {ids.encode(ids.INBOUND, id)}", field="id")
-    if before not in _UNSETTLED:
-        return InboundSettled(f"{ids.encode(ids.INBOUND, id)} is {before.value}", field="id")
+        return InboundNotFound(f"no webhook {name}", field="id")
+    state, has_body = before
+    if state not in _UNSETTLED:
+        return InboundSettled(f"{name} is {state.value}", field="id")
+    if not has_body:
+        return InboundForgotten(f"the body of {name} has been removed: look at the partner's", field="id")
     return found[id]
 
 
@@ -110,15 +116,21 @@ async def unsettled(connection: Connection, book_id: int) -> list[Unsettled]:
 
 
 async def forget_bodies(
-    connection: Connection, book_id: int, *, now: dt.datetime, limit: int = FORGET_LIMIT
-) -> int:
-    """Remove up to `limit` bodies of webhooks that have had their effect and are `KEEP_BODIES` old.
+    connection: Connection, book_id: int, *, now: dt.datetime, keep_parked: dt.timedelta
+) -> bool:
+    """Remove bodies of webhooks, `FORGET_LIMIT` of each kind at most; whether there may be more to remove.
 
-    For a periodic job, a transaction each, until it returns less than `limit`. The rest of the row stays, so
-    that a repeat is known however late it comes.
+    They are those that have had their effect and came `KEEP_BODIES` ago, and parked ones that came
+    `keep_parked` ago. For a periodic job, a transaction each. The rest of the row stays, so that a repeat is
+    known however late it comes.
     """
-    before = ids.uuid7(now - rules.KEEP_BODIES, bytes)
-    return await store.forget_bodies(connection, book_id, before=before, limit=limit)
+    settled = await store.forget_bodies(
+        connection, book_id, before=ids.uuid7(now - rules.KEEP_BODIES, bytes), limit=FORGET_LIMIT
+    )
+    parked = await store.forget_parked(
+        connection, book_id, before=ids.uuid7(now - keep_parked, bytes), limit=FORGET_LIMIT
+    )
+    return FORGET_LIMIT in (settled, parked)
 
 
 async def _enqueue(

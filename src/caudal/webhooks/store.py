@@ -57,10 +57,11 @@ update webhooks.inbound
  where book_id = %(book_id)s
    and id = any(%(ids)s)
    and state = 'parked'
+   and body is not null
 """
 
 STATES: Final[LiteralString] = """
-select id, state
+select id, state, body is not null
   from webhooks.inbound
  where book_id = %(book_id)s
    and id = any(%(ids)s)
@@ -68,13 +69,13 @@ select id, state
    for no key update
 """
 
-FORGET_BODIES: Final[LiteralString] = """
+_FORGET: Final[LiteralString] = """
 with due as materialized (
     select id
       from webhooks.inbound
      where book_id = %(book_id)s
        and body is not null
-       and state in ('applied', 'ignored')
+       and {states}
        and id < %(before)s
      order by id
      limit %(limit)s
@@ -85,6 +86,10 @@ update webhooks.inbound
  where book_id = %(book_id)s
    and id = any(array(select due.id from due))
 """
+
+# The states in the text, as the two partial indexes have them.
+FORGET_BODIES: Final[LiteralString] = _FORGET.replace("{states}", "state in ('applied', 'ignored')")
+FORGET_PARKED: Final[LiteralString] = _FORGET.replace("{states}", "state = 'parked'")
 
 UNSETTLED: Final[LiteralString] = """
 select partner, state, count(*), min(received_at)
@@ -150,10 +155,12 @@ async def settle(
     check(cursor.rowcount == len(verdicts), "a webhook has gone while it was applied")
 
 
-async def lock_states(connection: Connection, book_id: int, ids: Sequence[UUID]) -> dict[UUID, InboundState]:
-    """In which states the webhooks are, which stay so until the end of the transaction."""
+async def lock_states(
+    connection: Connection, book_id: int, ids: Sequence[UUID]
+) -> dict[UUID, tuple[InboundState, bool]]:
+    """In which states the webhooks are, and whether with a body; both stay so until the transaction's end."""
     cursor = await connection.execute(STATES, {"book_id": book_id, "ids": arrays.uuids(ids)}, binary=True)
-    return {id: InboundState(state) for id, state in await cursor.fetchall()}
+    return {id: (InboundState(state), has_body) for id, state, has_body in await cursor.fetchall()}
 
 
 async def revive(connection: Connection, book_id: int, ids: Sequence[UUID]) -> None:
@@ -162,8 +169,19 @@ async def revive(connection: Connection, book_id: int, ids: Sequence[UUID]) -> N
 
 
 async def forget_bodies(connection: Connection, book_id: int, *, before: UUID, limit: int) -> int:
-    """Remove up to `limit` bodies of settled webhooks with ids before `before`; how many it were."""
-    cursor = await connection.execute(FORGET_BODIES, {"book_id": book_id, "before": before, "limit": limit})
+    """Remove up to `limit` bodies of applied and ignored webhooks before the id; how many it were."""
+    return await _forget(connection, FORGET_BODIES, book_id, before, limit)
+
+
+async def forget_parked(connection: Connection, book_id: int, *, before: UUID, limit: int) -> int:
+    """Remove up to `limit` bodies of parked webhooks before the id; how many it were."""
+    return await _forget(connection, FORGET_PARKED, book_id, before, limit)
+
+
+async def _forget(
+    connection: Connection, statement: LiteralString, book_id: int, before: UUID, limit: int
+) -> int:
+    cursor = await connection.execute(statement, {"book_id": book_id, "before": before, "limit": limit})
     return cursor.rowcount
 
 
