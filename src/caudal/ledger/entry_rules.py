@@ -71,23 +71,7 @@ def record(book: Book, command: RecordTransaction) -> Outcome:
         book.group_seq = book.seq + 1
     transfers: list[Transfer] = []
     for index, (debit, credit, amount) in enumerate(pair(command.postings)):
-        outcome = create(
-            book,
-            CreateTransfer(
-                id=entry_transfer_id(command.id, index),
-                debit_account=debit.account,
-                credit_account=credit.account,
-                amount=amount,
-                currency=debit.currency,
-                effective_at=command.effective_at,
-                code=command.code,
-                reference=command.reference,
-                metadata=command.metadata,
-                beyond_limits=command.beyond_limits,
-                may_post_closed=command.may_post_closed,
-                may_correct=command.may_correct,
-            ),
-        )
+        outcome = create(book, _leg(command, index, debit, credit, amount))
         if outcome.refusal is not None:
             point.restore()
             at_fault = credit if (outcome.refusal.field or "").startswith("credit") else debit
@@ -117,6 +101,26 @@ def record(book: Book, command: RecordTransaction) -> Outcome:
     book.new_transactions.append(transaction)
     book.transactions[transaction.id] = transaction
     return Outcome(OutcomeStatus.CREATED, transaction=transaction, transfers=tuple(transfers))
+
+
+def _leg(
+    command: RecordTransaction, index: int, debit: Posting, credit: Posting, amount: int
+) -> CreateTransfer:
+    """The transfer that carries a pair of postings."""
+    return CreateTransfer(
+        id=entry_transfer_id(command.id, index),
+        debit_account=debit.account,
+        credit_account=credit.account,
+        amount=amount,
+        currency=debit.currency,
+        effective_at=command.effective_at,
+        code=command.code,
+        reference=command.reference,
+        metadata=command.metadata,
+        beyond_limits=command.beyond_limits,
+        may_post_closed=command.may_post_closed,
+        may_correct=command.may_correct,
+    )
 
 
 def _of_entry(refusal: Refusal, postings: Sequence[Posting], at_fault: Posting) -> Refusal:
