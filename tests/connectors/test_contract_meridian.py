@@ -1,4 +1,4 @@
-"""Meridian's connector keeps to the contract of connectors, with an issuer that is quick and one that is slow."""
+"""Meridian's connector keeps to the contract, with an issuer that is quick and one that is slow."""
 
 from collections.abc import AsyncIterator
 
