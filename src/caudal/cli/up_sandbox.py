@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,15 @@ from caudal.cli.setup import FIRST_BOOK
 from caudal_base.secret import Secret
 from caudal_base.settings import PartnerSettings
 
-_API_KEYS: Final = {"stripe": "sk_test_sandbox", "bank": "bk_test_sandbox"}
+_API_KEYS: Final = {"stripe": "sk_test_sandbox", "bank": "bk_test_sandbox", "meridian": "mk_test_sandbox"}
+"""In the order in which they are asked: cards go to Stripe, unless a payment names another."""
+
+_SECRETS: Final[Mapping[str, Callable[[], str]]] = {
+    "stripe": lambda: f"whsec_{secrets.token_hex(24)}",
+    "bank": lambda: f"whsec_{secrets.token_hex(32)}",
+    "meridian": lambda: secrets.token_hex(32),
+}
+"""What signs each partner's webhooks, as its scheme has it."""
 
 _NOWHERE: Final = "http://127.0.0.1:9"
 
@@ -66,8 +74,7 @@ class Sandbox:
         self._listening = listening
         self._data_dir = data_dir
         self._webhooks = {
-            "stripe": (f"{api_url}/webhooks/in/stripe", f"whsec_{secrets.token_hex(24)}"),
-            "bank": (f"{api_url}/webhooks/in/bank", f"whsec_{secrets.token_hex(32)}"),
+            name: (f"{api_url}/webhooks/in/{name}", secret()) for name, secret in _SECRETS.items()
         }
         self.url = server.url_of(listening)
 
