@@ -29,6 +29,7 @@ _OF_REQUESTS: Final = (
     "caudal.api",
     "caudal.connectors",
     "caudal.customers",
+    "caudal.delivery",
     "caudal.events",
     "caudal.idempotency",
     "caudal.ledger",

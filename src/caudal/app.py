@@ -31,9 +31,11 @@ from caudal.api import (
     watch_partners,
 )
 from caudal.connectors import Registry
+from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
+from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base import logs
 from caudal_base import settings as settings_module
@@ -42,7 +44,8 @@ from caudal_base.coalesce import Limits
 from caudal_base.database import Database, Timeouts
 from caudal_base.errors import PROBLEM_MEDIA_TYPE, CaudalError, InvalidRequest
 from caudal_base.ids import IdSource
-from caudal_base.settings import InvalidSettings, Settings
+from caudal_base.sealing import Sealing
+from caudal_base.settings import Environment, InvalidSettings, Settings
 
 FLUSH_S: Final = 5.0
 """How often the uses of API keys are written down."""
@@ -70,10 +73,10 @@ async def running_services(
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
     metrics = Metrics()
-    new_ids, books = IdSource(clock), BookDirectory()
+    new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
     payments = PaymentDesk(
         database,
-        Payments(ledger, ListsAndLimits(clock), partners, new_ids),
+        Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing),
         msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit),
     )
     inbox = Inbox(database, partners, books, clock, new_ids)
@@ -93,7 +96,15 @@ async def running_services(
             ids=new_ids,
             metrics=metrics,
             partners=partners,
+            routing=routing,
             inbox=inbox,
+            endpoints=Endpoints(
+                ledger,
+                clock,
+                new_ids,
+                Sealing(settings.sealing_key, settings.data_dir),
+                Policy(development=settings.env is Environment.DEVELOPMENT),
+            ),
             waiting=waiting,
             max_body_bytes=settings.max_body_bytes,
         )

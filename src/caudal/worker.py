@@ -3,6 +3,7 @@
 - `ledger.expire`: every few seconds and in each book, expires the holds that are due and that no batch has
   come across.
 - `idempotency.purge`: hourly and in each book, deletes answers whose retention is over.
+- webhooks out: see `caudal.delivery`; what is older than its log is kept goes hourly.
 - what payments, risk and webhooks do in the background: see `handlers` there.
 
 The jobs' own table is looked after by the worker itself.
@@ -18,15 +19,17 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal import audit, idempotency, jobs, payments, risk, webhooks
+from caudal import audit, delivery, idempotency, jobs, payments, risk, webhooks
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
+from caudal.routing import Directory
 from caudal_base import ids
 from caudal_base.clock import Clock, SystemClock
 from caudal_base.database import Connection, Database, Timeouts
 from caudal_base.errors import InvariantError
 from caudal_base.ids import IdSource
-from caudal_base.settings import Settings
+from caudal_base.sealing import Sealing
+from caudal_base.settings import Environment, Settings
 
 EXPIRE: Final = "ledger.expire"
 PURGE_ANSWERS: Final = "idempotency.purge"
@@ -125,22 +128,21 @@ def build(
     partners: Registry | None = None,
     applied: webhooks.ApplyCounts | None = None,
     keep_parked: timedelta = webhooks.KEEP_PARKED,
+    keep_log: timedelta = timedelta(days=30),
     options: jobs.Options | None = None,
 ) -> jobs.Worker:
     """A worker of all background work, for all books of `database`; `partners` are those that it calls.
 
     What becomes of partners' webhooks is counted in `applied`; the body of a parked one is removed after
-    `keep_parked`.
+    `keep_parked`, the log of deliveries after `keep_log`.
     `options` stand in for those of production; the queues are always those that there is work in.
     """
     partners = partners or Registry()
     options = options or jobs.Options(max_calls=MAX_CALLS)
     ledger, new_ids = Ledger(clock), IdSource(clock)
-    paying = payments.Payments(ledger, risk.ListsAndLimits(clock), partners, new_ids)
-
-    async def books() -> Sequence[int]:
-        async with database.connection() as connection:
-            return [book.book_id for book in await list_books(connection)]
+    paying = payments.Payments(
+        ledger, risk.ListsAndLimits(clock), partners, new_ids, routing=Directory(clock)
+    )
 
     return jobs.Worker(
         database,
@@ -148,19 +150,62 @@ def build(
             *handlers(ledger, clock),
             *risk.handlers(),
             *payments.handlers(paying, partners),
+            *delivery.handlers(keep_log),
             *webhooks.handlers(partners, paying, ledger, new_ids, applied, keep_parked=keep_parked),
         ],
-        books=books,
+        books=_books(database),
         clock=clock,
         ids=new_ids,
-        periodics=(*PERIODICS, *risk.PERIODICS, *payments.PERIODICS, *webhooks.PERIODICS),
+        periodics=(
+            *PERIODICS,
+            *risk.PERIODICS,
+            *payments.PERIODICS,
+            *webhooks.PERIODICS,
+            *delivery.PERIODICS,
+        ),
         options=msgspec.structs.replace(options, queues=queues(partners)),
     )
 
 
+def build_delivery(
+    database: Database,
+    clock: Clock,
+    settings: Settings,
+    *,
+    counts: delivery.DeliveryCounts | None = None,
+    options: delivery.Options | None = None,
+) -> delivery.Deliverer:
+    """What delivers webhooks of all books of `database`. `options` stand in for those of production."""
+    new_ids = IdSource(clock)
+    policy = delivery.Policy(development=settings.env is Environment.DEVELOPMENT)
+    options = options or delivery.Options(disable_after=timedelta(days=settings.webhook_disable_days))
+    tools = delivery.Tools(
+        database=database,
+        clock=clock,
+        network=delivery.Network(policy=policy),
+        counts=counts or delivery.DeliveryCounts(),
+        options=options,
+    )
+    sealing = Sealing(settings.sealing_key, settings.data_dir)
+    endpoints = delivery.Endpoints(Ledger(clock), clock, new_ids, sealing, policy)
+    return delivery.Deliverer(tools, endpoints, books=_books(database), new_ids=new_ids)
+
+
+def _books(database: Database) -> Callable[[], Awaitable[Sequence[int]]]:
+    async def books() -> Sequence[int]:
+        async with database.connection() as connection:
+            return [book.book_id for book in await list_books(connection)]
+
+    return books
+
+
 @contextlib.contextmanager
 def _measured(
-    settings: Settings, counts: jobs.Counts, applied: webhooks.ApplyCounts, partners: Registry
+    settings: Settings,
+    counts: jobs.Counts,
+    applied: webhooks.ApplyCounts,
+    partners: Registry,
+    delivered: delivery.DeliveryCounts,
 ) -> Iterator[None]:
     """Serve the measurements meanwhile, where settings say so. Raises `OSError` for a port that is in use."""
     if settings.worker_metrics_port is None:
@@ -174,7 +219,7 @@ def _measured(
     server, thread = start_http_server(
         settings.worker_metrics_port,
         addr=settings.host,
-        registry=worker_registry(counts, applied, partners),
+        registry=worker_registry(counts, applied, partners, delivered),
     )
     try:
         yield
@@ -197,13 +242,25 @@ async def run(settings: Settings) -> None:
     try:
         applied = webhooks.ApplyCounts()
         keep_parked = timedelta(days=settings.parked_webhook_days)
-        worker = build(database, clock, partners=partners, applied=applied, keep_parked=keep_parked)
+        worker = build(
+            database, clock, partners=partners, applied=applied, keep_parked=keep_parked,
+            keep_log=timedelta(days=settings.webhook_log_days),
+        )  # fmt: skip
+        delivered = delivery.DeliveryCounts()
+        deliverer = build_delivery(database, clock, settings, counts=delivered)
+
+        def stop() -> None:
+            worker.stop()
+            deliverer.stop()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
-        with _measured(settings, worker.counts, applied, partners):
+            loop.add_signal_handler(number, stop)
+        with _measured(settings, worker.counts, applied, partners, delivered):
             _log.info("worker_started")
-            await worker.run()
+            async with asyncio.TaskGroup() as both:
+                both.create_task(worker.run())
+                both.create_task(deliverer.run())
         _log.info("worker_stopped")
     finally:
         await partners.close()

@@ -33,11 +33,12 @@ DISPUTE: Final = "dp"
 SETTLEMENT: Final = "set"
 EVENT: Final = "evt"
 INBOUND: Final = "whi"
+ENDPOINT: Final = "whe"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
-        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND,
+        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

@@ -107,7 +107,7 @@ class PartnerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     connector: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
-    """`stripe`, `bank`, or one of your own as `package.module:name`."""
+    """`stripe`, `bank`, `meridian`, or one of your own as `package.module:name`."""
     book: Annotated[str, Meta(min_length=1)]
     """The name of the book that it serves."""
     url: str | None = None
@@ -159,7 +159,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 4_096
     """Requests that may wait for a book's next batch before the next one is refused with 503."""
     parked_webhook_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
-    """How long a partner's webhook that waits for a person keeps its body; without it, it cannot be applied."""
+    """How long a partner's webhook that waits for a person keeps its body: without, it cannot be applied."""
+    sealing_key: Secret | None = None
+    """What seals the secrets of webhook endpoints: 32 bytes in base64. Several by commas while one replaces
+    the other: the first seals, all open. None is one in the data directory, which is not for production."""
+    webhook_log_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+    """How long deliveries to webhook endpoints, with what was answered, are kept."""
+    webhook_disable_days: Annotated[int, Meta(ge=1, le=365)] = 5
+    """After how long in which every attempt failed a webhook endpoint is disabled."""
     partners: dict[str, PartnerSettings] = {}
     """Who moves money for us, by the names that payments, accounts and webhook addresses use."""
 
@@ -288,6 +295,7 @@ def _contradictions(settings: Settings) -> list[str]:
             password = conninfo_to_dict(settings.database_url.reveal()).get("password")
         except psycopg.ProgrammingError:
             problems.append("database_url is neither a postgresql:// URL nor a key=value string")
+    problems += _sealing_problems(settings)
     if settings.env is Environment.PRODUCTION:
         if settings.database_url is None:
             problems.append("in production database_url must be set: the embedded PostgreSQL is one machine")
@@ -298,6 +306,21 @@ def _contradictions(settings: Settings) -> list[str]:
     for name, partner in settings.partners.items():
         problems += _partner_problems(name, partner, production=settings.env is Environment.PRODUCTION)
     return problems
+
+
+def _sealing_problems(settings: Settings) -> list[str]:
+    """What is wrong with the key that seals secrets."""
+    if settings.sealing_key is None:
+        production = settings.env is Environment.PRODUCTION
+        return ["in production sealing_key must be set: `openssl rand -base64 32`"] if production else []
+    # Here, since most commands seal nothing and need not wait for the library.
+    from caudal_base.sealing import InvalidSealingKey, keys_of
+
+    try:
+        keys_of(settings.sealing_key.reveal())
+    except InvalidSealingKey:
+        return ["sealing_key must be 32 bytes in base64, or several of them by commas"]
+    return []
 
 
 def _partner_problems(name: str, partner: PartnerSettings, *, production: bool) -> list[str]:

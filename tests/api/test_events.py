@@ -20,6 +20,7 @@ async def test_events_are_listed_in_order_and_read_one_by_one(world: World) -> N
         "id": second["id"],
         "seq": 2,
         "type": "payment.succeeded",
+        "version": 1,
         "object_type": "payment",
         "object": payment_id(1),
         "created_at": "2026-03-02T09:30:15.123456Z",

@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from caudal_base.settings import (
 )
 
 URL = "postgresql://caudal:Zr9-kXw2@db.internal/caudal"
-PRODUCTION = {"CAUDAL_ENV": "production", "CAUDAL_DATABASE_URL": URL, "CAUDAL_LOG_FORMAT": "json"}
+SEALING_KEY = base64.b64encode(b"k" * 32).decode()
+PRODUCTION = {
+    "CAUDAL_ENV": "production",
+    "CAUDAL_DATABASE_URL": URL,
+    "CAUDAL_LOG_FORMAT": "json",
+    "CAUDAL_SEALING_KEY": SEALING_KEY,
+}
 STRIPE: dict[str, Any] = {
     "connector": "stripe",
     "book": "main",
@@ -61,6 +68,9 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "CAUDAL_MAX_BODY_BYTES": "1048576",
         "CAUDAL_QUEUE_LIMIT": "100",
         "CAUDAL_PARKED_WEBHOOK_DAYS": "30",
+        "CAUDAL_SEALING_KEY": SEALING_KEY,
+        "CAUDAL_WEBHOOK_LOG_DAYS": "7",
+        "CAUDAL_WEBHOOK_DISABLE_DAYS": "3",
         "CAUDAL_PARTNERS": json.dumps({"stripe": STRIPE}),
     }
     assert {f"CAUDAL_{name.upper()}" for name in Settings.__struct_fields__} == environ.keys()
@@ -80,6 +90,9 @@ def test_every_setting_can_come_from_the_environment() -> None:
         max_body_bytes=1048576,
         queue_limit=100,
         parked_webhook_days=30,
+        sealing_key=Secret(SEALING_KEY),
+        webhook_log_days=7,
+        webhook_disable_days=3,
         partners={
             "stripe": PartnerSettings(
                 connector="stripe",
@@ -375,3 +388,22 @@ def test_no_message_and_no_printing_shows_a_partners_secrets(toml: Path) -> None
     assert "9fQ2mWx7" not in str(problems_of({"CAUDAL_PARTNERS": json.dumps(STRIPE) + "x"}))
     assert "9fQ2mWx7" not in str(partner_problems({"api_key": ["sk_live_9fQ2mWx7Lr4T"]}))
     assert "9fQ2mWx7" not in str(partner_problems({"api_key": "sk_live_9fQ2mWx7 "}))
+
+
+def test_in_production_there_is_a_key_that_seals() -> None:
+    environ = {name: value for name, value in PRODUCTION.items() if name != "CAUDAL_SEALING_KEY"}
+
+    assert problems_of(environ) == ["in production sealing_key must be set: `openssl rand -base64 32`"]
+
+
+@pytest.mark.parametrize("key", ["short", "?" * 44, base64.b64encode(b"k" * 31).decode(), f"{SEALING_KEY},"])
+def test_a_key_that_seals_is_32_bytes_in_base64_and_is_in_no_message(key: str) -> None:
+    said = problems_of({"CAUDAL_SEALING_KEY": key})
+
+    assert said == ["sealing_key must be 32 bytes in base64, or several of them by commas"]
+
+
+def test_two_keys_that_seal_may_be_named_while_one_replaces_the_other() -> None:
+    both = f"{base64.b64encode(b'n' * 32).decode()},{SEALING_KEY}"
+
+    assert load({"CAUDAL_SEALING_KEY": both}).sealing_key == Secret(both)

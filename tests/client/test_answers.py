@@ -19,6 +19,7 @@ from caudal.client import (
     reports,
     template_types,
     types,
+    webhook_endpoints,
     webhooks,
 )
 from support.documented import Contract, Json
@@ -51,6 +52,15 @@ ANSWERS: dict[str, Any] = {
     "Fixed": template_types.Fixed,
     "InboundWebhook": webhooks.InboundWebhook,
     "InboundWebhookPage": Page[webhooks.InboundWebhook],
+    "WebhookAttempt": webhook_endpoints.WebhookAttempt,
+    "WebhookDeleted": webhook_endpoints.WebhookDeleted,
+    "WebhookDelivery": webhook_endpoints.WebhookDelivery,
+    "WebhookDeliveryDetail": webhook_endpoints.WebhookDeliveryDetail,
+    "WebhookDeliveryPage": Page[webhook_endpoints.WebhookDelivery],
+    "WebhookEndpoint": webhook_endpoints.WebhookEndpoint,
+    "WebhookEndpointPage": Page[webhook_endpoints.WebhookEndpoint],
+    "WebhookSecret": webhook_endpoints.WebhookSecret,
+    "WebhooksReplayed": webhook_endpoints.WebhooksReplayed,
     "ItemError": types.ItemError,
     "ItemResult": types.ItemResult,
     "Journal": reports.JournalPage,
@@ -91,6 +101,10 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "ChangeWebhookEndpoint": webhook_endpoints.ChangeWebhookEndpoint,
+    "NewWebhookEndpoint": webhook_endpoints.NewWebhookEndpoint,
+    "ReplayWebhooks": webhook_endpoints.ReplayWebhooks,
+    "RotateWebhookSecret": webhook_endpoints.RotateWebhookSecret,
     "BatchItem": bodies.BatchItem,
     "CaptureBody": payment_bodies.CapturePayment,
     "IfVersion": types.IfVersion,
@@ -129,6 +143,10 @@ ENUMS: dict[str, Any] = {
     "DisputeState": payment_types.DisputeState,
     "HoldState": types.HoldState,
     "InboundState": webhooks.InboundState,
+    "DeliveryState": webhook_endpoints.WebhookDeliveryState,
+    "DisableReason": webhook_endpoints.WebhookDisableReason,
+    "EndpointStatus": webhook_endpoints.WebhookEndpointStatus,
+    "Signature": webhook_endpoints.WebhookSignature,
     "LimitRule": types.Limit,
     "Method": payment_types.Method,
     "Operation": payment_types.Operation,

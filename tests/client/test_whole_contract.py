@@ -23,6 +23,8 @@ from caudal.client import (
     Refused,
     Side,
     VoidItem,
+    WebhookDeliveryState,
+    WebhookSignature,
 )
 from support.client_settings import YESTERDAY, Setting
 from support.documented import Contract
@@ -36,6 +38,7 @@ async def test_every_operation_of_the_document_has_a_call(
     posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
     accounts, transfers, customers = caudal.accounts, caudal.transfers, caudal.customers
     customer, payment, payments = f"cus_{'7' * 32}", f"pay_{'7' * 32}", caudal.payments
+    hooks, hook = caudal.webhook_endpoints, f"whe_{'7' * 32}"
     calls = {
         "create_book": caudal.books.create("some-book"),
         "list_books": _all(caudal.books.list()),
@@ -114,6 +117,18 @@ async def test_every_operation_of_the_document_has_a_call(
         "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),
         "get_inbound_webhook": caudal.webhooks_in.get(f"whi_{'7' * 32}"),
         "replay_inbound_webhook": caudal.webhooks_in.replay(f"whi_{'7' * 32}"),
+        "create_webhook_endpoint": hooks.create("https://shop.example/", types=["payment.*"], ordered=True),
+        "list_webhook_endpoints": _all(hooks.list()),
+        "get_webhook_endpoint": hooks.get(hook),
+        "change_webhook_endpoint": hooks.change(hook, concurrency=3, description="the shop's"),
+        "rotate_webhook_secret": hooks.rotate_secret(hook, overlap_s=60, signature=WebhookSignature.V1A),
+        "test_webhook_endpoint": hooks.test(hook),
+        "replay_webhook_deliveries": hooks.replay(hook, since=YESTERDAY, failed_only=True),
+        "enable_webhook_endpoint": hooks.enable(hook),
+        "disable_webhook_endpoint": hooks.disable(hook),
+        "delete_webhook_endpoint": hooks.delete(hook),
+        "list_webhook_deliveries": _all(hooks.deliveries(hook, state=WebhookDeliveryState.FAILED)),
+        "get_webhook_delivery": hooks.delivery(hook, f"evt_{'7' * 32}"),
     }
     for operation, call in calls.items():
         with contextlib.suppress(Refused):  # whatever it answers: the network has checked the request

@@ -3,6 +3,7 @@
 from prometheus_client import generate_latest
 
 from caudal.api import worker_registry
+from caudal.delivery import DeliveryCounts
 from caudal.jobs import Counts, KindCounts
 from support.webhooks import Post
 
@@ -13,7 +14,7 @@ async def test_a_worker_tells_of_its_jobs_its_webhooks_and_its_partners(post: Po
     await post.work()
     counts = Counts(kinds={"webhooks.apply": KindCounts(done=3, retried=1, calls=2, busy_s=0.5)}, released=1)
 
-    text = generate_latest(worker_registry(counts, post.counts, post.partners)).decode()
+    text = generate_latest(worker_registry(counts, post.counts, post.partners, DeliveryCounts())).decode()
 
     told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     for state in ("applied", "ignored", "parked", "received"):

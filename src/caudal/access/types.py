@@ -44,6 +44,11 @@ class Scope(enum.StrEnum):
     PAYMENTS_READ = "payments:read", "Read payments, refunds, disputes and events"
     PAYMENTS_WRITE = "payments:write", "Create, capture, cancel and refund payments"
     PAYMENTS_REVIEW = "payments:review", "Approve and decline payments that are held for review"
+    WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and what was sent to them"
+    WEBHOOKS_WRITE = (
+        "webhooks:write",
+        "Create, change and delete webhook endpoints, rotate their secrets, send again",
+    )
     BOOKS_WRITE = "books:write", "Create books"
     KEYS_READ = "keys:read", "List API keys"
     KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"

@@ -18,6 +18,7 @@ from caudal.api import (
     table_payments,
     table_transfers,
     table_webhooks_in,
+    table_webhooks_out,
 )
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 from caudal.api.health import ENDPOINTS as HEALTH
@@ -40,6 +41,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
     *table_disputes.ENDPOINTS,
     *table_events.ENDPOINTS,
     *table_webhooks_in.ENDPOINTS,
+    *table_webhooks_out.ENDPOINTS,
     *HEALTH,
 )
 """The endpoints that the document describes."""

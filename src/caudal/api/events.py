@@ -49,6 +49,8 @@ class EventView(View, frozen=True, kw_only=True):
     seq: int
     """Its place among the book's events: 1, 2, 3, … without gaps."""
     type: str
+    version: int
+    """Of the form of `data`: it changes when a reader would have to."""
     object_type: str
     object: str
     created_at: Time
@@ -93,12 +95,5 @@ async def read_event(request: Request[NoQuery, NoBody]) -> Answer:
 
 def event_view(event: events.Event) -> EventView:
     """`event` for a caller."""
-    return EventView(
-        id=ids.encode(ids.EVENT, event.id),
-        seq=event.seq,
-        type=event.type,
-        object_type=event.object_type,
-        object=event.object_id,
-        created_at=event.at,
-        data=event.data,
-    )
+    told = events.envelope(event)
+    return EventView(**{name: getattr(told, name) for name in told.__struct_fields__})

@@ -6,8 +6,10 @@ from caudal.access import Authenticator
 from caudal.api.metrics import Metrics
 from caudal.api.webhooks_in_metrics import Waiting
 from caudal.connectors import Registry
+from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
 from caudal.payments import PaymentDesk
+from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
 from caudal_base.database import Database
@@ -27,6 +29,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ids: IdSource
     metrics: Metrics
     partners: Registry
+    routing: Directory
     inbox: Inbox
+    endpoints: Endpoints
+    """Of webhooks out."""
     waiting: Waiting
     max_body_bytes: int

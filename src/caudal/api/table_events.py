@@ -12,6 +12,7 @@ _EVENT_VIEW: Final = {
     "id": EVENT,
     "seq": 1017,
     "type": "payment.succeeded",
+    "version": 1,
     "object_type": "payment",
     "object": _PAYMENT,
     "created_at": "2026-03-02T09:30:15.123456Z",

@@ -1,4 +1,4 @@
-"""Measurements of a worker: its jobs, what became of partners' webhooks, and how it gets on with partners."""
+"""Measurements of a worker: its jobs, partners' webhooks, how it gets on with partners, and webhooks out."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,9 @@ from prometheus_client.registry import Collector
 
 from caudal import jobs
 from caudal.api.webhooks_in_metrics import Partners
+from caudal.api.webhooks_out_metrics import Delivered
 from caudal.connectors import Registry
+from caudal.delivery import DeliveryCounts
 from caudal.webhooks import ApplyCounts
 
 _ENDINGS = ("done", "postponed", "retried", "dead", "lost")
@@ -65,9 +67,11 @@ class Applied(Collector):
         yield attempts
 
 
-def worker_registry(counts: jobs.Counts, applied: ApplyCounts, partners: Registry) -> CollectorRegistry:
+def worker_registry(
+    counts: jobs.Counts, applied: ApplyCounts, partners: Registry, delivered: DeliveryCounts
+) -> CollectorRegistry:
     """All measurements of a worker, as `prometheus_client` serves them."""
     registry = CollectorRegistry()
-    for collector in (Jobs(counts), Applied(applied), Partners(partners)):
+    for collector in (Jobs(counts), Applied(applied), Partners(partners), Delivered(delivered)):
         registry.register(collector)
     return registry

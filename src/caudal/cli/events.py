@@ -130,12 +130,4 @@ def _line(row: Event, *, as_json: bool) -> str:
 
 def _shape(row: Event) -> dict[str, Any]:
     """As the API has it."""
-    return {
-        "id": ids.encode(ids.EVENT, row.id),
-        "seq": row.seq,
-        "type": row.type,
-        "object_type": row.object_type,
-        "object": row.object_id,
-        "created_at": row.at,
-        "data": row.data,
-    }
+    return msgspec.structs.asdict(events.envelope(row))

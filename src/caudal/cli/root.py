@@ -43,7 +43,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
     "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: the block, allow and watch lists."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
-    "webhooks": (_OPERATE, "caudal.cli.webhooks", "What partners have sent: list it, show it, replay it."),
+    "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
@@ -149,8 +149,8 @@ def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
 FLAGS: Final = frozenset(
     {
         "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--csv", "--deliver", "--deployment",
-        "--dry-run", "--hold-rest", "--json", "--newest", "--no-deliver", "--pending", "--quick", "--sample",
-        "--skip-errors", "--up-to", "--yes", "-y",
+        "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver", "--ordered",
+        "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--yes", "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""

@@ -1,4 +1,4 @@
-"""`caudal webhooks in`: what partners have sent."""
+"""`caudal webhooks`: `in`, what partners have sent. `endpoints` and `listen` have modules of their own."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from caudal import audit, webhooks
+from caudal.cli import webhook_deliveries, webhook_endpoints
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import PRINCIPAL, Operator, on_database
@@ -15,13 +16,17 @@ from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOpti
 from caudal.cli.paging import more
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import facts, table, when
+from caudal.cli.webhooks_listen import listen
 from caudal.webhooks import InboundState, Listed
 from caudal_base import ids
 from caudal_base.errors import CaudalError
 
-app = group("What partners have sent: list it, show it, replay it.")
+app = group("What partners have sent, and where events are sent.")
 inbound = group("Webhooks from partners.")
 app.add_typer(inbound, name="in")
+webhook_deliveries.register(webhook_endpoints.app)
+app.add_typer(webhook_endpoints.app, name="endpoints")
+on_database(app, "listen")(listen)
 
 WebhooksArgument = Annotated[list[str], typer.Argument(metavar="WEBHOOK...", help="By id (`whi_…`).")]
 

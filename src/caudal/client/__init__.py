@@ -165,6 +165,20 @@ from caudal.client.types import (
     TransferDetail,
     TransferKind,
 )
+from caudal.client.webhook_endpoints import (
+    WebhookAttempt,
+    WebhookDeleted,
+    WebhookDelivery,
+    WebhookDeliveryDetail,
+    WebhookDeliveryState,
+    WebhookDisableReason,
+    WebhookEndpoint,
+    WebhookEndpoints,
+    WebhookEndpointStatus,
+    WebhookSecret,
+    WebhookSignature,
+    WebhooksReplayed,
+)
 from caudal.client.webhooks import InboundState, InboundWebhook, InboundWebhooks
 
 __all__ = [
@@ -279,6 +293,18 @@ __all__ = [
     "UnexpectedAnswer",
     "Unprocessable",
     "VoidItem",
+    "WebhookAttempt",
+    "WebhookDeleted",
+    "WebhookDelivery",
+    "WebhookDeliveryDetail",
+    "WebhookDeliveryState",
+    "WebhookDisableReason",
+    "WebhookEndpoint",
+    "WebhookEndpointStatus",
+    "WebhookEndpoints",
+    "WebhookSecret",
+    "WebhookSignature",
+    "WebhooksReplayed",
     "Weight",
     "Whole",
     "new_account_id",

@@ -22,6 +22,7 @@ from caudal.client.retry import Retry
 from caudal.client.sending import Bearer, Sender, Sleep
 from caudal.client.transactions import Templates, Transactions
 from caudal.client.transfers import Transfers
+from caudal.client.webhook_endpoints import WebhookEndpoints
 from caudal.client.webhooks import InboundWebhooks
 
 _USER_AGENT: Final = f"caudal-python/{importlib.metadata.version('caudal')}"
@@ -81,6 +82,7 @@ class Caudal:
         self.disputes: Final = Disputes(self._sender)
         self.events: Final = Events(self._sender)
         self.webhooks_in: Final = InboundWebhooks(self._sender)
+        self.webhook_endpoints: Final = WebhookEndpoints(self._sender)
 
     @property
     def retries(self) -> int:

@@ -19,6 +19,8 @@ class Event(Answer, frozen=True, kw_only=True):
     """Its place among the book's events: 1, 2, 3, … without gaps."""
     type: str
     """What happened, as `payment.succeeded`."""
+    version: int
+    """Of the form of `data`."""
     object_type: str
     object: str
     """The id of what it happened to."""

@@ -4,21 +4,38 @@ A follower that keeps the last seq it has seen misses nothing and sees nothing t
 """
 
 from caudal.events.errors import EventNotFound
-from caudal.events.rules import PREFIXES
-from caudal.events.service import MAX_PAGE, Head, append, find, get, queue_head, statements
-from caudal.events.types import Event, EventPage, NewEvent
+from caudal.events.rules import PREFIXES, body_of, envelope
+from caudal.events.service import (
+    MAX_PAGE,
+    Head,
+    append,
+    by_seq,
+    find,
+    get,
+    matching,
+    queue_head,
+    seq_before,
+    statements,
+)
+from caudal.events.types import Envelope, Event, EventPage, NewEvent
 
 __all__ = [
     "MAX_PAGE",
     "PREFIXES",
+    "Envelope",
     "Event",
     "EventNotFound",
     "EventPage",
     "Head",
     "NewEvent",
     "append",
+    "body_of",
+    "by_seq",
+    "envelope",
     "find",
     "get",
+    "matching",
     "queue_head",
+    "seq_before",
     "statements",
 ]

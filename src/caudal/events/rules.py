@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from caudal.events.types import NewEvent
+from caudal.events.types import Envelope, Event, NewEvent
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.errors import InvalidRequest
@@ -19,6 +19,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "dispute": ids.DISPUTE,
     "settlement": ids.SETTLEMENT,
     "webhook": ids.INBOUND,
+    "webhook_endpoint": ids.ENDPOINT,
 }
 """By kind of object, what its ids begin with."""
 
@@ -48,3 +49,22 @@ def json_of(event: NewEvent) -> str:
     if isinstance(data, bytes | msgspec.Raw):
         return bytes(data).decode()
     return _encoder.encode(data).decode()
+
+
+def envelope(event: Event) -> Envelope:
+    """`event` as everybody outside sees it."""
+    return Envelope(
+        id=ids.encode(ids.EVENT, event.id),
+        seq=event.seq,
+        type=event.type,
+        version=event.version,
+        object_type=event.object_type,
+        object=event.object_id,
+        created_at=event.at,
+        data=event.data,
+    )
+
+
+def body_of(event: Event) -> bytes:
+    """`event` as it is sent: always the same bytes, so that it can be signed and shown again."""
+    return _encoder.encode(envelope(event))

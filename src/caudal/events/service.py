@@ -13,6 +13,7 @@ the writing that of the change:
 Elsewhere `append` does it all.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -109,3 +110,35 @@ async def get(connection: Connection, book_id: int, id: UUID) -> Event:
     if found is None:
         raise EventNotFound("no event has this id", field="id")
     return found
+
+
+async def matching(
+    connection: Connection, book_id: int, patterns: Sequence[str], *, after: int, through: int, limit: int
+) -> list[Event]:
+    """Up to `limit` events behind the seq `after` and up to `through`, in order.
+
+    Of types that are like one of `patterns` (SQL's `like`): for a follower that wants only some.
+    """
+    return await store.matching(connection, book_id, patterns, after=after, through=through, limit=limit)
+
+
+async def by_seq(connection: Connection, book_id: int, seqs: Sequence[int]) -> list[Event]:
+    """The events at these places, in order."""
+    return await store.by_seq(connection, book_id, seqs) if seqs else []
+
+
+async def seq_before(connection: Connection, book_id: int, moment: dt.datetime) -> int:
+    """The last seq of what was recorded before `moment`; 0 where nothing was.
+
+    Times never go back as seqs rise, so it is found by halving: some thirty look-ups in the longest log.
+    """
+    low = 0
+    high = await (await queue_head(connection, book_id)).finish() + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        at = await store.told_at(connection, book_id, middle)
+        if at is not None and at < moment:
+            low = middle
+        else:
+            high = middle
+    return low

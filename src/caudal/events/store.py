@@ -1,5 +1,6 @@
 """The SQL of events."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -35,7 +36,7 @@ values (%(book_id)s, %(seq)s)
     on conflict (book_id) do update set seq = excluded.seq
 """
 
-_COLUMNS: Final[LiteralString] = "seq, id, type, object_type, object_id, at, data::text"
+_COLUMNS: Final[LiteralString] = "seq, id, type, version, object_type, object_id, at, data::text"
 
 
 def inserting(
@@ -104,6 +105,54 @@ select {_COLUMNS}
     return statement, (*parameters, limit)
 
 
+async def matching(
+    connection: Connection, book_id: int, patterns: Sequence[str], *, after: int, through: int, limit: int
+) -> list[Event]:
+    """Up to `limit` events behind `after` and up to `through` whose types are like one of `patterns`."""
+    statement: LiteralString = f"""
+select {_COLUMNS}
+  from events.event
+ where book_id = %s
+   and seq > %s
+   and seq <= %s
+   and type like any(%s)
+ order by seq
+ limit %s
+"""
+    parameters = (book_id, after, through, arrays.texts(patterns), limit)
+    cursor = await connection.execute(statement, parameters, binary=True)
+    return [_event(row) for row in await cursor.fetchall()]
+
+
+async def by_seq(connection: Connection, book_id: int, seqs: Sequence[int]) -> list[Event]:
+    """The events at these places, in order."""
+    statement: LiteralString = f"""
+select {_COLUMNS}
+  from events.event
+ where book_id = %s
+   and seq = any(%s)
+ order by seq
+"""
+    cursor = await connection.execute(statement, (book_id, arrays.bigints(seqs)), binary=True)
+    return [_event(row) for row in await cursor.fetchall()]
+
+
+async def told_at(connection: Connection, book_id: int, seq: int) -> dt.datetime | None:
+    """When the event at this place was recorded."""
+    cursor = await connection.execute(
+        """
+select at
+  from events.event
+ where book_id = %s
+   and seq = %s
+        """,
+        (book_id, seq),
+        binary=True,
+    )
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
 async def get(connection: Connection, book_id: int, id: UUID) -> Event | None:
     """The event with this id."""
     statement: LiteralString = f"""
@@ -118,11 +167,12 @@ select {_COLUMNS}
 
 
 def _event(row: TupleRow) -> Event:
-    seq, event_id, type_, object_type, object_id, at, data = row
+    seq, event_id, type_, version, object_type, object_id, at, data = row
     return Event(
         seq=seq,
         id=event_id,
         type=type_,
+        version=version,
         object_type=object_type,
         object_id=ids.encode(rules.PREFIXES[object_type], object_id),
         at=at,

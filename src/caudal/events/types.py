@@ -29,6 +29,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Its place among the book's events: 1, 2, 3, … without gaps."""
     id: UUID
     type: str
+    version: int
+    """Of the form that this type's data has."""
     object_type: str
     object_id: str
     """External."""
@@ -46,3 +48,16 @@ class EventPage(msgspec.Struct, frozen=True):
     """All that were asked for up to this seq have been given: where the next stretch starts."""
     head: int
     """The book's last seq."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as everybody outside sees it: in the API's answers and in webhooks, byte for byte the same."""
+
+    id: str
+    seq: int
+    type: str
+    version: int
+    object_type: str
+    object: str
+    created_at: dt.datetime
+    data: msgspec.Raw

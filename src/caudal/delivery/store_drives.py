@@ -1,0 +1,438 @@
+"""The SQL of driving endpoints: claiming them, recording what came of deliveries, finding those that are due.
+
+An endpoint is driven by one worker at a time, under a claim that expires. Every transaction of a driver
+begins with the renewal of its claim, so a driver that lost it can record nothing more.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import msgspec
+
+from caudal.delivery.types import DeliveryState
+from caudal.events import Event
+from caudal_base import arrays
+from caudal_base.database import Connection
+
+HELD: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+"""When a delivery is due that waits for an earlier one of its object: not before somebody promotes it."""
+
+CLAIM: Final[LiteralString] = """
+with due as materialized (
+    select endpoint_id
+      from delivery.drive
+     where book_id = %(book_id)s
+       and active
+       and (claimed_until is null or claimed_until <= %(now)s)
+       and (
+               through_seq < %(head)s
+            or exists (
+                   select
+                     from delivery.delivery as waiting
+                    where waiting.book_id = %(book_id)s
+                      and waiting.endpoint_id = drive.endpoint_id
+                      and waiting.state = 'pending'
+                      and waiting.next_at <= %(now)s
+               )
+           )
+     order by endpoint_id
+     limit %(limit)s
+       for no key update skip locked
+)
+update delivery.drive
+   set claim = %(claim)s,
+       claimed_until = %(until)s
+ where book_id = %(book_id)s
+   and endpoint_id = any(array(select due.endpoint_id from due))
+returning endpoint_id, revision, through_seq
+"""
+
+RENEW: Final[LiteralString] = """
+update delivery.drive
+   set claimed_until = %(until)s,
+       through_seq = %(through_seq)s,
+       failing_since = case
+           when %(succeeded)s then null
+           when %(failed)s then coalesce(failing_since, %(now)s)
+           else failing_since
+       end
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and claim = %(claim)s
+returning revision, failing_since
+"""
+
+RELEASE: Final[LiteralString] = """
+update delivery.drive
+   set claim = null,
+       claimed_until = null,
+       through_seq = %(through_seq)s
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and claim = %(claim)s
+"""
+
+RECORD: Final[LiteralString] = """
+insert into delivery.delivery
+       (book_id, endpoint_id, seq, event_id, type, object_type, object_id, state, attempts, tried, next_at,
+        ended_at, status, error)
+select %(book_id)s, %(endpoint_id)s, new.seq, new.event_id, new.type, new.object_type, new.object_id,
+       new.state, new.attempts, new.tried, new.next_at, new.ended_at, new.status, new.error
+  from unnest(
+           %(seqs)s, %(event_ids)s, %(types)s, %(object_types)s, %(object_ids)s, %(states)s, %(attempts)s,
+           %(tried)s, %(next_ats)s, %(ended_ats)s, %(statuses)s, %(errors)s
+       ) as new (seq, event_id, type, object_type, object_id, state, attempts, tried, next_at, ended_at,
+                 status, error)
+    on conflict (book_id, endpoint_id, seq) do update
+   set state = excluded.state,
+       attempts = excluded.attempts,
+       tried = excluded.tried,
+       next_at = excluded.next_at,
+       ended_at = excluded.ended_at,
+       status = excluded.status,
+       error = excluded.error
+"""
+
+# A driver whose commit was lost on the way records again what it has recorded.
+RECORD_ATTEMPTS: Final[LiteralString] = """
+insert into delivery.attempt
+       (book_id, endpoint_id, seq, number, at, duration_ms, status, error, response)
+select %(book_id)s, %(endpoint_id)s, new.seq, new.number, new.at, new.duration_ms, new.status, new.error,
+       new.response
+  from unnest(
+           %(seqs)s, %(numbers)s, %(ats)s, %(durations)s, %(statuses)s, %(errors)s, %(responses)s
+       ) as new (seq, number, at, duration_ms, status, error, response)
+    on conflict (book_id, endpoint_id, seq, number) do nothing
+"""
+
+PROMOTE: Final[LiteralString] = """
+update delivery.delivery
+   set next_at = %(now)s
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and next_at = %(held)s
+   and seq = any(array(
+           select (
+                      select min(first.seq)
+                        from delivery.delivery as first
+                       where first.book_id = %(book_id)s
+                         and first.endpoint_id = %(endpoint_id)s
+                         and first.object_id = ended.object_id
+                         and first.state = 'pending'
+                  )
+             from unnest(%(object_ids)s) as ended (object_id)
+       ))
+"""
+
+# Of changes from ordered to not: nobody waits for anybody any more.
+RELEASE_HELD: Final[LiteralString] = """
+update delivery.delivery
+   set next_at = %(now)s
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and next_at = %(held)s
+"""
+
+DUE: Final[LiteralString] = """
+select seq, attempts, tried
+  from delivery.delivery
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and next_at <= %(now)s
+   and seq <> all(%(known)s)
+ order by next_at, seq
+ limit %(limit)s
+"""
+
+BUSY: Final[LiteralString] = """
+select distinct object_id
+  from delivery.delivery
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and object_id = any(%(object_ids)s)
+   and seq <> all(%(known)s)
+"""
+
+BACKLOG: Final[LiteralString] = """
+select count(*), coalesce(sum(%(head)s - through_seq), 0), min(through_seq)
+  from delivery.drive
+ where book_id = %(book_id)s
+   and active
+"""
+
+OLDEST_PENDING: Final[LiteralString] = """
+select count(*), min(seq)
+  from delivery.delivery
+  join delivery.drive
+    on drive.book_id = %(book_id)s
+   and drive.endpoint_id = delivery.endpoint_id
+   and drive.active
+ where delivery.book_id = %(book_id)s
+   and delivery.state = 'pending'
+"""
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """An endpoint that is ours to drive."""
+
+    endpoint_id: UUID
+    revision: int
+    through_seq: int
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """What a renewal found."""
+
+    revision: int
+    failing_since: dt.datetime | None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery to be written."""
+
+    seq: int
+    event_id: UUID
+    type: str
+    object_type: str
+    object_id: str
+    """External."""
+    state: DeliveryState
+    attempts: int
+    tried: int
+    next_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    status: int | None
+    error: str | None
+
+
+def first_try(event: Event, now: dt.datetime) -> Row:
+    """A delivery that is to be tried at once, from the beginning of the schedule."""
+    return Row(
+        seq=event.seq,
+        event_id=event.id,
+        type=event.type,
+        object_type=event.object_type,
+        object_id=event.object_id,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        tried=0,
+        next_at=now,
+        ended_at=None,
+        status=None,
+        error=None,
+    )
+
+
+class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to be written."""
+
+    seq: int
+    number: int
+    at: dt.datetime
+    duration_ms: int
+    status: int | None
+    error: str | None
+    response: bytes
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A delivery that is to be tried again."""
+
+    seq: int
+    attempts: int
+    tried: int
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the endpoints of a book are behind."""
+
+    endpoints: int
+    unread: int
+    """Events that they have not looked at yet, summed over endpoints."""
+    oldest_unread: int | None
+    """The seq up to which all of them have looked."""
+    pending: int
+    oldest_pending: int | None
+    """The lowest seq of those."""
+
+
+async def claim(
+    connection: Connection,
+    book_id: int,
+    *,
+    head: int,
+    claim: UUID,
+    limit: int,
+    now: dt.datetime,
+    until: dt.datetime,
+) -> list[Claimed]:
+    """Claim up to `limit` endpoints that have something to do and that nobody drives."""
+    values = {
+        "book_id": book_id, "head": head, "claim": claim, "limit": limit, "now": now, "until": until,
+    }  # fmt: skip
+    cursor = await connection.execute(CLAIM, values, binary=True)
+    return [Claimed(*row) for row in await cursor.fetchall()]
+
+
+async def renew(
+    connection: Connection,
+    book_id: int,
+    endpoint_id: UUID,
+    claim: UUID,
+    *,
+    through_seq: int,
+    succeeded: bool,
+    failed: bool,
+    now: dt.datetime,
+    until: dt.datetime,
+) -> Renewed | None:
+    """Go on driving; None where the claim is no longer ours."""
+    cursor = await connection.execute(
+        RENEW,
+        {
+            "book_id": book_id,
+            "endpoint_id": endpoint_id,
+            "claim": claim,
+            "through_seq": through_seq,
+            "succeeded": succeeded,
+            "failed": failed,
+            "now": now,
+            "until": until,
+        },
+        binary=True,
+    )
+    row = await cursor.fetchone()
+    return None if row is None else Renewed(*row)
+
+
+async def release(
+    connection: Connection, book_id: int, endpoint_id: UUID, claim: UUID, *, through_seq: int
+) -> None:
+    """Let others drive it on from `through_seq`."""
+    values = {"book_id": book_id, "endpoint_id": endpoint_id, "claim": claim, "through_seq": through_seq}
+    await connection.execute(RELEASE, values)
+
+
+async def record(connection: Connection, book_id: int, endpoint_id: UUID, rows: Sequence[Row]) -> None:
+    """Write deliveries, new ones and those that are there."""
+    await connection.execute(
+        RECORD,
+        {
+            "book_id": book_id,
+            "endpoint_id": endpoint_id,
+            "seqs": arrays.bigints([row.seq for row in rows]),
+            "event_ids": arrays.uuids([row.event_id for row in rows]),
+            "types": arrays.texts([row.type for row in rows]),
+            "object_types": arrays.texts([row.object_type for row in rows]),
+            "object_ids": arrays.hex_uuids([row.object_id for row in rows]),
+            "states": arrays.texts([row.state.value for row in rows]),
+            "attempts": arrays.integers([row.attempts for row in rows]),
+            "tried": arrays.smallints([row.tried for row in rows]),
+            "next_ats": arrays.timestamps([row.next_at for row in rows]),
+            "ended_ats": arrays.timestamps([row.ended_at for row in rows]),
+            "statuses": arrays.smallints([row.status for row in rows]),
+            "errors": arrays.texts([row.error for row in rows]),
+        },
+    )
+
+
+async def record_attempts(
+    connection: Connection, book_id: int, endpoint_id: UUID, rows: Sequence[AttemptRow]
+) -> None:
+    """Write attempts."""
+    await connection.execute(
+        RECORD_ATTEMPTS,
+        {
+            "book_id": book_id,
+            "endpoint_id": endpoint_id,
+            "seqs": arrays.bigints([row.seq for row in rows]),
+            "numbers": arrays.integers([row.number for row in rows]),
+            "ats": arrays.timestamps([row.at for row in rows]),
+            "durations": arrays.integers([row.duration_ms for row in rows]),
+            "statuses": arrays.smallints([row.status for row in rows]),
+            "errors": arrays.texts([row.error for row in rows]),
+            "responses": arrays.blobs([row.response for row in rows]),
+        },
+    )
+
+
+async def promote(
+    connection: Connection, book_id: int, endpoint_id: UUID, object_ids: Sequence[str], *, now: dt.datetime
+) -> None:
+    """Make the first delivery of each of these objects due that waits for an earlier one."""
+    await connection.execute(
+        PROMOTE,
+        {
+            "book_id": book_id,
+            "endpoint_id": endpoint_id,
+            "object_ids": arrays.hex_uuids(object_ids),
+            "held": HELD,
+            "now": now,
+        },
+    )
+
+
+async def release_held(connection: Connection, book_id: int, endpoint_id: UUID, *, now: dt.datetime) -> None:
+    """Make all deliveries due that wait for an earlier one."""
+    values = {"book_id": book_id, "endpoint_id": endpoint_id, "held": HELD, "now": now}
+    await connection.execute(RELEASE_HELD, values)
+
+
+async def due(
+    connection: Connection,
+    book_id: int,
+    endpoint_id: UUID,
+    *,
+    known: Sequence[int],
+    now: dt.datetime,
+    limit: int,
+) -> list[Due]:
+    """Up to `limit` deliveries that are due now, but for those that are `known` already."""
+    values: dict[str, Any] = {
+        "book_id": book_id,
+        "endpoint_id": endpoint_id,
+        "known": arrays.bigints(known),
+        "now": now,
+        "limit": limit,
+    }
+    cursor = await connection.execute(DUE, values, binary=True)
+    return [Due(*row) for row in await cursor.fetchall()]
+
+
+async def busy(
+    connection: Connection,
+    book_id: int,
+    endpoint_id: UUID,
+    object_ids: Sequence[str],
+    *,
+    known: Sequence[int],
+) -> set[UUID]:
+    """Those of the objects that have a delivery which is not over, but for those that are `known`."""
+    values = {
+        "book_id": book_id,
+        "endpoint_id": endpoint_id,
+        "object_ids": arrays.hex_uuids(object_ids),
+        "known": arrays.bigints(known),
+    }
+    cursor = await connection.execute(BUSY, values, binary=True)
+    return {id for (id,) in await cursor.fetchall()}
+
+
+async def backlog(connection: Connection, book_id: int, *, head: int) -> Backlog:
+    """How far the endpoints that are enabled are behind `head`."""
+    values = {"book_id": book_id, "head": head}
+    endpoints, unread, oldest = await (await connection.execute(BACKLOG, values)).fetchone() or (0, 0, None)
+    pending, first = await (await connection.execute(OLDEST_PENDING, values)).fetchone() or (0, None)
+    return Backlog(
+        endpoints=endpoints,
+        unread=int(unread),
+        oldest_unread=oldest,
+        pending=pending,
+        oldest_pending=first,
+    )
