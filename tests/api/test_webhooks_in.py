@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 
 from caudal import audit
@@ -12,6 +13,8 @@ from caudal.access import Scope
 from caudal.app import create_app
 from caudal.jobs import operators
 from caudal_base.settings import Settings
+from caudal_sandbox.meridian.notifications import seal
+from support import meridians
 from support.webhooks import FOREIGN_SECRET, Sent, partner_settings, signed
 from support.worlds import World, new_book, new_key, problem
 
@@ -60,7 +63,8 @@ class Site:
 @pytest.fixture
 async def site(server: "Server", migrated_template: str) -> AsyncIterator[Site]:
     name = server.create_database(template=migrated_template)
-    settings = Settings(partners={"acme": partner_settings("shop")})
+    acquirer = meridians.settings("https://meridian.test", book="shop")
+    settings = Settings(partners={"acme": partner_settings("shop"), "meridian": acquirer})
     application = create_app(settings, dsn=server.dsn(name))
     async with application.running() as services:
         book = await new_book(services, name="shop")
@@ -97,6 +101,21 @@ async def test_a_repeat_is_answered_alike_and_does_nothing(site: Site) -> None:
 
     assert (second.status_code, second.content) == (200, first.content)
     assert len(await site.listed()) == await site.count_jobs() == 1
+
+
+async def test_a_partner_that_wants_certain_words_gets_them(site: Site) -> None:
+    item = {
+        "id": "ntf_1", "eventCode": "CHARGEBACK", "success": "true", "eventDate": "2026-11-22T12:00:00Z",
+        "pspReference": "CBK_1", "originalReference": "MER_1", "merchantReference": "att_1",
+        "amount": {"value": "1.00", "currency": "EUR", "exponent": 2}, "intent": "", "reason": "",
+    }  # fmt: skip
+    sent = Sent({}, seal(msgspec.json.encode({"batchId": "bat_1", "items": [item]}), (meridians.SECRET,)))
+
+    first, second = await site.post(sent, "meridian"), await site.post(sent, "meridian")
+
+    assert (first.status_code, first.content) == (second.status_code, second.content) == (200, b"[accepted]")
+    assert first.headers["content-type"].startswith("text/plain")
+    assert [row["event_id"] for row in await site.listed()] == ["ntf_1"]
 
 
 async def test_needs_no_key_and_takes_what_our_own_rules_would_refuse(site: Site) -> None:
