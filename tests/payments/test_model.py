@@ -44,6 +44,10 @@ K, V = PaymentKind, Verdict
 BEFORE_PARTNERS = frozenset({PaymentState.SCHEDULED, PaymentState.REVIEW})
 
 
+UNDECIDED = frozenset({PaymentState.PROCESSING, PaymentState.FAILED})
+"""While it is open who carries a payment out: from there on it goes as without routes."""
+
+
 class Look(NamedTuple):
     """Where an exploration starts, and how far it goes."""
 
@@ -63,6 +67,8 @@ LOOKS = {
     ),
     "payout": Look(Setup(K.PAYOUT, fee=1)),
     "internal": Look(Setup(K.INTERNAL, fee=1)),
+    "elsewhere": Look(Setup(fee=1, elsewhere=True), within=UNDECIDED),
+    "payout elsewhere": Look(Setup(K.PAYOUT, fee=1, funds=5, elsewhere=True), within=UNDECIDED),
     "declined": Look(Setup(verdict=V.DECLINE)),
     "review": Look(Setup(verdict=V.REVIEW), within=BEFORE_PARTNERS),
     "review, approved if nobody looks": Look(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from caudal.connectors import ErrorClass
-from caudal.routing import CAUSES, DEFAULTS, MAX_ATTEMPTS, Again, Cause, Health, Retry, Then, Tried, again
+from caudal.routing import CAUSES, DEFAULTS, MAX_ATTEMPTS, Again, Cause, PartnerHealth, Retry, Then, Tried, again
 
 NO_WAIT = dt.timedelta()
 PARTNERS = ("alpha", "beta", "gamma")
@@ -17,7 +17,7 @@ def next_(cause: Cause, *tried: Tried, rows: tuple[Retry, ...] = (), code: str =
     down = more.pop("down", ())
     return again(
         rows, cause=cause, code=code, tried=tried, partners=PARTNERS,
-        health=lambda name: Health.DOWN if name in down else Health.UP, **more,
+        health=lambda name: PartnerHealth.DOWN if name in down else PartnerHealth.UP, **more,
     )  # fmt: skip
 
 

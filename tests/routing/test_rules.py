@@ -12,7 +12,7 @@ from caudal.routing import (
     RECOVERY,
     Chosen,
     Facts,
-    Health,
+    PartnerHealth,
     Outage,
     Rules,
     Standing,
@@ -103,17 +103,15 @@ def test_a_route_stands_for_all_its_partners_and_nobody_is_tried_twice() -> None
     assert partners(written, facts()) == ("beta", "alpha", "gamma")
 
 
-def standing(drained: tuple[str, ...] = (), **until: dt.datetime) -> Standing:
+def standing(drained: tuple[str, ...] = (), at: dt.datetime = NOW, **until: dt.datetime) -> Standing:
     outages = {
-        name: Outage(partner=name, reason="breaker_open", since=NOW, until=at) for name, at in until.items()
+        name: Outage(partner=name, reason="breaker_open", since=NOW, until=end) for name, end in until.items()
     }
-    return Standing(outages=outages, drained=frozenset(drained))
+    return Standing(outages=outages, drained=frozenset(drained), at=at)
 
 
-def given(found: Standing, number: int = 1, at: dt.datetime = NOW) -> str | None:
-    return first_standing(
-        ("alpha", "beta", "gamma"), lambda name: found.health(name, at), facts(number).payment_id
-    )
+def given(found: Standing, number: int = 1) -> str | None:
+    return first_standing(("alpha", "beta", "gamma"), found.health, facts(number).payment_id)
 
 
 def test_who_is_down_or_being_drained_is_passed_over() -> None:
@@ -126,12 +124,12 @@ def test_who_is_down_or_being_drained_is_passed_over() -> None:
 
 def test_after_an_outage_one_payment_in_twenty_tries_whether_it_is_over() -> None:
     ended = standing(alpha=NOW)
-    assert ended.health("alpha", NOW) is Health.RECOVERING
+    assert ended.health("alpha") is PartnerHealth.RECOVERING
     tries = sum(given(ended, number) == "alpha" for number in range(2_000))
     assert tries == pytest.approx(2_000 / PROBE_EVERY, abs=40)
-    later = NOW + RECOVERY
-    assert ended.health("alpha", later) is Health.UP
-    assert given(ended, 1, later) == "alpha"
+    over = standing(at=NOW + RECOVERY, alpha=NOW)
+    assert over.health("alpha") is PartnerHealth.UP
+    assert given(over) == "alpha"
 
 
 def test_where_nobody_is_up_the_first_that_is_not_drained_gets_it() -> None:
@@ -142,4 +140,4 @@ def test_where_nobody_is_up_the_first_that_is_not_drained_gets_it() -> None:
 
 
 def test_an_operators_drain_outweighs_what_was_measured() -> None:
-    assert standing(("alpha",), alpha=NOW).health("alpha", NOW) is Health.DRAINING
+    assert standing(("alpha",), alpha=NOW).health("alpha") is PartnerHealth.DRAINING

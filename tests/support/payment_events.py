@@ -47,6 +47,7 @@ from support.payment_models import PARTNER, PAYMENT_ID, Node, some_id
 MOST_REFUNDS = 2
 PARTNER_ID = "pi_1"
 LAPSED = PartnerError(code=AUTHORISATION_EXPIRED, class_=ErrorClass.CONFLICT)
+SOFT = PartnerError(code="insufficient_funds", class_=ErrorClass.SOFT_DECLINE)
 DECLINED = PartnerError(code="card_declined", class_=ErrorClass.HARD_DECLINE, message="declined")
 
 _PAYMENTS: tuple[dict[str, Any], ...] = (
@@ -99,9 +100,26 @@ def happenings(node: Node, *, parts: bool = True) -> Iterator[Happening]:
         yield Happening("time out, due", TimeOut(payment_id=PAYMENT_ID), due)
     snapshots = [*_snapshots(case), *(_snapshots_of_parts(case) if parts else ())]
     for snapshot in snapshots:
-        yield Happening(f"heard {_name(snapshot)}", Heard(partner=PARTNER, snapshot=snapshot))
+        partner = payment.partner or PARTNER
+        yield Happening(f"heard {_name(snapshot)}", Heard(partner=partner, snapshot=snapshot))
+    yield from _of_superseded(case)
     for attempt in case.attempts:
-        yield from _of_attempt(node, attempt, snapshots)
+        if attempt.target_id is None:  # what goes back elsewhere has no part in how this one goes on
+            yield from _of_attempt(node, attempt, snapshots)
+
+
+def _of_superseded(case: Case) -> Iterator[Happening]:
+    """What partners may yet say of attempts in the place of which others have begun the payment."""
+    for attempt in case.attempts:
+        if not attempt.superseded or attempt.sends == 0:
+            continue
+        for status in (Status.FAILED, Status.AUTHORISED, Status.SUCCEEDED):
+            snapshot = Snapshot(
+                subject=Subject.PAYMENT, partner_id=f"pi_of_{attempt.partner}", status=status,
+                amount=case.payment.amount, currency="EUR", attempt_id=attempt.id,
+            )  # fmt: skip
+            name = f"heard of {attempt.partner} {_name(snapshot)}"
+            yield Happening(name, Heard(partner=attempt.partner, snapshot=snapshot))
 
 
 def _of_callers(case: Case) -> Iterator[Happening]:
@@ -146,6 +164,10 @@ def _of_attempt(node: Node, attempt: Attempt, snapshots: list[Snapshot]) -> Iter
             yield Happening(f"{name} answered {_name(snapshot)}", Answered(attempt_id=id_, answer=answer))
     yield Happening(f"{name} refused", Answered(attempt_id=id_, answer=Refused(DECLINED)))
     yield Happening(f"{name} not sent", Answered(attempt_id=id_, answer=NotSent("rate_limited")))
+    if node.setup.elsewhere and attempt.operation is Operation.SUBMIT:
+        yield Happening(f"{name} is held back", Answered(attempt_id=id_, answer=NotSent("breaker_open")))
+        yield Happening(f"{name} refused softly", Answered(attempt_id=id_, answer=Refused(SOFT)))
+        yield Happening(f"{name} found refused softly", Looked(attempt_id=id_, found=Refused(SOFT)))
     yield Happening(f"{name} unknown", Answered(attempt_id=id_, answer=Unknown("timeout")))
     yield Happening(f"{name} found refused", Looked(attempt_id=id_, found=Refused(DECLINED)))
     yield Happening(f"{name} look unknown", Looked(attempt_id=id_, found=Unknown("timeout")))
@@ -170,6 +192,11 @@ def _snapshots(case: Case) -> Iterator[Snapshot]:
             yield Snapshot(
                 subject=Subject.PAYMENT, partner_id=PARTNER_ID, attempt_id=begun.id, **{**default, **fields}
             )
+        if payment.route is not None:
+            yield Snapshot(
+                subject=Subject.PAYMENT, partner_id=PARTNER_ID, attempt_id=begun.id, status=Status.FAILED,
+                amount=payment.amount, currency="EUR", error=SOFT,
+            )  # fmt: skip
 
 
 def _snapshots_of_parts(case: Case) -> Iterator[Snapshot]:
@@ -207,7 +234,8 @@ def _name(snapshot: Snapshot) -> str:
     words = [snapshot.subject.value, snapshot.status.value, str(snapshot.amount), snapshot.currency]
     if snapshot.captured is not None:
         words.append(f"captured {snapshot.captured}")
-    return " ".join([*words, *(["lapsed"] if snapshot.error is LAPSED else [])])
+    words += ["lapsed"] if snapshot.error is LAPSED else ["softly"] if snapshot.error is SOFT else []
+    return " ".join(words)
 
 
 def _last_accepted(case: Case) -> Attempt | None:
@@ -243,6 +271,8 @@ def abstracted(node: Node) -> tuple[Any, ...]:
         tuple(sorted((a.state.value, min(a.sends, 2), a.part_id is None, a.asked_at is not None,
                       a.part_id is None and a.failure is not None) for a in case.attempts
                      if a.operation is Operation.REFUND)),
+        payment.partner, tuple((a.partner, a.state, a.sends > 0) for a in case.attempts if a.superseded),
+        len({a.target_id for a in case.attempts if a.target_id is not None}),
         tuple((c.amount, c.final) for c in case.captures if c.state is PartState.PENDING),
         tuple(sorted((r.amount, r.state.value, r.hold_id is not None, r.reason or "", r.failure is not None)
                      for r in case.refunds)),

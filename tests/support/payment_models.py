@@ -11,7 +11,17 @@ from uuid import UUID
 
 import msgspec
 
-from caudal.connectors import Capabilities, CaptureMode, Direction, Method, Operation, Supported
+from caudal.connectors import (
+    Capabilities,
+    CaptureMode,
+    Direction,
+    Drift,
+    Method,
+    Operation,
+    Partner,
+    Registry,
+    Supported,
+)
 from caudal.customers import CustomerId, CustomerRow, CustomerStatus, Fee, Product, Review, ReviewDefault
 from caudal.ledger import (
     AccountId,
@@ -36,6 +46,7 @@ from caudal.payments import (
     PaymentKind,
     PaymentState,
     Refusal,
+    Routed,
     accounts,
 )
 from caudal.payments.commands import Answered, Command, Heard, Looked, Send, Settle
@@ -44,14 +55,20 @@ from caudal.payments.handling import on_payment, send
 from caudal.payments.hearing import answered, heard, looked, settled
 from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Changes
+from caudal.payments.partners import Partners
+from caudal.payments.routes import Choice, Routes
 from caudal.payments.rules import FINAL
 from caudal.payments.types import LIVE_ATTEMPTS, DisputeState
+from caudal.routing import Cause, Plan, Retry, Standing, Then
 from caudal_base.clock import ManualClock
 from caudal_base.decide import Decision, Subject, Verdict
 from caudal_base.ids import IdSource
+from caudal_base.secret import Secret
+from caudal_base.settings import PartnerSettings
 from support.histories import START
+from support.payment_worlds import Matrix
 
-PARTNER = "acquirer"
+PARTNER, OTHER = "acquirer", "other"
 CARD = Supported(
     direction=Direction.PAY_IN, method=Method.CARD, currencies=None, capture_modes=frozenset(CaptureMode),
     multiple_captures=True, increments=True, cancels=True, refunds=True,
@@ -79,6 +96,8 @@ class Setup(NamedTuple):
     funds: int = 10
     """What Ana has at the beginning."""
     scheduled: bool = False
+    elsewhere: bool = False
+    """The rules allow another partner beside the first."""
 
 
 class Node(NamedTuple):
@@ -104,6 +123,26 @@ class Stepped(NamedTuple):
     node: Node
     outcome: Outcome
     changes: Changes
+
+
+def _matrix(name: str) -> Matrix:
+    matrix = Matrix(CAPABILITIES)
+    matrix.name = name
+    return matrix
+
+
+_ROUTE = Routed(version=1, rule="default", partners=(PARTNER, OTHER))
+_ROUTES = Routes(
+    Partners(
+        Registry(
+            Partner(_matrix(name), PartnerSettings(connector="bank", book="main", api_key=Secret("key")),
+                    Drift(name, ManualClock(START)))
+            for name in (PARTNER, OTHER)
+        ),
+        "main",
+    ),
+    Standing(version=1, plan=Plan((), (Retry(cause=Cause.NOT_SENT, then=Then.ELSEWHERE),))),
+)  # fmt: skip
 
 
 class _Always:
@@ -136,6 +175,7 @@ def beginning(setup: Setup) -> Node:
             for c in (ANA, BOB)
         ),
         *accounts.opening(PARTNER, "EUR"),
+        *accounts.opening(OTHER, "EUR"),
     ]
     if setup.funds:
         wallet = accounts.wallet(ANA, "EUR")
@@ -167,6 +207,7 @@ def step(node: Node, command: Command, *, at: dt.datetime | None = None) -> Step
         now=now, cases=() if node.case is None else (node.case,), post=lambda c: _post(book, c),
         new_ids=IdSource(ManualClock(now)), supported=supported, lifetimes={PARTNER: dt.timedelta(days=7)},
         posted_fees=node.posted_fees, posted_settlements=node.posted_settlements,
+        retry=lambda case, cause, code, wait: _ROUTES.again(case, cause, code, wait, now),
     )  # fmt: skip
     outcome = _carry_out(machine, _creation(machine, node.setup), command)
     case = machine.cases.get(PAYMENT_ID)
@@ -190,7 +231,9 @@ def _creation(machine: Machine, setup: Setup) -> Creation:
     rows = {c: CustomerRow(c, CustomerStatus.ACTIVE, "DE", "basic", 1) for c in (ANA, BOB)}
     return Creation(
         machine, customers=rows, products={("basic", 1): product},
-        choose_partner=lambda *_: (PARTNER, PAYOUT if setup.kind is PaymentKind.PAYOUT else CARD),
+        choose_partner=lambda *_: Choice(
+            PARTNER, PAYOUT if setup.kind is PaymentKind.PAYOUT else CARD, _ROUTE if setup.elsewhere else None
+        ),
         decide=_Always(setup.verdict),
     )  # fmt: skip
 
@@ -276,7 +319,8 @@ def balances(node: Node) -> tuple[int, int, int, int]:
 
     return (
         of(accounts.wallet(ANA, "EUR")), of(accounts.wallet(BOB, "EUR")),
-        of(accounts.clearing(PARTNER, "EUR")), of(accounts.income("EUR")),
+        of(accounts.clearing(PARTNER, "EUR")) + of(accounts.clearing(OTHER, "EUR")),
+        of(accounts.income("EUR")),
     )  # fmt: skip
 
 
@@ -296,6 +340,17 @@ def problems(node: Node) -> Iterator[str]:
         yield f"held is {sorted(held.values())}, the payment says {sorted(expected.holds.values())}"
     if case is not None:
         yield from _problems_of_case(case)
+        yield from _problems_of_route(node, case.payment)
+
+
+def _problems_of_route(node: Node, payment: Payment) -> Iterator[str]:
+    """Nothing has to do with a partner but that which carries the payment out."""
+    if payment.partner is None:
+        return
+    other = accounts.clearing(OTHER if payment.partner == PARTNER else PARTNER, "EUR")
+    strange = node.book.accounts[other]
+    if any((strange.debits_posted, strange.credits_posted, strange.debits_pending, strange.credits_pending)):
+        yield "money is held or posted with a partner that does not carry the payment out"
 
 
 _NOTHING_MOVED = frozenset(

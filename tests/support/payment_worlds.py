@@ -55,6 +55,7 @@ from caudal.payments import (
     get_payment,
 )
 from caudal.payments.commands import Answered, Heard, Send
+from caudal.routing import Directory
 from caudal_base import ids
 from caudal_base.database import Database
 from caudal_base.decide import ApproveAll, Decide
@@ -128,26 +129,34 @@ class Matrix:
 class PaymentWorld:
     """A book with two customers and a partner called `acquirer`, on a clock that stands still."""
 
-    def __init__(self, customers: CustomerWorld, book: str, decide: Decide, matrix: Matrix) -> None:
+    def __init__(
+        self, customers: CustomerWorld, book: str, decide: Decide, matrices: Sequence[Matrix]
+    ) -> None:
         self.customers = customers
         self.database = customers.database
         self.book_id = customers.book_id
         self.clock = customers.clock
         self.ledger = customers.ledger
         settings = PartnerSettings(connector="bank", book=book, api_key=Secret("key"))
-        self.registry = Registry([Partner(matrix, settings, Drift("acquirer", self.clock))])
-        self.payments = Payments(self.ledger, decide, self.registry, IdSource(self.clock))
+        self.registry = Registry(
+            Partner(matrix, settings, Drift(matrix.name, self.clock)) for matrix in matrices
+        )
+        self.routing = Directory(self.clock, fresh_s=0.0)
+        self.payments = Payments(
+            self.ledger, decide, self.registry, IdSource(self.clock), routing=self.routing
+        )
         self.ana = CustomerId("")
         self.bob = CustomerId("")
 
     @classmethod
     async def make(
         cls, database: Database, *, decide: Decide | None = None,
-        capabilities: Capabilities = CAPABILITIES, matrix: Matrix | None = None, **product: Any,
+        capabilities: Capabilities = CAPABILITIES, matrix: Matrix | None = None,
+        others: Sequence[Matrix] = (), **product: Any,
     ) -> "PaymentWorld":  # fmt: skip
         customers = await CustomerWorld.make(database, basic(**{"limits": (), **product}))
         ((name,),) = await customers.rows("select name from ledger.book where book_id = %(book_id)s")
-        world = cls(customers, name, decide or ApproveAll(), matrix or Matrix(capabilities))
+        world = cls(customers, name, decide or ApproveAll(), (matrix or Matrix(capabilities), *others))
         world.ana, world.bob = new_customer_id(), new_customer_id()
         await customers.apply(person(world.ana), person(world.bob))
         return world

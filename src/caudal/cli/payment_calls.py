@@ -18,6 +18,7 @@ from caudal.idempotency import Answer
 from caudal.ledger import BookInfo, Ledger
 from caudal.payments import PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
+from caudal.routing import Directory
 from caudal_base.check import check
 from caudal_base.clock import Clock
 from caudal_base.database import Connection, Database
@@ -133,8 +134,11 @@ async def ask_for_rows(
 @contextlib.asynccontextmanager
 async def _services(operator: Operator, *, writes: bool) -> AsyncIterator[_Services]:
     """What handlers work with. Partners are only named here, by their settings: workers call them."""
-    registry = Registry.from_settings(_partners(operator) if writes else {}, operator.clock)
-    payments = Payments(Ledger(operator.clock), ListsAndLimits(operator.clock), registry, operator.ids)
+    registry = Registry.from_settings(partners_of(operator) if writes else {}, operator.clock)
+    payments = Payments(
+        Ledger(operator.clock), ListsAndLimits(operator.clock), registry, operator.ids,
+        routing=Directory(operator.clock),
+    )  # fmt: skip
     desk = PaymentDesk(operator.database, payments)
     try:
         yield _Services(operator.database, operator.clock, operator.ids, desk)
@@ -143,7 +147,7 @@ async def _services(operator: Operator, *, writes: bool) -> AsyncIterator[_Servi
         await registry.close()
 
 
-def _partners(operator: Operator) -> Mapping[str, PartnerSettings]:
+def partners_of(operator: Operator) -> Mapping[str, PartnerSettings]:
     """Those of the settings, or else those that the `caudal up` of the data directory has brought."""
     settings = operator.call.settings
     if settings.partners or settings.env is not Environment.DEVELOPMENT:

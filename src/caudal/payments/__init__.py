@@ -42,6 +42,7 @@ from caudal.payments.refusals import BY_CODE, REASONS, Reason, Refusal
 from caudal.payments.rules import FINAL, TABLE
 from caudal.payments.service import Payments
 from caudal.payments.terms import Effect, Event, Posting, Row
+from caudal.payments.trying import Tried, past_of, try_rules
 from caudal.payments.types import (
     Attempt,
     AttemptState,
@@ -55,8 +56,10 @@ from caudal.payments.types import (
     PaymentKind,
     PaymentState,
     Refund,
+    Retried,
     ReviewDefault,
     ReviewReason,
+    Routed,
 )
 from caudal.payments.views import (
     AttemptView,
@@ -82,7 +85,8 @@ __all__ = [
     "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentFilter", "PaymentKind",
     "PaymentNotFound", "PaymentOrder", "PaymentPage", "PaymentState", "PaymentView", "Payments", "Posting",
     "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
-    "ReviewDefault", "ReviewReason", "Row", "SettlementRow", "TimeOut", "attempt_view", "capture_view",
-    "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes",
-    "list_payments", "list_refunds", "list_settlements", "payment_view", "queues", "refund_view",
+    "Retried", "ReviewDefault", "ReviewReason", "Routed", "Row", "SettlementRow", "TimeOut", "Tried",
+    "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund",
+    "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "past_of",
+    "payment_view", "queues", "refund_view", "try_rules",
 ]  # fmt: skip

@@ -8,9 +8,10 @@ import msgspec
 
 from caudal.connectors import Operation
 from caudal.payments import views
+from caudal.payments.arrivals import not_received
 from caudal.payments.attempts import put_attempt
 from caudal.payments.commands import ApprovePayment, DeclinePayment
-from caudal.payments.machine import Machine, not_received
+from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_news import refund_failed, refund_succeeded
 from caudal.payments.terms import Event

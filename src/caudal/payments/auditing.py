@@ -72,8 +72,12 @@ def _told(command: Command, outcome: Outcome) -> tuple[str, str, str, str, str] 
 
 
 def _details(outcome: Outcome) -> audit.Details:
-    payment = outcome.payment
-    return {} if payment is None else {"payment": payment.id, "state": payment.state.value}
+    payment, attempt = outcome.payment, outcome.attempt
+    if payment is None:
+        return {}
+    told: audit.Details = {"payment": payment.id, "state": payment.state.value}
+    retried = attempt is not None and attempt.superseded and payment.partner is not None
+    return {**told, "tried_next": payment.partner} if retried else told
 
 
 def _partner(name: str) -> str:

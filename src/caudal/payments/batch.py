@@ -1,6 +1,6 @@
 """One batch of commands on one book, inside the caller's transaction.
 
-    batch = Batch(tools, connection, book_id, partners, commands)
+    batch = Batch(tools, connection, book_id, routes, commands)
     async with connection.pipeline():
         await batch.queue()              # the book's lock first; then what creations need
         …                                # statements of the caller's own
@@ -21,23 +21,24 @@ import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from caudal import customers, events, jobs
-from caudal.connectors import Registry
+from caudal import customers, events, jobs, routing
+from caudal.connectors import Method, Registry
 from caudal.customers import CustomerId, CustomerRow, Product, ProductDirectory
 from caudal.ledger import AccountId, Decided, Ledger, Needs, OpenAccount
 from caudal.ledger import Command as LedgerCommand
 from caudal.ledger import OutcomeStatus as LedgerStatus
 from caudal.ledger import carry_out as ledger_carry_out
-from caudal.payments import accounts, handling, hearing, needs, postings, store, writing
+from caudal.payments import accounts, figures, handling, hearing, needs, postings, store, writing
 from caudal.payments.attempts import find_attempt
 from caudal.payments.commands import Answered, Command, CreatePayment, Heard, Looked, Send, Settle
 from caudal.payments.creation import Creation
 from caudal.payments.jobs import TIMERS, AskJob, AttemptJob, SettlementsJob, TimerJob, queue_of
 from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
-from caudal.payments.partners import Partners
 from caudal.payments.refusals import Refusal
+from caudal.payments.routes import Choice, Routes
 from caudal.payments.types import Case, PaymentState
+from caudal.routing import Again, Cause, Directory
 from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.decide import ApproveAll, Decide, Pending
@@ -55,6 +56,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     decide: Decide
     registry: Registry
     products: ProductDirectory
+    routing: Directory
     new_ids: IdSource
     opened: set[tuple[int, AccountId]] = msgspec.field(default_factory=set)
     """The books' own accounts that some committed transaction has shown."""
@@ -64,14 +66,17 @@ class Batch:
     """See the module."""
 
     def __init__(
-        self, tools: Tools, connection: Connection, book_id: int, partners: Partners,
+        self, tools: Tools, connection: Connection, book_id: int, routes: Routes,
         commands: Sequence[Command],
     ) -> None:  # fmt: skip
-        """`partners` are those of the book."""
+        """`routes` are those of the book."""
         self._tools = tools
         self._connection = connection
         self._book_id = book_id
-        self._partners = partners
+        self._routes = routes
+        self._partners = routes.partners
+        self._choices: dict[int, Choice | Refusal] = {}
+        self._fee_lanes: dict[str, tuple[str, str]] = {}
         self._commands = commands
         self._customers: dict[CustomerId, CustomerRow] = {}
         self._products: dict[tuple[str, int], Product] = {}
@@ -90,7 +95,10 @@ class Batch:
         creations = [command for command in self._commands if isinstance(command, CreatePayment)]
         subjects = []
         for command in creations:
-            partner = needs.partner_of(command, self._partners)
+            choice = needs.choice_of(command, self._routes)
+            if choice is not None:
+                self._choices[id(command)] = choice
+            partner = choice.partner if isinstance(choice, Choice) else None
             subjects.append(needs.subject_of(command, partner))
             self._accounts.add(accounts.wallet(command.customer, command.currency))
             if command.destination is not None:
@@ -135,6 +143,12 @@ class Batch:
                 self._add_own_accounts(partner, fee.currency)
             for partner, settlement in settlements:
                 self._add_own_accounts(partner, settlement.currency)
+            for case in needs.cases_to_retry(self._commands, self._before):
+                for partner in self._routes.alternatives(case.payment):
+                    self._add_own_accounts(partner, case.payment.currency)
+            if settlements:
+                told = needs.settlement_attempts(self._commands)
+                self._fee_lanes = await store.lanes_of(self._connection, self._book_id, told)
             await self._widen([*transfers, *paid])
             there = self._book.transfers
             self._posted_fees = {name for transfer, name in transfers.items() if transfer.id in there}
@@ -149,11 +163,12 @@ class Batch:
             now=self._book.recorded_at, cases=self._before.values(), post=self._post, new_ids=tools.new_ids,
             supported=self._partners.supported, lifetimes=self._partners.lifetimes,
             posted_fees=self._posted_fees, posted_settlements=self._posted_settlements,
+            retry=self._retry, fee_lanes=self._fee_lanes,
         )  # fmt: skip
         self._open_accounts()
         creation = Creation(
             machine, customers=self._customers, products=self._products,
-            choose_partner=self._partners.choose, decide=self._pending,
+            choose_partner=self._chosen, decide=self._pending,
         )  # fmt: skip
         works = [True] * len(self._commands) if chosen is None else list(chosen)
         return [
@@ -185,7 +200,24 @@ class Batch:
         found += self._pending.writes()
         if changes.unmoved:
             found += self._tools.decide.given_back(book_id, changes.unmoved)
-        return found
+        return [*found, *self._for_routing(now)]
+
+    def _for_routing(self, now: dt.datetime) -> list[Statement]:
+        """The figures of what has ended, and partners' health; this process goes by the latter at once."""
+        changes, standing = self._machine.changes, self._routes.standing
+        ended = figures.attempted(self._before, self._machine.cases)
+        down, up = figures.health(changes, standing.outages, now)
+        if down or up:
+            self._tools.routing.notice(self._book_id, down, up)
+        return routing.writes(self._book_id, now, ended=ended, costs=changes.costs, down=down, up=up)
+
+    def _chosen(self, command: CreatePayment, method: Method) -> Choice | Refusal:
+        """Who was chosen as the batch began: what he needs is loaded."""
+        known = self._choices.get(id(command))
+        return self._routes.choose(command, method) if known is None else known
+
+    def _retry(self, case: Case, cause: Cause, code: str, wait: dt.timedelta | None) -> Again | None:
+        return self._routes.again(case, cause, code, wait, self._book.recorded_at)
 
     def _new_jobs(self, now: dt.datetime) -> list[jobs.NewJob]:
         changes = self._machine.changes
@@ -197,7 +229,7 @@ class Batch:
                 run_at=at, queue=queue,
             )  # fmt: skip
 
-        found = [job(AttemptJob(attempt=a), queue_of(partner), now) for a, partner in changes.attempt_jobs]
+        found = [job(AttemptJob(attempt=a), queue_of(by), at) for a, by, at in changes.attempt_jobs]
         found += [job(AskJob(payment=p), queue_of(partner), now) for p, partner in changes.asks]
         found += [job(TimerJob(payment=p), TIMERS, when) for p, when in changes.timers]
         found += [job(SettlementsJob(partner=p), queue_of(p), now) for p in sorted(changes.settlements)]

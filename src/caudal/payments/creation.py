@@ -4,13 +4,13 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from caudal.connectors import CaptureMode, Direction, Method, Supported
+from caudal.connectors import CaptureMode, Method
 from caudal.customers import CustomerId, CustomerRow, CustomerStatus, Product, price
 from caudal.payments.commands import CreatePayment
 from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
-from caudal.payments.partners import DIRECTIONS
 from caudal.payments.refusals import Refusal, refusal
+from caudal.payments.routes import Choice
 from caudal.payments.terms import Event
 from caudal.payments.types import (
     Case,
@@ -41,8 +41,8 @@ _OF_CALLER: Final = (
 )  # fmt: skip
 """What a repeat under the same id must have in common with the original."""
 
-Choose = Callable[[str | None, Direction, Method, str, CaptureMode], tuple[str, Supported] | Refusal]
-"""Which partner carries out a payment: the named one, or the first that can."""
+Choose = Callable[[CreatePayment, Method], Choice | Refusal]
+"""Which partner carries out a payment (`routes`)."""
 
 
 class Creation:
@@ -138,14 +138,12 @@ class Creation:
         if wrong is not None:
             return wrong
         method = command.method or DEFAULT_METHOD.get(command.kind)
-        partner = None
+        partner = route = None
         if command.kind is not PaymentKind.INTERNAL and method is not None:
-            chosen = self._choose_partner(
-                command.partner, DIRECTIONS[command.kind], method, command.currency, command.capture
-            )
+            chosen = self._choose_partner(command, method)
             if isinstance(chosen, Refusal):
                 return chosen
-            partner, supported = chosen
+            partner, supported, route = chosen
             if command.amount < supported.minimum_amount:
                 return refusal("amount_below_minimum", "amount")
         fees = self._product(command.customer).fees
@@ -153,7 +151,8 @@ class Creation:
         return Payment(
             id=command.id, kind=command.kind, state=PaymentState.PROCESSING, customer=command.customer,
             amount=command.amount, currency=command.currency, created_at=now, updated_at=now, version=0,
-            destination=command.destination, partner=partner, method=method, instrument=command.instrument,
+            destination=command.destination, partner=partner, named=command.partner is not None, route=route,
+            method=method, instrument=command.instrument,
             capture=command.capture, reference=command.reference, description=command.description,
             metadata=command.metadata, context=command.context, execute_at=command.execute_at,
             return_url=command.return_url,

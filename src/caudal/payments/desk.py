@@ -94,8 +94,8 @@ class PaymentDesk:
     ) -> Sequence[Reply | CaudalError]:
         claims = [order.claim for order in orders]
         keyed = [claim for claim in claims if claim is not None]
-        partners = await self._payments.partners(connection, book_id)
-        batch = self._payments.batch(connection, book_id, partners, [order.command for order in orders])
+        routes = await self._payments.routes(connection, book_id)
+        batch = self._payments.batch(connection, book_id, routes, [order.command for order in orders])
         async with connection.pipeline():
             await batch.queue()
             lookup = await idempotency.queue_lookup(connection, book_id, keyed) if keyed else None

@@ -22,6 +22,7 @@ from caudal.payments.types import (
     ReviewDefault,
     ReviewReason,
 )
+from caudal.routing import Again
 
 NOT_RECEIVED: Final = "not_received"
 """The failure of an attempt that the partner never had, as far as it could be asked."""
@@ -38,6 +39,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Of a capture, increment or refund that is asked for."""
     snapshot: Snapshot | None = None
     """What the partner says."""
+    again: Again | None = None
+    """Where and when it is tried again, of an attempt that came to nothing."""
+    code: str | None = None
+    """With which code of the partner it came to nothing, where that is not the snapshot's."""
     final: bool = True
 
     @property
@@ -106,7 +111,10 @@ def _given_up(situation: Situation) -> bool:
 
 
 def _given_back(situation: Situation) -> bool:
-    return any(a.operation is Operation.REFUND and a.part_id is None for a in situation.case.attempts)
+    return any(
+        a.operation is Operation.REFUND and a.part_id is None and a.target_id is None
+        for a in situation.case.attempts
+    )
 
 
 def _due(situation: Situation) -> bool:
@@ -154,6 +162,7 @@ GUARDS: Final[Mapping[Guard, Callable[[Situation], bool]]] = {
     Guard.REFUNDABLE: lambda s: s.amount is not None and 0 < s.amount <= s.left_to_refund,
     Guard.UNDISPUTED: lambda s: not _disputed(s),
     Guard.PARTNER_REFUNDS: _partner_refunds,
+    Guard.RETRIED: lambda s: s.again is not None,
 }
 
 _FAILED_GUARDS: Final[Mapping[Guard, tuple[str, str | None]]] = {

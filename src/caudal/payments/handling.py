@@ -1,6 +1,5 @@
 """What callers and the clock ask of an existing payment. Pure: it runs on the machine's loaded payments."""
 
-
 import msgspec
 
 from caudal.connectors import Operation

@@ -28,10 +28,11 @@ from caudal.connectors import (
     Unknown,
 )
 from caudal.payments import postings
+from caudal.payments.arrivals import failure_of, not_received
 from caudal.payments.asking import ask_a_person, give_backs_not_received
 from caudal.payments.attempts import find_attempt, passed, put_attempt
 from caudal.payments.commands import Answered, Heard, Looked, Settle
-from caudal.payments.machine import Machine, failure_of, not_received
+from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_news import (
     hear_dispute,
@@ -43,6 +44,7 @@ from caudal.payments.part_news import (
 )
 from caudal.payments.refusals import refusal
 from caudal.payments.reports import CALL_FAILED, event_of, takes_back
+from caudal.payments.rerouting import again_after, again_after_news, hear_superseded, not_sent
 from caudal.payments.terms import Event
 from caudal.payments.types import (
     LIVE_ATTEMPTS,
@@ -75,6 +77,8 @@ def answered(machine: Machine, command: Answered) -> Outcome:
     if found is None:
         return Outcome(OutcomeStatus.WAITING)
     case, attempt = found
+    if isinstance(command.answer, Reported | Refused):
+        machine.changes.answering.add(attempt.partner)
     if attempt.state not in LIVE_ATTEMPTS:
         return _overtaken(machine, case, attempt, command.answer)
     match command.answer:
@@ -86,10 +90,11 @@ def answered(machine: Machine, command: Answered) -> Outcome:
             # Of an attempt that was sent before, the earlier call may still have had its effect.
             state = AttemptState.CREATED if attempt.sends <= 1 else AttemptState.UNKNOWN
             sends = attempt.sends - 1
-            return _note(
+            noted = _note(
                 machine, case, attempt, state, str(reason), sends=sends,
                 submitted_at=attempt.submitted_at if sends > 0 else None,
             )  # fmt: skip
+            return not_sent(machine, noted, command.answer)
         case Unknown(reason=reason):
             return _note(machine, case, attempt, AttemptState.UNKNOWN, str(reason))
 
@@ -100,6 +105,8 @@ def looked(machine: Machine, command: Looked, capabilities: Capabilities) -> Out
     if found is None:
         return Outcome(OutcomeStatus.WAITING)
     case, attempt = found
+    if isinstance(command.found, Reported | Refused | NotFound):
+        machine.changes.answering.add(attempt.partner)
     if attempt.state not in LIVE_ATTEMPTS and attempt.state is not AttemptState.ACCEPTED:
         return _overtaken(machine, case, attempt, command.found)
     attempt = msgspec.structs.replace(attempt, looks=attempt.looks + 1)
@@ -123,7 +130,10 @@ def _overtaken(machine: Machine, case: Case, attempt: Attempt, said: Answer | Fo
     """A webhook was faster. What is said may still be news of another kind: fees, ids, a return."""
     if not isinstance(said, Reported):
         return Outcome(_UNCHANGED, payment=case.payment, attempt=attempt)
-    late = Heard(partner=attempt.partner, snapshot=said.snapshot)
+    snapshot = said.snapshot
+    if attempt.superseded and snapshot.attempt_id is None:
+        snapshot = msgspec.structs.replace(snapshot, attempt_id=attempt.id)
+    late = Heard(partner=attempt.partner, snapshot=snapshot)
     return with_attempt(machine, heard(machine, late), attempt)
 
 
@@ -221,7 +231,9 @@ def _refused(machine: Machine, case: Case, attempt: Attempt, error: PartnerError
 
 def _failed(machine: Machine, case: Case, attempt: Attempt, failure: Failure) -> Outcome:
     event = CALL_FAILED[attempt.operation]
-    return with_attempt(machine, machine.take(machine.situation(case), event, failure=failure), attempt)
+    again = again_after(machine, case, failure) if attempt.operation is Operation.SUBMIT else None
+    situation = machine.situation(case, again=again, code=failure.code)
+    return with_attempt(machine, machine.take(situation, event, failure=failure), attempt)
 
 
 def _note(
@@ -260,6 +272,10 @@ def heard(machine: Machine, command: Heard) -> Outcome:
 
 
 def _hear_payment(machine: Machine, case: Case, partner: str, snapshot: Snapshot) -> Outcome:
+    told = None if snapshot.attempt_id is None else find_attempt(machine, snapshot.attempt_id)
+    if told is not None and told[1].superseded:
+        outcome = hear_superseded(machine, case, told[1], snapshot)
+        return _with_fees(machine, case, partner, snapshot, outcome)
     if takes_back(case, snapshot):
         detail = "the partner says that less was captured than it said before"
         return Outcome(
@@ -268,10 +284,15 @@ def _hear_payment(machine: Machine, case: Case, partner: str, snapshot: Snapshot
     event = event_of(case, snapshot)
     if event is None:
         return Outcome(_UNCHANGED, payment=case.payment)
+    again = again_after_news(machine, case, event, snapshot)
     outcome = machine.take(
-        machine.situation(case, snapshot=snapshot), event,
+        machine.situation(case, snapshot=snapshot, again=again), event,
         attempt_id=ids.encode(ids.ATTEMPT, machine.new_ids.new()),
     )  # fmt: skip
+    return _with_fees(machine, case, partner, snapshot, outcome)
+
+
+def _with_fees(machine: Machine, case: Case, partner: str, snapshot: Snapshot, outcome: Outcome) -> Outcome:
     posted = post_fees(machine, partner, snapshot.fees, case.payment.id)
     return msgspec.structs.replace(outcome, status=OutcomeStatus.APPLIED) if posted and (
         outcome.status is _UNCHANGED) else outcome  # fmt: skip

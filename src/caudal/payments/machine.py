@@ -14,13 +14,13 @@ import msgspec
 from caudal.connectors import Operation, Snapshot, Supported
 from caudal.ledger import Command as LedgerCommand
 from caudal.payments import views
-from caudal.payments.guards import NOT_RECEIVED, Situation, choose
+from caudal.payments.arrivals import arrival, failure_of, identity
+from caudal.payments.guards import Situation, choose
 from caudal.payments.outcomes import Changes, Outcome, OutcomeStatus
 from caudal.payments.postings import plan
 from caudal.payments.refusals import Refusal
-from caudal.payments.reports import captured_in
 from caudal.payments.rules import FINAL
-from caudal.payments.terms import Effect, Event, Row
+from caudal.payments.terms import Effect, Event, Posting, Row
 from caudal.payments.types import (
     Attempt,
     AttemptState,
@@ -30,21 +30,20 @@ from caudal.payments.types import (
     PartState,
     Payment,
     PaymentState,
-    ReviewReason,
+    Retried,
 )
+from caudal.routing import Again, Cause
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.decide import Unmoved
 from caudal_base.ids import IdSource
 
-ACTION_TIME: Final = dt.timedelta(hours=24)
-"""How long a customer may take over what the partner asks of them."""
-
-VOID_AGAIN_AFTER: Final = dt.timedelta(hours=1)
-"""When a void that failed is tried again, where the authorisation's time is over."""
-
 Post = Callable[[Sequence[LedgerCommand]], Refusal | None]
 """Has the ledger carry out one linked group; its refusal, and then nothing was done."""
+
+Retry = Callable[[Case, Cause, str, dt.timedelta | None], Again | None]
+"""Where and when a payment is tried again, by why its attempt came to nothing, the partner's code, and how
+long the partner wants to be left alone; None: it is not."""
 
 _OPERATIONS: Final = {
     Effect.SUBMIT: Operation.SUBMIT,
@@ -52,17 +51,6 @@ _OPERATIONS: Final = {
     Effect.INCREMENT: Operation.INCREMENT,
     Effect.VOID: Operation.CANCEL,
 }
-
-_ENDS: Final = {
-    Event.CANCEL: PaymentState.CANCELLED,
-    Event.TIME_OUT: PaymentState.EXPIRED,
-    Event.DECLINE: PaymentState.FAILED,
-}
-"""Where a void leads, by what made it."""
-
-_KEEPS_EXPIRY: Final = frozenset(
-    {PaymentState.AUTHORISED, PaymentState.CAPTURING, PaymentState.INCREMENTING, PaymentState.CANCELLING}
-)
 
 
 class Machine:
@@ -79,11 +67,16 @@ class Machine:
         lifetimes: Mapping[str, dt.timedelta],
         posted_fees: Iterable[str] = (),
         posted_settlements: Iterable[str] = (),
+        retry: Retry = lambda *_: None,
+        fee_lanes: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """`supported` tells what a payment's partner can do, `lifetimes` how long authorisations last.
 
         `posted_fees` and `posted_settlements` are the partners' ids of those that stand in the ledger.
         """
+        self.retry = retry
+        self.fee_lanes = fee_lanes or {}
+        """By the partner's id of a fee that a settlement tells of: the rule and the method of its payment."""
         self.now = now
         self.post = post
         self.new_ids = new_ids
@@ -99,12 +92,14 @@ class Machine:
         self.changes = Changes()
 
     def situation(
-        self, case: Case, *, amount: int | None = None, snapshot: Snapshot | None = None
-    ) -> Situation:
+        self, case: Case, *, amount: int | None = None, snapshot: Snapshot | None = None,
+        again: Again | None = None, code: str | None = None,
+    ) -> Situation:  # fmt: skip
         """A payment in the light of one event."""
         return Situation(
-            case=case, now=self.now, supported=self.supported(case.payment), amount=amount, snapshot=snapshot
-        )
+            case=case, now=self.now, supported=self.supported(case.payment), amount=amount,
+            snapshot=snapshot, again=again, code=code,
+        )  # fmt: skip
 
     def take(
         self,
@@ -133,9 +128,10 @@ class Machine:
         refused = self.post(planned.commands) if planned.commands else None
         if refused is not None:
             return Outcome(OutcomeStatus.REFUSED, payment=None if new else payment, refusal=refused)
-        changed = {**_arrival(self, situation, row, event, failure), **planned.changes, **(extra or {})}
+        kept = arrival(situation, row, event, failure, self.lifetimes)
+        changed = {**kept, **planned.changes, **(extra or {})}
         moved = msgspec.structs.replace(
-            payment, **_identity(payment, situation.snapshot), **changed, state=row.to,
+            payment, **{**identity(payment, situation.snapshot), **changed}, state=row.to,
             version=payment.version + 1, updated_at=self.now,
         )  # fmt: skip
         if moved.state is PaymentState.SUCCEEDED and moved.authorised_amount < moved.captured_amount:
@@ -183,20 +179,26 @@ class Machine:
 
     def begin_attempt(
         self, case: Case, operation: Operation, amount: int, *, part_id: str | None = None,
-        captured_before: int = 0, attempt_id: str | None = None,
+        captured_before: int = 0, attempt_id: str | None = None, retried: Retried | None = None,
+        after: dt.timedelta = dt.timedelta(), wrongly: Attempt | None = None,
     ) -> Case:  # fmt: skip
-        """Add an attempt that is to be sent, with the job that sends it."""
+        """Add an attempt that is to be sent, with the job that sends it `after` so long.
+
+        `wrongly` is the superseded attempt of which it gives back what its partner took after all.
+        """
         payment = case.payment
-        check(payment.partner is not None, "an attempt goes to a partner")
+        partner = payment.partner if wrongly is None else wrongly.partner
+        check(partner is not None, "an attempt goes to a partner")
         attempt = Attempt(
             id=attempt_id or ids.encode(ids.ATTEMPT, self.new_ids.new()), payment_id=payment.id,
-            operation=operation, state=AttemptState.CREATED, partner=payment.partner or "", amount=amount,
+            operation=operation, state=AttemptState.CREATED, partner=partner or "", amount=amount,
             created_at=self.now, updated_at=self.now, part_id=part_id, captured_before=captured_before,
+            retried=retried, target_id=None if wrongly is None else wrongly.partner_id,
         )  # fmt: skip
         live = operation is Operation.REFUND or case.live is None
         check(live, "a payment has one attempt under way at most")
         self.of_attempt[attempt.id] = payment.id
-        self.changes.attempt_jobs.append((attempt.id, attempt.partner))
+        self.changes.attempt_jobs.append((attempt.id, attempt.partner, self.now + after))
         return msgspec.structs.replace(case, attempts=(*case.attempts, attempt))
 
     def tell(self, type_: str, object_type: str, object_id: str, data: bytes) -> None:
@@ -216,7 +218,7 @@ class Machine:
         payment = case.payment
         if snapshot is not None and payment.partner_id is None:
             payment = msgspec.structs.replace(
-                payment, **_identity(payment, snapshot), version=payment.version + 1, updated_at=self.now
+                payment, **identity(payment, snapshot), version=payment.version + 1, updated_at=self.now
             )
             self.replace(case, payment=payment)
         return Outcome(OutcomeStatus.UNCHANGED, payment=payment)
@@ -245,6 +247,7 @@ class Machine:
             updated_at=self.now,
             partner_id=current.partner_id or (None if snapshot is None else snapshot.partner_id),
             failure=failure if row.attempt is AttemptState.FAILED else None,
+            superseded=row.posting is Posting.REHOLD,
         )
         return tuple(done if a is current else self._close_begun(a, row) for a in case.attempts)
 
@@ -294,106 +297,23 @@ class Machine:
                     case, operation, amount or max(payment.authorised_amount, payment.amount),
                     part_id=None if capture is None else capture.id,
                     captured_before=payment.captured_amount, attempt_id=attempt_id,
+                    **_of_retry(situation),
                 )  # fmt: skip
         return case
+
+
+def _of_retry(situation: Situation) -> dict[str, Any]:
+    """Why an attempt begins the payment once more, and when, where it does."""
+    again, last = situation.again, situation.case.begun
+    if again is None or last is None:
+        return {}
+    failure = None if situation.snapshot is None else failure_of(situation.snapshot)
+    code = situation.code or (None if failure is None else failure.code) or last.note
+    reason = f"{last.partner}: {code or again.cause.value}"
+    return {"after": again.after, "retried": Retried(cause=again.cause.value, reason=reason[:200])}
 
 
 def _taken_wrongly(payment: Payment) -> int:
     """Of what the partner reports, what nobody asked for: parts captured before were asked for."""
     same = payment.reported_currency == payment.currency
     return (payment.reported_amount or 0) - (payment.captured_amount if same else 0)
-
-
-def _identity(payment: Payment, snapshot: Snapshot | None) -> dict[str, Any]:
-    """Under which ids the partner has the payment, once it has said so."""
-    if snapshot is None:
-        return {}
-    related = {**payment.related, **snapshot.related}
-    found: dict[str, Any] = {"partner_id": payment.partner_id or snapshot.partner_id}
-    if related != payment.related:
-        found["related"] = related
-    return found
-
-
-def failure_of(snapshot: Snapshot) -> Failure | None:
-    """The partner's error as payments keep it."""
-    error = snapshot.error
-    return (
-        None
-        if error is None
-        else Failure(code=error.code, class_=error.class_.value, message=error.message[:500])
-    )
-
-
-def _arrival(
-    machine: Machine, situation: Situation, row: Row, event: Event, failure: Failure | None
-) -> dict[str, Any]:
-    """What a payment keeps of its arrival in a state."""
-    payment, snapshot, now = situation.payment, situation.snapshot, machine.now
-    changes: dict[str, Any] = {
-        "review": None,
-        "review_default": None,
-        "action_url": None,
-        "action_secret": None,
-    }
-    match row.to:
-        case PaymentState.AUTHORISED:
-            changes["expires_at"] = _authorisation_expiry(machine, payment, snapshot, event)
-            if payment.authorised_amount == 0:
-                changes["authorised_amount"] = payment.amount if snapshot is None else snapshot.amount
-        case PaymentState.REQUIRES_ACTION:
-            said = payment if snapshot is None else snapshot
-            changes |= {"action_url": said.action_url, "action_secret": said.action_secret}
-            changes["expires_at"] = payment.expires_at
-            if payment.state is not PaymentState.REQUIRES_ACTION:
-                changes["expires_at"] = now + ACTION_TIME
-        case PaymentState.REVIEW:
-            changes |= _review(payment, snapshot, event)
-        case PaymentState.CANCELLING:
-            if payment.state is not PaymentState.CANCELLING:
-                changes["ends_as"] = _ENDS.get(event, payment.state)
-        case PaymentState.CAPTURING | PaymentState.INCREMENTING:
-            changes["expires_at"] = payment.expires_at
-        case PaymentState.SCHEDULED:
-            changes["expires_at"] = payment.execute_at
-        case PaymentState.FAILED | PaymentState.CANCELLED | PaymentState.EXPIRED | PaymentState.RETURNED:
-            changes |= {"expires_at": None, "failure": failure}
-            if snapshot is not None and failure is None:
-                changes["failure"] = failure_of(snapshot)
-        case _:
-            changes |= {"expires_at": None, "failure": None}
-    return changes
-
-
-def _authorisation_expiry(
-    machine: Machine, payment: Payment, snapshot: Snapshot | None, event: Event
-) -> dt.datetime:
-    if event is Event.VOID_FAILED:
-        return max(payment.expires_at or machine.now, machine.now + VOID_AGAIN_AFTER)
-    if payment.state in _KEEPS_EXPIRY and payment.expires_at is not None:
-        return payment.expires_at
-    if snapshot is not None and snapshot.expires_at is not None:
-        return max(snapshot.expires_at, machine.now)
-    return machine.now + machine.lifetimes.get(payment.partner or "", dt.timedelta(days=7))
-
-
-def _review(payment: Payment, snapshot: Snapshot | None, event: Event) -> dict[str, Any]:
-    if event is Event.PARTNER_MISMATCHED and snapshot is not None:
-        return {
-            "review": ReviewReason.MISMATCH,
-            "expires_at": None,
-            "reported_amount": captured_in(snapshot) or snapshot.amount,
-            "reported_currency": snapshot.currency,
-            "reported_captured": captured_in(snapshot) > 0,
-        }
-    if event is Event.UNRESOLVED:
-        return {"review": ReviewReason.OUTCOME, "expires_at": None}
-    if payment.state is PaymentState.REVIEW:
-        return {"review": payment.review, "expires_at": None}
-    # Held by the decision: `expires_at` and the default come with the event.
-    return {"review": ReviewReason.RISK}
-
-
-def not_received() -> Failure:
-    """The failure of an attempt that never reached the partner, as far as it could be asked."""
-    return Failure(code=NOT_RECEIVED, class_="unavailable", message="the partner knows nothing of it")

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from caudal.connectors import PartnerFee, Reported, Settlement, Snapshot, Subject
+from caudal.connectors import (
+    NotSent,
+    PartnerFee,
+    Refused,
+    Reported,
+    Settlement,
+    Snapshot,
+    Status,
+    Subject,
+)
 from caudal.payments.commands import (
     Answered,
     Command,
@@ -14,8 +23,8 @@ from caudal.payments.commands import (
 )
 from caudal.payments.creation import DEFAULT_METHOD
 from caudal.payments.hearing import fees_of
-from caudal.payments.partners import DIRECTIONS, Partners
 from caudal.payments.refusals import Refusal
+from caudal.payments.routes import Choice, Routes
 from caudal.payments.store import Known
 from caudal.payments.types import Case, PaymentKind
 from caudal_base import decide
@@ -73,15 +82,11 @@ def customers_of_cases(cases: Iterable[Case]) -> list[str]:
     return sorted(found)
 
 
-def partner_of(command: CreatePayment, partners: Partners) -> str | None:
-    """Who would carry a creation out; None: nobody, or it will be refused."""
+def choice_of(command: CreatePayment, routes: Routes) -> Choice | Refusal | None:
+    """Who will carry a creation out; None of an internal one."""
     if command.kind is PaymentKind.INTERNAL:
         return None
-    method = command.method or DEFAULT_METHOD[command.kind]
-    chosen = partners.choose(
-        command.partner, DIRECTIONS[command.kind], method, command.currency, command.capture
-    )
-    return None if isinstance(chosen, Refusal) else chosen[0]
+    return routes.choose(command, command.method or DEFAULT_METHOD[command.kind])
 
 
 def subject_of(command: CreatePayment, partner: str | None) -> decide.Subject:
@@ -120,6 +125,42 @@ def fees_in(commands: Iterable[Command], cases: Mapping[str, Case]) -> Iterator[
                     yield from ((partner, fee) for fee in snapshot.fees if fee.amount)
             case _:
                 pass
+
+
+def cases_to_retry(commands: Iterable[Command], cases: Mapping[str, Case]) -> list[Case]:
+    """The payments of which commands may say that they came to nothing where they are."""
+    of_attempt = {a.id: case for case in cases.values() for a in case.attempts}
+    found = {}
+    for command in commands:
+        match command:
+            case Answered(attempt_id=attempt, answer=NotSent() | Refused()):
+                found[attempt] = of_attempt.get(attempt)
+            case Answered(attempt_id=attempt, answer=Reported(snapshot)):
+                found[attempt] = of_attempt.get(attempt) if snapshot.status is Status.FAILED else None
+            case Looked(attempt_id=attempt, found=Refused()):
+                found[attempt] = of_attempt.get(attempt)
+            case Looked(attempt_id=attempt, found=Reported(snapshot)):
+                found[attempt] = of_attempt.get(attempt) if snapshot.status is Status.FAILED else None
+            case Heard(snapshot=snapshot) if snapshot.status is Status.FAILED:
+                known = of_attempt.get(snapshot.attempt_id or "")
+                ours = known or next(
+                    (c for c in cases.values() if c.payment.partner_id == snapshot.partner_id), None
+                )
+                found[snapshot.partner_id] = ours
+            case _:
+                pass
+    return [case for case in found.values() if case is not None]
+
+
+def settlement_attempts(commands: Iterable[Command]) -> dict[str, str]:
+    """By the partner's id of a fee that a settlement tells of, the attempt that it is of."""
+    return {
+        line.partner_id: line.attempt_id
+        for command in commands
+        if isinstance(command, Settle) and command.settlement.arrived
+        for line in command.settlement.lines
+        if line.attempt_id is not None
+    }
 
 
 def settlements_in(commands: Iterable[Command]) -> list[tuple[str, Settlement]]:

@@ -8,6 +8,7 @@ import msgspec
 from caudal.connectors import Settlement
 from caudal.payments.refusals import Refusal
 from caudal.payments.types import Attempt, Capture, Payment, Refund
+from caudal.routing import Cost, Outage
 from caudal_base.decide import Unmoved
 
 
@@ -62,8 +63,8 @@ class Changes(msgspec.Struct):
     """Ids of payments that are new."""
     events: list[tuple[str, str, str, bytes]] = msgspec.field(default_factory=list)
     """Type, object's type, object's id, JSON."""
-    attempt_jobs: list[tuple[str, str]] = msgspec.field(default_factory=list)
-    """Attempts to be driven, each with its partner."""
+    attempt_jobs: list[tuple[str, str, dt.datetime]] = msgspec.field(default_factory=list)
+    """Attempts to be driven, each with its partner and from when on."""
     timers: list[tuple[str, dt.datetime]] = msgspec.field(default_factory=list)
     """Payments to be looked at, and when."""
     asks: list[tuple[str, str]] = msgspec.field(default_factory=list)
@@ -74,3 +75,9 @@ class Changes(msgspec.Struct):
     """What counts against limits per day no longer."""
     settled: list[tuple[str, Settlement]] = msgspec.field(default_factory=list)
     """Partners' batches to be kept, with their lines."""
+    costs: list[Cost] = msgspec.field(default_factory=list)
+    """Partners' fees that are posted, with what they were for."""
+    outages: list[Outage] = msgspec.field(default_factory=list)
+    """Partners that could not be called."""
+    answering: set[str] = msgspec.field(default_factory=set)
+    """Partners that were called and answered."""

@@ -8,9 +8,10 @@ import msgspec
 
 from caudal.connectors import PartnerFee, Snapshot, Subject
 from caudal.payments import postings, views
+from caudal.payments.arrivals import failure_of
 from caudal.payments.attempts import find_attempt, put_attempt
 from caudal.payments.guards import NOT_RECEIVED
-from caudal.payments.machine import Machine, failure_of
+from caudal.payments.machine import Machine
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.part_rules import DISPUTES, GIVEN_UP_REFUNDS, REFUNDS, RefundEvent
 from caudal.payments.refusals import refusal
@@ -26,7 +27,11 @@ from caudal.payments.types import (
     Payment,
     Refund,
 )
+from caudal.routing import Cost, Lane
 from caudal_base import ids
+
+OTHER: Final = "other"
+"""In the place of a method, of fees that are of no payment."""
 
 _UNCHANGED: Final = OutcomeStatus.UNCHANGED
 
@@ -58,8 +63,20 @@ def post_fees(machine: Machine, partner: str, fees: Sequence[PartnerFee], refere
         if fee.amount and fee.partner_id not in machine.posted_fees:
             machine.posted_fees.add(fee.partner_id)
             machine.post([postings.fee_transfer(partner, fee, reference)])
+            machine.changes.costs.append(_cost(machine, partner, fee, reference))
             new = True
     return new
+
+
+def _cost(machine: Machine, partner: str, fee: PartnerFee, reference: str | None) -> Cost:
+    """A fee as routing counts it: by the rule and the method of its payment, where that is known."""
+    case = None if reference is None else machine.cases.get(reference)
+    rule, method = machine.fee_lanes.get(fee.partner_id, ("", OTHER))
+    if case is not None:
+        payment = case.payment
+        rule = "" if payment.route is None else payment.route.rule
+        method = OTHER if payment.method is None else payment.method.value
+    return Cost(Lane(rule, partner, fee.currency, method), fee.amount)
 
 
 def with_attempt(machine: Machine, outcome: Outcome, attempt: Attempt) -> Outcome:

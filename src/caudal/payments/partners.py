@@ -7,6 +7,7 @@ from typing import Final
 from caudal.connectors import Capabilities, CaptureMode, Direction, Method, Partner, Registry, Supported
 from caudal.payments.refusals import Refusal, refusal
 from caudal.payments.types import Payment, PaymentKind
+from caudal.routing import capability
 
 DIRECTIONS: Final = {PaymentKind.PAY_IN: Direction.PAY_IN, PaymentKind.PAYOUT: Direction.PAYOUT}
 
@@ -27,21 +28,24 @@ class Partners:
         return tuple(self._by_name)
 
     def choose(
-        self, named: str | None, direction: Direction, method: Method, currency: str, capture: CaptureMode
-    ) -> tuple[str, Supported] | Refusal:
-        """The named partner, or the first that can do it, with what it can do."""
-        key = (named, direction, method, currency, capture)
+        self, named: str | None, direction: Direction, method: Method, currency: str, capture: CaptureMode,
+        *, without: frozenset[str] = frozenset(),
+    ) -> tuple[str, Supported] | Refusal:  # fmt: skip
+        """The named partner, or the first that can do it and is none of `without`, with what it can do."""
+        key = (named, direction, method, currency, capture, without)
         known = self._chosen.get(key)
         if known is not None:
             return known
         if named is not None and named not in self._by_name:
             return refusal("unknown_partner", "partner")
         for partner in self._all:
-            if named is None or partner.name == named:
-                row = _row(partner.capabilities, direction, method, currency)
+            if (named is None and partner.name not in without) or partner.name == named:
+                row = capability(partner.capabilities, direction, method, currency)
                 if row is not None and capture in row.capture_modes:
                     # What partners can do does not change, and currencies are few.
                     return self._chosen.setdefault(key, (partner.name, row))
+        if without and not isinstance(self.choose(named, direction, method, currency, capture), Refusal):
+            return refusal("partners_drained")
         return refusal("partner_unsupported", "partner" if named is not None else "method")
 
     def supported(self, payment: Payment) -> Supported | None:
@@ -52,9 +56,16 @@ class Partners:
             self._rows[key] = (
                 None
                 if partner is None or payment.method is None
-                else _row(partner.capabilities, DIRECTIONS[payment.kind], payment.method, payment.currency)
+                else capability(
+                    partner.capabilities, DIRECTIONS[payment.kind], payment.method, payment.currency
+                )
             )
         return self._rows[key]
+
+    def row(self, name: str, direction: Direction, method: Method, currency: str) -> Supported | None:
+        """What a partner can do with a kind of payment; None: nothing, or it is not configured any more."""
+        capabilities = self.capabilities(name)
+        return None if capabilities is None else capability(capabilities, direction, method, currency)
 
     def capabilities(self, name: str) -> Capabilities | None:
         """What a partner can do; None where it is not configured any more."""
@@ -65,11 +76,3 @@ class Partners:
     def lifetimes(self) -> dict[str, dt.timedelta]:
         """How long each partner's authorisations last."""
         return {p.name: p.capabilities.authorisation_lifetime for p in self._all}
-
-
-def _row(capabilities: Capabilities, direction: Direction, method: Method, currency: str) -> Supported | None:
-    for row in capabilities.supported:
-        fits = row.direction is direction and row.method is method
-        if fits and (row.currencies is None or currency in row.currencies):
-            return row
-    return None

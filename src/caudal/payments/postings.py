@@ -133,6 +133,19 @@ def _release(situation: Situation) -> Planned:
     return Planned(_linked(commands), {"hold_id": None, "fee_hold_id": None})
 
 
+def _rehold(situation: Situation) -> Planned:
+    """The hold goes to the clearing account of the next partner; our fee's hold has nothing to do with it."""
+    payment, again = situation.payment, situation.again
+    changes: dict[str, Any] = {"partner_id": None, "related": {}}
+    if again is None or again.partner == payment.partner or payment.hold_id is None:
+        return Planned([], changes)
+    moved = msgspec.structs.replace(payment, partner=again.partner)
+    # What is held already cannot be lacking: neither a limit nor a freeze stands in its way.
+    hold = _transfer(moved, "hold", payment.amount, pending=True, forced=True)
+    commands: list[Command] = [_void(payment, "hold", payment.hold_id), hold]
+    return Planned(_linked(commands), {**changes, "partner": again.partner, "hold_id": hold.id})
+
+
 def _move(situation: Situation) -> Planned:
     payment = situation.payment
     commands: list[Command] = [_transfer(payment, "move", payment.amount)]
@@ -262,6 +275,7 @@ def _post_and_take_back(situation: Situation) -> Planned:
 _PLANS: Final[Mapping[Posting, Callable[[Situation], Planned]]] = {
     Posting.NOTHING: lambda _: _NONE,
     Posting.RESERVE: _reserve,
+    Posting.REHOLD: _rehold,
     Posting.RELEASE: _release,
     Posting.MOVE: _move,
     Posting.POST: _post,

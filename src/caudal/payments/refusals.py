@@ -31,6 +31,8 @@ REASONS: Final = (
     Reason("instrument_not_allowed", 422, "an internal payment has no method, instrument or capture mode"),
     Reason("unknown_partner", 422, "no partner of this name serves the book"),
     Reason("partner_unsupported", 422, "no partner of the book does this kind, method, currency and capture"),
+    Reason("no_route", 422, "no rule of the book's routing serves this kind, method, currency and capture"),
+    Reason("partners_drained", 409, "every partner that could do it is being drained by an operator"),
     Reason("exists_with_different_content", 409, "the id exists with another content"),
     # An existing payment.
     Reason("payment_not_found", 404, "no payment has this id"),

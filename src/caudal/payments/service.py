@@ -11,6 +11,9 @@ from caudal.payments.batch import Batch, Tools
 from caudal.payments.commands import Command, Heard
 from caudal.payments.outcomes import Applied, AppliedStatus, Outcome, OutcomeStatus
 from caudal.payments.partners import Partners
+from caudal.payments.routes import Routes
+from caudal.routing import Directory
+from caudal_base.clock import SystemClock
 from caudal_base.database import Connection
 from caudal_base.decide import Decide
 from caudal_base.ids import IdSource
@@ -30,14 +33,19 @@ class Payments:
 
     def __init__(
         self, ledger: Ledger, decide: Decide, registry: Registry, new_ids: IdSource,
-        products: ProductDirectory | None = None,
+        products: ProductDirectory | None = None, routing: Directory | None = None,
     ) -> None:  # fmt: skip
-        """`decide` is asked about every new payment, `registry` holds the partners."""
+        """`decide` is asked about every new payment, `registry` holds the partners.
+
+        Without `routing` no rules are looked for: the first partner that can do a payment gets it.
+        """
+        self._routed = routing is not None
         self._tools = Tools(
             ledger=ledger,
             decide=decide,
             registry=registry,
             products=products or ProductDirectory(),
+            routing=routing or Directory(SystemClock()),
             new_ids=new_ids,
         )
         self._partners: dict[int, Partners] = {}
@@ -50,11 +58,21 @@ class Payments:
             known = self._partners[book_id] = Partners(self._tools.registry, book.name)
         return known
 
+    async def routes(self, connection: Connection, book_id: int) -> Routes:
+        """Who carries out payments of a book now. Raises `BookNotFound`.
+
+        A statement at most every two seconds (`routing.FRESH_S`), and before the book's lock is taken.
+        """
+        partners = await self.partners(connection, book_id)
+        if not self._routed:
+            return Routes(partners)
+        return Routes(partners, await self._tools.routing.load(connection, book_id))
+
     def batch(
-        self, connection: Connection, book_id: int, partners: Partners, commands: Sequence[Command]
+        self, connection: Connection, book_id: int, routes: Routes, commands: Sequence[Command]
     ) -> Batch:
         """A batch for callers that add statements of their own to its round trips."""
-        return Batch(self._tools, connection, book_id, partners, commands)
+        return Batch(self._tools, connection, book_id, routes, commands)
 
     async def carry_out(
         self, connection: Connection, book_id: int, commands: Sequence[Command]
@@ -66,7 +84,7 @@ class Payments:
         """
         if not commands:
             return []
-        batch = self.batch(connection, book_id, await self.partners(connection, book_id), commands)
+        batch = self.batch(connection, book_id, await self.routes(connection, book_id), commands)
         async with connection.pipeline():
             await batch.queue()
             await batch.arrive()

@@ -44,6 +44,20 @@ select a.payment_id
        ) a
 """
 
+_LANES: Final = """
+select a.id, coalesce(p.data -> 'route' ->> 'rule', ''), p.data ->> 'method'
+  from unnest(%(attempts)s) as wanted (id)
+ cross join lateral (
+        select id, payment_id
+          from payments.attempt
+         where book_id = %(book_id)s
+           and id = wanted.id
+         limit 1
+       ) a
+  join payments.payment p
+    on p.book_id = %(book_id)s and p.id = a.payment_id
+"""
+
 _BY_PARTNER: Final = {
     name: f"""
 select found.id
@@ -136,6 +150,19 @@ async def load(connection: Connection, book_id: int, payment_ids: Sequence[str])
         )
         for payment in found
     ]
+
+
+async def lanes_of(
+    connection: Connection, book_id: int, attempts: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """By the keys of `attempts`, the rule and the method of each one's payment, as far as they are ours."""
+    known = {key: attempt for key, attempt in attempts.items() if _is(attempt, ids.ATTEMPT)}
+    if not known:
+        return {}
+    wanted = arrays.hex_uuids(sorted(set(known.values())))
+    cursor = await connection.execute(_LANES, {"book_id": book_id, "attempts": wanted})
+    found = {ids.encode(ids.ATTEMPT, row[0]): (row[1], row[2]) for row in await cursor.fetchall()}
+    return {key: found[attempt] for key, attempt in known.items() if attempt in found}
 
 
 def _is(text: str, prefix: str) -> bool:

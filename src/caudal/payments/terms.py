@@ -42,6 +42,8 @@ class Event(QuickEnum):
     CAPTURE_FAILED = "capture_failed"
     INCREMENT_FAILED = "increment_failed"
     VOID_FAILED = "void_failed"
+    NOT_SENT = "not_sent"
+    """The call that was to begin it has certainly not reached the partner."""
     UNRESOLVED = "unresolved"
     """The outcome of the call is unknown, and the partner cannot be asked."""
 
@@ -83,6 +85,7 @@ class Guard(QuickEnum):
     REFUNDABLE = "refundable"
     UNDISPUTED = "undisputed"
     PARTNER_REFUNDS = "partner_refunds"
+    RETRIED = "retried"
 
 
 class Posting(QuickEnum):
@@ -91,6 +94,8 @@ class Posting(QuickEnum):
     NOTHING = "nothing"
     RESERVE = "reserve"
     """Hold the amount, and of payouts and internal payments our fee."""
+    REHOLD = "rehold"
+    """Hold the same with the partner that is tried next, in one group: at no moment is it free."""
     RELEASE = "release"
     MOVE = "move"
     """Move at once from customer to customer, with our fee."""

@@ -129,6 +129,25 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: str = ""
 
 
+class Routed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a payment came to its partner."""
+
+    version: int
+    """Of the rule set."""
+    rule: str
+    partners: tuple[str, ...]
+    """Whom it may go to, in this order: where it is tried again, it is with one of these."""
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why an attempt was made when there had been one before."""
+
+    cause: str
+    """A value of `routing.Cause`."""
+    reason: str
+    """In words: at whom the one before failed, and with which code."""
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """The intent to move money, and how far it got."""
 
@@ -146,6 +165,11 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     destination: str | None = None
     """Of an internal payment: the customer who receives."""
     partner: str | None = None
+    """Who carries it out, or is trying to; None of internal ones."""
+    named: bool = False
+    """The caller named the partner, and so it stays there."""
+    route: Routed | None = None
+    """By which rule the partner was chosen; None: it was named, or there were no rules."""
     method: Method | None = None
     instrument: str | None = None
     """What is charged or paid to: a vault token or the partner's own token."""
@@ -226,6 +250,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     note: str | None = None
     """For operators: why it is unknown."""
+    retried: Retried | None = None
+    """Of one that begins the payment once more: why."""
+    superseded: bool = False
+    """It came to nothing, and another has begun the payment since: what is heard of it is no news of that."""
+    target_id: str | None = None
+    """Of one that gives back what a superseded attempt took after all: the partner's id of that payment."""
     asked_at: dt.datetime | None = None
     """Of a refund: since when a person is asked how it ended."""
 
@@ -305,11 +335,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def begun(self) -> Attempt | None:
-        """The attempt that began the payment at the partner, once there is one."""
+        """The attempt that began the payment at its partner, once there is one; of several the last."""
         for attempt in self.attempts:
-            if attempt.operation is Operation.SUBMIT:
+            if attempt.operation is Operation.SUBMIT and not attempt.superseded:
                 return attempt
         return None
+
+    @property
+    def beginnings(self) -> tuple[Attempt, ...]:
+        """All attempts to begin the payment, the one that counts last."""
+        begun = [attempt for attempt in self.attempts if attempt.operation is Operation.SUBMIT]
+        return tuple(sorted(begun, key=lambda attempt: not attempt.superseded))
 
     @property
     def capturing(self) -> Capture | None:

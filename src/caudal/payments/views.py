@@ -77,6 +77,26 @@ class DecisionView(View, frozen=True, kw_only=True):
     """Stable codes, the weightiest first."""
 
 
+class PaymentRouteView(View, frozen=True, kw_only=True):
+    """How a payment came to its partner."""
+
+    rule: str
+    """Of the routing's rules."""
+    rule_set: str
+    """`v3`"""
+    partners: tuple[str, ...]
+    """Whom it may go to, in this order."""
+
+
+class RetriedView(View, frozen=True, kw_only=True):
+    """Why an attempt was made when there had been one before."""
+
+    cause: str
+    """`soft_decline`, `not_sent`, `rate_limited`, `unavailable`, …"""
+    reason: str
+    """At whom the one before failed, and with which code."""
+
+
 class PaymentView(View, frozen=True, kw_only=True):
     """A payment as it stands."""
 
@@ -106,6 +126,8 @@ class PaymentView(View, frozen=True, kw_only=True):
     partner: str | None = None
     partner_id: str | None = None
     """The partner's id of it."""
+    route: PaymentRouteView | None = None
+    """By which rule the partner was chosen; not there: the caller named it, or there are no rules."""
     method: Method | None = None
     instrument: str | None = None
     reference: str | None = None
@@ -144,6 +166,8 @@ class AttemptView(View, frozen=True, kw_only=True):
     failure: FailureView | None = None
     note: str | None = None
     """For operators: why its outcome is unknown."""
+    retried: RetriedView | None = None
+    """Of one that begins the payment once more: why."""
     asked_at: Time | None = None
     """Of a refund: since when a person is asked how it ended, by approving or declining the payment."""
 
@@ -217,12 +241,19 @@ def payment_view(p: Payment) -> PaymentView:
         refunded_amount=p.refunded_amount, refunding_amount=p.refunding_amount,
         disputed_amount=p.disputed_amount, fee_amount=p.fee_amount, capture=p.capture,
         created_at=p.created_at, updated_at=p.updated_at, destination=p.destination, partner=p.partner,
-        partner_id=p.partner_id, method=p.method, instrument=p.instrument, reference=p.reference,
-        description=p.description, metadata=p.metadata or None, context=p.context, execute_at=p.execute_at,
+        partner_id=p.partner_id, route=_route(p), method=p.method, instrument=p.instrument,
+        reference=p.reference, description=p.description, metadata=p.metadata or None, context=p.context,
+        execute_at=p.execute_at,
         return_url=p.return_url, expires_at=p.expires_at, next_action=_next_action(p),
         failure=failure_view(p.failure), review=_review(p),
         decision=None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
     )  # fmt: skip
+
+
+def _route(p: Payment) -> PaymentRouteView | None:
+    if p.route is None:
+        return None
+    return PaymentRouteView(rule=p.route.rule, rule_set=f"v{p.route.version}", partners=p.route.partners)
 
 
 def _next_action(p: Payment) -> NextActionView | None:
@@ -271,6 +302,9 @@ def attempt_view(attempt: Attempt) -> AttemptView:
         looks=attempt.looks,
         failure=failure_view(attempt.failure),
         note=attempt.note,
+        retried=None
+        if attempt.retried is None
+        else RetriedView(cause=attempt.retried.cause, reason=attempt.retried.reason),
         asked_at=attempt.asked_at,
     )
 

@@ -28,6 +28,7 @@ select %(book_id)s, {_PAYMENT_COLUMNS}
 UPDATE_PAYMENTS: Final = """
 update payments.payment as p
    set state = batch.state,
+       partner = batch.partner,
        authorised_amount = batch.authorised,
        captured_amount = batch.captured,
        refunded_amount = batch.refunded,
@@ -38,8 +39,8 @@ update payments.payment as p
        updated_at = batch.updated_at,
        data = batch.data
   from unnest(%(ids)s, %(states)s, %(authorised)s, %(captured)s, %(refunded)s, %(refunding)s, %(disputed)s,
-              %(partner_ids)s, %(versions)s, %(updated)s, %(data)s)
-       as batch (id, state, authorised, captured, refunded, refunding, disputed, partner_id, version,
+              %(partners)s, %(partner_ids)s, %(versions)s, %(updated)s, %(data)s)
+       as batch (id, state, authorised, captured, refunded, refunding, disputed, partner, partner_id, version,
                  updated_at, data)
  where p.book_id = %(book_id)s
    and p.id = batch.id
@@ -156,6 +157,7 @@ def _moved_columns(payments: Sequence[Payment]) -> dict[str, Any]:
         "refunded": arrays.bigints([p.refunded_amount for p in payments]),
         "refunding": arrays.bigints([p.refunding_amount for p in payments]),
         "disputed": arrays.bigints([p.disputed_amount for p in payments]),
+        "partners": arrays.texts([p.partner for p in payments]),
         "partner_ids": arrays.texts([p.partner_id for p in payments]),
         "versions": arrays.integers([p.version for p in payments]),
         "updated": arrays.timestamps([p.updated_at for p in payments]),
@@ -170,7 +172,6 @@ def _new_columns(payments: Sequence[Payment]) -> dict[str, Any]:
         "customers": arrays.hex_uuids([p.customer for p in payments]),
         "amounts": arrays.bigints([p.amount for p in payments]),
         "currencies": arrays.texts([p.currency for p in payments]),
-        "partners": arrays.texts([p.partner for p in payments]),
         "references": arrays.texts([p.reference for p in payments]),
         "created": arrays.timestamps([p.created_at for p in payments]),
     }

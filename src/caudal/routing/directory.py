@@ -9,7 +9,8 @@ import msgspec
 
 from caudal.routing import store
 from caudal.routing.rules import Plan, compiled, health_of
-from caudal.routing.types import Drain, Health, Outage
+from caudal.routing.types import PartnerHealth, Outage
+from caudal_base.clock import Clock
 from caudal_base.database import Connection
 
 FRESH_S: Final = 2.0
@@ -24,15 +25,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan | None = None
     outages: Mapping[str, Outage] = {}
     drained: frozenset[str] = frozenset()
+    at: dt.datetime = dt.datetime.min.replace(tzinfo=dt.UTC)
+    """When it was read."""
 
-    def health(self, partner: str, now: dt.datetime) -> Health:
+    def health(self, partner: str) -> PartnerHealth:
         """Whether rules send a partner anything new."""
-        if partner in self.drained:
-            return Health.DRAINING
-        return health_of(partner, self.outages, _NO_DRAINS, now)
+        return health_of(partner, self.outages, self.drained, self.at)
 
 
-_NO_DRAINS: Final[Mapping[str, Drain]] = {}
 NOTHING: Final = Standing()
 
 
@@ -40,9 +40,11 @@ class Directory:
     """The standing of every book that this process has to do with. Belongs to one event loop."""
 
     def __init__(
-        self, fresh_s: float = FRESH_S, monotonic: Callable[[], float] = time.monotonic, capacity: int = 1_000
-    ) -> None:
+        self, clock: Clock, fresh_s: float = FRESH_S, *, monotonic: Callable[[], float] = time.monotonic,
+        capacity: int = 1_000,
+    ) -> None:  # fmt: skip
         """Keep the plans of `capacity` rule sets at most; the oldest known leave first."""
+        self._clock = clock
         self._fresh_s = fresh_s
         self._monotonic = monotonic
         self._capacity = capacity
@@ -64,6 +66,7 @@ class Directory:
             plan=None if version is None else await self._plan(connection, book_id, version),
             outages=outages,
             drained=drained,
+            at=self._clock.now(),
         )
         self._known[book_id] = standing, now
         return standing

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from caudal.routing.types import Cause, Health, Retry, Then
+from caudal.routing.types import Cause, PartnerHealth, Retry, Then
 
 DEFAULTS: Final = (
     Retry(cause=Cause.HARD_DECLINE, then=Then.NEVER),
@@ -69,7 +69,7 @@ def again(
     code: str,
     tried: Sequence[Tried],
     partners: Sequence[str],
-    health: Callable[[str], Health],
+    health: Callable[[str], PartnerHealth],
     wait: dt.timedelta | None = None,
 ) -> Again | None:
     """What follows upon the last of `tried`; None: nothing but its end.
@@ -86,7 +86,7 @@ def again(
         return Again(last.partner, max(dt.timedelta(seconds=row.wait_s), wait or dt.timedelta()), cause)
     refused = {each.partner for each in tried if each.refused}
     others = [partner for partner in partners if partner != last.partner and partner not in refused]
-    for wanted in (Health.UP, Health.RECOVERING):
+    for wanted in (PartnerHealth.UP, PartnerHealth.RECOVERING):
         found = next((partner for partner in others if health(partner) is wanted), None)
         if found is not None:
             return Again(found, dt.timedelta(), cause)

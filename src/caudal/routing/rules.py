@@ -10,7 +10,7 @@ Only `first_standing` looks at what changes from moment to moment.
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,9 +19,8 @@ from caudal.connectors import Capabilities, CaptureMode, Direction, Method, Supp
 from caudal.routing.types import (
     Chosen,
     Conditions,
-    Drain,
     Facts,
-    Health,
+    PartnerHealth,
     Hop,
     Outage,
     Retry,
@@ -127,7 +126,7 @@ def holds(when: Conditions, facts: Facts) -> bool:
     )
 
 
-def first_standing(partners: Sequence[str], health: Callable[[str], Health], payment_id: str) -> str | None:
+def first_standing(partners: Sequence[str], health: Callable[[str], PartnerHealth], payment_id: str) -> str | None:
     """Who gets a payment now, of those that it may go to; None: all of them are being drained.
 
     The first that is up, or recovering with this payment to try it. If nobody is, the first that is not
@@ -135,25 +134,25 @@ def first_standing(partners: Sequence[str], health: Callable[[str], Health], pay
     """
     for partner in partners:
         match health(partner):
-            case Health.UP:
+            case PartnerHealth.UP:
                 return partner
-            case Health.RECOVERING if drawn(f"probe:{partner}", payment_id, PROBE_EVERY) == 0:
+            case PartnerHealth.RECOVERING if drawn(f"probe:{partner}", payment_id, PROBE_EVERY) == 0:
                 return partner
             case _:
                 continue
-    return next((partner for partner in partners if health(partner) is not Health.DRAINING), None)
+    return next((partner for partner in partners if health(partner) is not PartnerHealth.DRAINING), None)
 
 
 def health_of(
-    partner: str, outages: Mapping[str, Outage], drains: Mapping[str, Drain], now: dt.datetime
-) -> Health:
+    partner: str, outages: Mapping[str, Outage], drained: Collection[str], now: dt.datetime
+) -> PartnerHealth:
     """Whether rules send a partner anything new."""
-    if partner in drains:
-        return Health.DRAINING
+    if partner in drained:
+        return PartnerHealth.DRAINING
     outage = outages.get(partner)
     if outage is None or now >= outage.until + RECOVERY:
-        return Health.UP
-    return Health.DOWN if now < outage.until else Health.RECOVERING
+        return PartnerHealth.UP
+    return PartnerHealth.DOWN if now < outage.until else PartnerHealth.RECOVERING
 
 
 def capability(

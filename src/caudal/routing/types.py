@@ -182,7 +182,7 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-class Health(enum.Enum):
+class PartnerHealth(enum.Enum):
     """Whether rules send a partner anything new."""
 
     UP = "up"
@@ -196,7 +196,7 @@ class Conditioned(msgspec.Struct, frozen=True, kw_only=True):
     """A partner's health, with what is behind it."""
 
     partner: str
-    health: Health
+    health: PartnerHealth
     outage: Outage | None = None
     drain: Drain | None = None
 
