@@ -44,7 +44,7 @@ def up(
 ) -> None:
     """Run everything on this machine: PostgreSQL, the API, the worker and partners to try, until Ctrl-C.
 
-    Where the settings name no partners, a sandbox plays Stripe and a bank, and misbehaves a little.
+    Where the settings name no partners, a sandbox plays Stripe, an acquirer and a bank, and misbehaves.
 
     The data directory is made if need be. With CAUDAL_DATABASE_URL that PostgreSQL is used and none is
     started. A process that dies is started again; after a crash the next `caudal up` recovers by itself.
@@ -132,7 +132,8 @@ def _greet(
     }
     rows = [("API", url), ("Docs", f"{url}/docs"), ("Data", database)]
     if sandbox_url is not None:
-        rows.append(("Partners", f"Stripe and a bank, played by a sandbox that misbehaves: {sandbox_url}"))
+        played = "Stripe, Meridian and a bank, played by a sandbox that misbehaves"
+        rows.append(("Partners", f"{played}: {sandbox_url}"))
     call.terminal.answer(data, functools.partial(_welcome, url=url, rows=rows, key=key, call=call))
 
 
