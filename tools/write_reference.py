@@ -35,6 +35,7 @@ _OF_REQUESTS: Final = (
     "caudal.ledger",
     "caudal.payments",
     "caudal.risk",
+    "caudal.routing",
     "caudal.webhooks",
     "caudal_base.countries",
     "caudal_base.errors",

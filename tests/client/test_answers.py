@@ -17,6 +17,7 @@ from caudal.client import (
     payment_bodies,
     payment_types,
     reports,
+    routing_types,
     template_types,
     types,
     webhook_endpoints,
@@ -25,6 +26,26 @@ from caudal.client import (
 from support.documented import Contract, Json
 
 ANSWERS: dict[str, Any] = {
+    "Conditions": routing_types.RuleConditions,
+    "Drain": routing_types.Drain,
+    "Hop": routing_types.RouteHop,
+    "Outage": routing_types.Outage,
+    "PartnerStanding": routing_types.PartnerStanding,
+    "Partners": routing_types.Partners,
+    "PaymentRoute": payment_types.PaymentRoute,
+    "Retried": payment_types.Retried,
+    "Retry": routing_types.RetryRule,
+    "Route": routing_types.Route,
+    "RouteFigures": routing_types.RouteFigures,
+    "RoutingReport": routing_types.RoutingReport,
+    "Rule": routing_types.Rule,
+    "RuleProblem": routing_types.RuleProblem,
+    "RuleSet": routing_types.RuleSet,
+    "RuleSetPage": Page[routing_types.RuleSet],
+    "Share": routing_types.RouteShare,
+    "Trial": routing_types.Trial,
+    "TrialLine": routing_types.TrialLine,
+    "Unserved": routing_types.Unserved,
     "Account": types.Account,
     "AccountEvent": reports.AccountEvent,
     "AccountPage": Page[types.Account],
@@ -101,6 +122,9 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "NewDrain": routing_types.NewDrain,
+    "NewTrial": routing_types.NewTrial,
+    "Rules": routing_types.NewRules,
     "ChangeWebhookEndpoint": webhook_endpoints.ChangeWebhookEndpoint,
     "NewWebhookEndpoint": webhook_endpoints.NewWebhookEndpoint,
     "ReplayWebhooks": webhook_endpoints.ReplayWebhooks,
@@ -132,6 +156,10 @@ BODIES: dict[str, Any] = {
 }
 
 ENUMS: dict[str, Any] = {
+    "Cause": routing_types.RetryCause,
+    "Direction": routing_types.RoutedKind,
+    "PartnerHealth": routing_types.PartnerHealth,
+    "Then": routing_types.RetryThen,
     "AccountEventKind": types.AccountEventKind,
     "AccountStatus": types.AccountStatus,
     "AttemptState": payment_types.AttemptState,
@@ -225,7 +253,7 @@ def examples(contract: Contract) -> list[tuple[str, Any, Any]]:
 def newer(value: Any) -> Any:
     """The same as a later API may say it: a field more in every object, but for those of the caller's own."""
     if isinstance(value, dict):
-        own = {"metadata", "parameters", "amounts", "accounts"}
+        own = {"metadata", "parameters", "amounts", "accounts", "routes"}
         if "object_type" in value:
             own.add("data")  # of an event: whatever its object is
         said = {key: inner if key in own else newer(inner) for key, inner in value.items()}

@@ -16,11 +16,21 @@ from caudal.client import (
     Leg,
     Limit,
     Method,
+    NewRules,
     PaymentContext,
     PaymentKind,
     PaymentState,
     Posting,
     Refused,
+    RetryCause,
+    RetryRule,
+    RetryThen,
+    Route,
+    RoutedKind,
+    RouteHop,
+    RouteShare,
+    Rule,
+    RuleConditions,
     Side,
     VoidItem,
     WebhookDeliveryState,
@@ -28,6 +38,22 @@ from caudal.client import (
 )
 from support.client_settings import YESTERDAY, Setting
 from support.documented import Contract
+
+RULES = NewRules(
+    rules=[
+        Rule(
+            name="large",
+            when=RuleConditions(kind=[RoutedKind.PAY_IN], currency=["EUR"], amount_from=100),
+            to=RouteHop(
+                split=[RouteShare(partner="stripe", weight=60), RouteShare(partner="bank", weight=40)]
+            ),
+            next=[RouteHop(route="spare")],
+        ),
+        Rule(name="default", to=RouteHop(partner="stripe")),
+    ],
+    routes={"spare": Route(to=RouteHop(partner="stripe"))},
+    retries=[RetryRule(cause=RetryCause.SOFT_DECLINE, then=RetryThen.LATER, wait_s=60)],
+)
 
 
 async def test_every_operation_of_the_document_has_a_call(
@@ -112,6 +138,15 @@ async def test_every_operation_of_the_document_has_a_call(
         "list_payouts": _all(caudal.payouts.list(customer=customer, page_size=1)),
         "list_disputes": _all(caudal.disputes.list(payment=payment, state=DisputeState.OPEN)),
         "get_dispute": caudal.disputes.get(f"dp_{'7' * 32}"),
+        "create_rule_set": caudal.routing.create(RULES),
+        "list_rule_sets": _all(caudal.routing.list(page_size=1)),
+        "get_rule_set": caudal.routing.get("v1"),
+        "publish_rule_set": caudal.routing.publish("v1"),
+        "try_rules": caudal.routing.try_rules(RULES, created_from=YESTERDAY),
+        "get_routing_report": caudal.routing.report(from_day=day, through_day=day),
+        "list_partner_health": caudal.routing.partners(),
+        "drain_partner": caudal.routing.drain("stripe", "maintenance"),
+        "resume_partner": caudal.routing.resume("stripe"),
         "list_events": _all(caudal.events.list(type="payment.succeeded")),
         "get_event": caudal.events.get(f"evt_{'7' * 32}"),
         "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),

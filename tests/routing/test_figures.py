@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from caudal import routing
-from caudal.routing import Attempted, Cost, Figures, PartnerHealth, Lane, Outage, Outcome, Rates
+from caudal.routing import Attempted, Cost, Figures, Lane, Outage, Outcome, PartnerHealth, Rates
 from caudal_base.database import Database
 from caudal_base.errors import InvalidRequest
 from support.routing_worlds import RoutingWorld, seconds

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from caudal.connectors import ErrorClass
-from caudal.routing import CAUSES, DEFAULTS, MAX_ATTEMPTS, Again, Cause, PartnerHealth, Retry, Then, Tried, again
+from caudal.routing import (
+    CAUSES,
+    DEFAULTS,
+    MAX_ATTEMPTS,
+    Again,
+    Cause,
+    PartnerHealth,
+    Retry,
+    Then,
+    Tried,
+    again,
+)
 
 NO_WAIT = dt.timedelta()
 PARTNERS = ("alpha", "beta", "gamma")

@@ -49,6 +49,8 @@ class Scope(enum.StrEnum):
         "webhooks:write",
         "Create, change and delete webhook endpoints, rotate their secrets, send again",
     )
+    ROUTING_READ = "routing:read", "Read routing rules and figures, and try rules on payments of the past"
+    ROUTING_WRITE = "routing:write", "Write and publish routing rules, drain partners"
     BOOKS_WRITE = "books:write", "Create books"
     KEYS_READ = "keys:read", "List API keys"
     KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"

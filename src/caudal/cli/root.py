@@ -34,6 +34,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "Move customers' money: create, capture, cancel, review, refund; look it up.",
     ),
     "payouts": (_PAYMENTS, "caudal.cli.payouts", "Pay customers' money out to bank accounts."),
+    "routing": (
+        _PAYMENTS,
+        "caudal.cli.routing",
+        "Which partner gets what: rules, their publication, figures, partners' health.",
+    ),
     "disputes": (_PAYMENTS, "caudal.cli.disputes", "What payers ask their banks for back."),
     "customers": (
         _LEDGER,

@@ -1,7 +1,7 @@
 """What the API answers about payments. Amounts are integers of minor units of the payment's currency."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -155,7 +155,7 @@ class NextAction(Answer, frozen=True, kw_only=True):
 
     type: str
     """`redirect`: send the customer's browser to `url`. `use_stripe_sdk`: give `client_secret` to
-    `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer itself."""
+    `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer."""
     url: str | None = None
     client_secret: str | None = None
 
@@ -177,6 +177,23 @@ class Decision(Answer, frozen=True, kw_only=True):
 
     verdict: str
     reasons: tuple[str, ...] = ()
+
+
+class PaymentRoute(Answer, frozen=True, kw_only=True):
+    """How a payment came to its partner."""
+
+    rule: str
+    rule_set: str
+    """`v3`"""
+    partners: Sequence[str]
+    """Whom it may go to, in this order."""
+
+
+class Retried(Answer, frozen=True, kw_only=True):
+    """Why an attempt was made when there had been one before."""
+
+    cause: str
+    reason: str
 
 
 class Payment(Answer, frozen=True, kw_only=True):
@@ -204,6 +221,8 @@ class Payment(Answer, frozen=True, kw_only=True):
     destination: str | None = None
     partner: str | None = None
     partner_id: str | None = None
+    route: PaymentRoute | None = None
+    """By which rule the partner was chosen; None: the caller named it, or there are no rules."""
     method: Method | None = None
     instrument: str | None = None
     reference: str | None = None
@@ -242,6 +261,8 @@ class Attempt(Answer, frozen=True, kw_only=True):
     note: str | None = None
     asked_at: dt.datetime | None = None
     """Of a refund: since when a person is asked how it ended, by approving or declining the payment."""
+    retried: Retried | None = None
+    """Of one that begins the payment once more: why."""
 
 
 class Capture(Answer, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from caudal.routing import store
 from caudal.routing.rules import Plan, compiled, health_of
-from caudal.routing.types import PartnerHealth, Outage
+from caudal.routing.types import Outage, PartnerHealth
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
 

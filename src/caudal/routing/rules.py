@@ -20,9 +20,9 @@ from caudal.routing.types import (
     Chosen,
     Conditions,
     Facts,
-    PartnerHealth,
     Hop,
     Outage,
+    PartnerHealth,
     Retry,
     Rule,
     Rules,
@@ -126,7 +126,9 @@ def holds(when: Conditions, facts: Facts) -> bool:
     )
 
 
-def first_standing(partners: Sequence[str], health: Callable[[str], PartnerHealth], payment_id: str) -> str | None:
+def first_standing(
+    partners: Sequence[str], health: Callable[[str], PartnerHealth], payment_id: str
+) -> str | None:
     """Who gets a payment now, of those that it may go to; None: all of them are being drained.
 
     The first that is up, or recovering with this payment to try it. If nobody is, the first that is not
