@@ -205,8 +205,10 @@ async def test_a_chargeback_takes_the_money_and_may_give_it_back(
         assert (await it.world.findings(), await it.parked()) == ([], [])
 
 
-@pytest.mark.parametrize("fault", ["error_after", "drop_after", "error_before", "drop_before"])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("error_after", False), ("drop_after", True), ("error_before", True), ("drop_before", False)],
+)
 async def test_an_outcome_that_is_unknown_is_learnt_and_never_doubled(
     database: Database, fault: str, told: bool
 ) -> None:
