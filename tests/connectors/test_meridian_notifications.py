@@ -169,9 +169,10 @@ class TestParse:
         snapshot = said(meridian, about("CAPTURE", merchantReference="att_2"))
         assert (snapshot.partner_id, snapshot.attempt_id) == ("MER_1", "att_2")
 
-    def test_a_chargeback_names_its_payment(self, meridian: Meridian) -> None:
-        snapshot = said(meridian, about("CHARGEBACK", pspReference="CBK_1"))
+    def test_a_chargeback_names_its_payment_and_what_the_payer_claims(self, meridian: Meridian) -> None:
+        snapshot = said(meridian, about("CHARGEBACK", pspReference="CBK_1", reason="10.4:FRAUD"))
         assert (snapshot.partner_id, snapshot.parent_id, snapshot.attempt_id) == ("CBK_1", "MER_1", None)
+        assert snapshot.reason == "10.4:FRAUD"
 
     def test_refusals_and_expiry_say_why(self, meridian: Meridian) -> None:
         refused = said(meridian, item(success="false", reason="43:STOLEN_CARD")).error

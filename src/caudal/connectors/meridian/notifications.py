@@ -173,7 +173,13 @@ def _refund_failed(item: _Item) -> Snapshot:
 def _dispute(status: Status) -> Callable[[_Item], Snapshot]:
     def read(item: _Item) -> Snapshot:
         parent_id = item.reading.text("originalReference")
-        return item.snapshot(Subject.DISPUTE, status, attempt_id=None, parent_id=parent_id or None)
+        return item.snapshot(
+            Subject.DISPUTE,
+            status,
+            attempt_id=None,
+            parent_id=parent_id or None,
+            reason=None if item.reason is None else item.reason[:64],
+        )
 
     return read
 
