@@ -7,7 +7,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from caudal.bench import Report, ledger, payments
+from caudal.bench import Report, ledger, payments, webhooks
 from caudal.cli.frame import Call, command, group
 from caudal.cli.terminal import table
 
@@ -51,6 +51,22 @@ def bench_payments(
     size = payments.QUICK if quick else payments.FULL
     with call.terminal.progress() as progress:
         report = uvloop.run(payments.run(size, progress, api_processes))
+    call.terminal.answer(report, lambda out: _show(report, out))
+
+
+@command(app, "webhooks")
+def bench_webhooks(
+    call: Call,
+    quick: Annotated[bool, typer.Option("--quick", help="Half a minute, and coarser.")] = False,
+) -> None:
+    """Webhooks to a local sink: in any order, in the order of each object, and beside a dead endpoint.
+
+    Latencies are from an event's commit to the sink's answer. Ratios are to what the same HTTP client posts
+    to the same sink without a database; `kept` is the share of its rate that an endpoint keeps beside a dead
+    one.
+    """
+    with call.terminal.progress() as progress:
+        report = uvloop.run(webhooks.run(webhooks.QUICK if quick else webhooks.FULL, progress))
     call.terminal.answer(report, lambda out: _show(report, out))
 
 
