@@ -36,7 +36,8 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         summary="Where partners send their webhooks",
         description="By the partner's name in the settings. The signature is checked over the bytes as they "
         "come, of whatever media type. What cannot be verified is 400 and leaves no trace. What is verified "
-        "is stored before the answer, once by the partner's own event id, and applied soon after.",
+        "is stored before the answer, once by the partner's own event id, and applied soon after. Partners "
+        "that want certain words for an answer get them, as plain text.",
         handle=webhooks_in.receive_webhook,
         query=NoQuery,
         body=NoBody,
