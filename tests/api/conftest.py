@@ -10,6 +10,7 @@ from caudal.api import Services
 from caudal.app import create_app
 from caudal.ledger import BookInfo
 from caudal_base.settings import Settings
+from support.deliveries import SEALING_KEY
 from support.payment_api import SETTINGS, PaymentWorld
 from support.worlds import World, new_book, new_key
 
@@ -25,7 +26,7 @@ async def application(
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Services]]:
     """A client of the running application, and the application's objects."""
     name = server.create_database(template=migrated_template)
-    application = create_app(Settings(), dsn=server.dsn(name))
+    application = create_app(Settings(sealing_key=SEALING_KEY), dsn=server.dsn(name))
     async with application.running() as services:
         transport = httpx.ASGITransport(app=application, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as http:

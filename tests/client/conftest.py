@@ -16,6 +16,7 @@ from caudal.app import create_app
 from caudal.client import Caudal, Limit, Side
 from caudal_base.settings import Settings
 from support.client_settings import Pair, Setting
+from support.deliveries import SEALING_KEY
 from support.documented import Contract
 from support.unreliable import Network
 from support.worlds import new_book, new_key
@@ -36,7 +37,7 @@ async def application(
 ) -> AsyncIterator[tuple[httpx.ASGITransport, Services]]:
     """The running application, and its objects."""
     name = server.create_database(template=migrated_template)
-    application = create_app(Settings(), dsn=server.dsn(name))
+    application = create_app(Settings(sealing_key=SEALING_KEY), dsn=server.dsn(name))
     async with application.running() as services:
         yield httpx.ASGITransport(app=application, raise_app_exceptions=True), services
     server.drop_database(name)
