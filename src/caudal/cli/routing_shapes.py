@@ -56,7 +56,7 @@ def show_rule_set(out: Console, shape: Mapping[str, Any]) -> None:
 def _when(conditions: Mapping[str, Any]) -> str:
     parts = []
     for name, value in conditions.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        shown = str(value) if isinstance(value, int) else ", ".join(value)
         parts.append(f"{name} {shown}")
     return "; ".join(parts) or "everything"
 
