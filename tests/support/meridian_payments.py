@@ -54,7 +54,7 @@ class Deal:
 
     async def until(self, condition: Callable[[], Awaitable[bool]], *, step_s: float = 0.5) -> None:
         """Wait for a condition, while time goes by faster than it does."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await condition():
                 self.pass_time(step_s)
                 await asyncio.sleep(0.01)
