@@ -16,7 +16,7 @@ from typing import Any, Final
 import typer
 
 from caudal import payments
-from caudal.api import ENDPOINTS, document_text
+from caudal.api import ENDPOINTS, FAMILIES, document_text, schemas_of
 from caudal.ledger import REASONS
 from caudal_base.errors import CaudalError
 
@@ -89,6 +89,31 @@ _PAYMENTS_INTRODUCTION: Final = """\
 What the ledger refuses of a payment has the ledger's code: `exceeds_debit_limit` where the customer's balance
 does not cover it. What our own decision is against is no error: the payment is `declined`. Nor is a partner's
 no: the payment is `failed`, and its `failure` says why.
+"""
+
+_EVENTS_INTRODUCTION: Final = """\
+# Events
+
+An event is told for every change of state, in the transaction of the change. `GET /v1/events` shows it, and
+[webhooks](../guides/webhooks-out.md) bring it, byte for byte the same:
+
+```json
+{
+  "id": "evt_0199f3a5c2d47e8f9a0b1c2d3e4f5a6b",
+  "seq": 1017,
+  "type": "payment.succeeded",
+  "version": 1,
+  "object_type": "payment",
+  "object": "pay_0199f3a4c2d47e8f9a0b1c2d3e4f5a6b",
+  "created_at": "2026-03-02T09:30:15.123456Z",
+  "data": {}
+}
+```
+
+`seq` is its place among the events of its book, without gaps. `data` is the object after the change, as the
+API showed it then; its form follows from the type and the `version`. A version changes when a reader would
+have to: a field that goes, or means something else. Fields may be added without, so ignore those that you do
+not know. An event never changes: old ones keep the version that they were told in.
 """
 
 _API_INTRODUCTION: Final = """\
@@ -277,7 +302,52 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-PAGES: Final = {"errors.md": errors_page, "api.md": api_page, "commands.md": commands_page}
+def events_page() -> str:
+    """docs/reference/events.md"""
+    parts = [_HEAD + _EVENTS_INTRODUCTION]
+    for family in FAMILIES:
+        rows = ((f"`{type_}`", meaning) for type_, meaning in family.types.items())
+        ((reference,), components) = schemas_of([family.data])
+        name = reference["$ref"].rpartition("/")[2]
+        fields = (
+            (
+                f"`{field}`",
+                _json_type(schema, components),
+                "" if field in components[name].get("required", ()) else "may be left out",
+                schema.get("description", ""),
+            )
+            for field, schema in components[name]["properties"].items()
+        )
+        parts += [
+            f"## {family.object_type}: version {family.version}\n",
+            _table(("type", "meaning"), rows),
+            _first_line(components[name].get("description")) + "\n",
+            _table(("field of `data`", "type", "", "meaning"), fields),
+            "```json\n" + json.dumps(family.example, indent=2, ensure_ascii=False) + "\n```\n",
+        ]
+    return "\n".join(parts)
+
+
+def _json_type(schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
+    """What a field may be, in a word or two."""
+    if "$ref" in schema:
+        target = components[schema["$ref"].rpartition("/")[2]]
+        if "enum" in target:
+            return " ".join(f"`{value}`" for value in target["enum"])
+        return str(target.get("type", "any"))
+    if "anyOf" in schema:
+        return " or ".join(_json_type(one, components) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " ".join(f"`{value}`" for value in schema["enum"])
+    return str(schema.get("format", schema.get("type", "any")))
+
+
+PAGES: Final = {
+    "errors.md": errors_page,
+    "api.md": api_page,
+    "commands.md": commands_page,
+    "events.md": events_page,
+}
 
 
 def main() -> int:

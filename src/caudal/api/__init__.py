@@ -2,9 +2,11 @@
 
 from caudal.api.docs import document_text
 from caudal.api.endpoint import Endpoint
+from caudal.api.event_types import FAMILIES, EventFamily
 from caudal.api.metrics import Metrics
 from caudal.api.problems import MethodNotAllowed, PathNotFound, problem
 from caudal.api.registry import ENDPOINTS
+from caudal.api.schemas import schemas_of
 from caudal.api.services import Services
 from caudal.api.serving import SECURITY, Route
 from caudal.api.webhooks_in_metrics import watch_partners
@@ -12,8 +14,10 @@ from caudal.api.worker_metrics import worker_registry
 
 __all__ = [
     "ENDPOINTS",
+    "FAMILIES",
     "SECURITY",
     "Endpoint",
+    "EventFamily",
     "MethodNotAllowed",
     "Metrics",
     "PathNotFound",
@@ -21,6 +25,7 @@ __all__ = [
     "Services",
     "document_text",
     "problem",
+    "schemas_of",
     "watch_partners",
     "worker_registry",
 ]

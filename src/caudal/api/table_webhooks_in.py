@@ -8,7 +8,7 @@ from caudal.api.declaring import action, listing, reading
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
 
 WEBHOOK: Final = "whi_0199f3a6c2d47e8f9a0b1c2d3e4f5a6b"
-_VIEW: Final = {
+VIEW: Final = {
     "id": WEBHOOK,
     "partner": "stripe",
     "event_id": "evt_1Pxyz2eZvKYlo2C0",
@@ -22,7 +22,7 @@ _VIEW: Final = {
 }
 _AGAIN: Final = {
     name: {"state": "received", "attempts": 0}.get(name, value)
-    for name, value in _VIEW.items()
+    for name, value in VIEW.items()
     if name != "settled_at"
 }
 _TAG: Final = "Webhooks"
@@ -58,12 +58,12 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     listing(
         "/v1/webhooks/in", "list_inbound_webhooks", _TAG, "What partners have sent, the latest first",
         webhooks_in.find_webhooks, webhooks_in.WebhooksQuery, scope=Scope.PAYMENTS_READ, answer="A page.",
-        row=webhooks_in.InboundWebhookView, example={"data": [_VIEW], "next_cursor": None},
+        row=webhooks_in.InboundWebhookView, example={"data": [VIEW], "next_cursor": None},
     ),
     reading(
         "/v1/webhooks/in/{id}", "get_inbound_webhook", _TAG, "Read what became of a partner's webhook",
         webhooks_in.read_webhook, scope=Scope.PAYMENTS_READ, answer="It.",
-        view=webhooks_in.InboundWebhookView, example=_VIEW, path_ids={"id": WEBHOOK},
+        view=webhooks_in.InboundWebhookView, example=VIEW, path_ids={"id": WEBHOOK},
     ),
     action(
         "/v1/webhooks/in/{id}/replay", "replay_inbound_webhook", _TAG, "Apply a parked webhook again",

@@ -17,7 +17,7 @@ _AT: Final = "2026-03-02T09:30:15.123456Z"
 _TAG: Final = "Webhook endpoints"
 
 _NEW: Final = {"url": "https://shop.example/hooks/caudal", "types": ["payment.*"], "ordered": True}
-_VIEW: Final = {
+VIEW: Final = {
     "id": ENDPOINT,
     **_NEW,
     "concurrency": 16,
@@ -26,8 +26,8 @@ _VIEW: Final = {
     "secrets": [{"signature": "v1", "created_at": _AT}],
     "delivered_through": 1017,
 }
-_ISSUED: Final = {**_VIEW, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
-_DISABLED: Final = {**_VIEW, "status": "disabled", "reason": "requested", "disabled_at": _AT}
+_ISSUED: Final = {**VIEW, "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
+_DISABLED: Final = {**VIEW, "status": "disabled", "reason": "requested", "disabled_at": _AT}
 _DELIVERY: Final = {
     "event": EVENT,
     "seq": 1017,
@@ -82,7 +82,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         key=KeyUse.ACCEPTED,
         answers={
             201: (Shape(description="Made, with its secret.", type=_ENDPOINT, example=_ISSUED),),
-            **ok("A dry run.", _ENDPOINT, _VIEW),
+            **ok("A dry run.", _ENDPOINT, VIEW),
         },
         errors=(409, 422),
         example=_NEW,
@@ -90,17 +90,17 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     listing(
         "/v1/webhook_endpoints", "list_webhook_endpoints", _TAG, "List webhook endpoints, the latest first",
         out.find_endpoints, views.WebhookEndpointsQuery, scope=_READ, answer="A page.", row=_ENDPOINT,
-        example={"data": [_VIEW], "next_cursor": None},
+        example={"data": [VIEW], "next_cursor": None},
     ),
     reading(
         _ONE, "get_webhook_endpoint", _TAG, "Read a webhook endpoint", out.read_endpoint, scope=_READ,
-        answer="The endpoint.", view=_ENDPOINT, example=_VIEW, path_ids=_IDS,
+        answer="The endpoint.", view=_ENDPOINT, example=VIEW, path_ids=_IDS,
     ),
     action(
         _ONE, "change_webhook_endpoint", _TAG, "Change a webhook endpoint", out.change_endpoint,
         scope=_WRITE, description="What has not been sent yet goes by the new terms.",
         body=views.ChangeWebhookEndpoint, body_example={"types": ["*"]}, answer="As it is now.",
-        view=_ENDPOINT, example={**_VIEW, "types": ["*"]}, errors=(404, 422), path_ids=_IDS,
+        view=_ENDPOINT, example={**VIEW, "types": ["*"]}, errors=(404, 422), path_ids=_IDS,
     ),
     action(
         f"{_ONE}/rotate_secret", "rotate_webhook_secret", _TAG, "Give an endpoint a new secret",
@@ -128,7 +128,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     action(
         f"{_ONE}/enable", "enable_webhook_endpoint", _TAG, "Deliver again", out.enable_endpoint,
         scope=_WRITE, description="From where it stopped: nothing is missed.", answer="Enabled.",
-        view=_ENDPOINT, example=_VIEW, errors=(404,), path_ids=_IDS,
+        view=_ENDPOINT, example=VIEW, errors=(404,), path_ids=_IDS,
     ),
     action(
         f"{_ONE}/disable", "disable_webhook_endpoint", _TAG, "Deliver nothing for now",

@@ -1,0 +1,171 @@
+"""What events there are: their types, the form of their data and its version, an example of each form."""
+
+from typing import Any, Final
+
+import msgspec
+
+from caudal.api import customer_examples, payment_examples, table_webhooks_in, table_webhooks_out
+from caudal.api.fields import Time
+from caudal.api.views import View
+from caudal.customers import CustomerView
+from caudal.delivery import DisableReason, EndpointStatus
+from caudal.payments import (
+    AttemptView,
+    CaptureView,
+    DisputeState,
+    DisputeView,
+    PartState,
+    PaymentState,
+    PaymentView,
+    RefundView,
+)
+from caudal.webhooks import InboundState
+
+Json = dict[str, Any]
+
+
+class ParkedWebhookView(View, frozen=True, kw_only=True):
+    """A partner's webhook that waits for a person."""
+
+    id: str
+    partner: str
+    event_id: str
+    """The partner's own."""
+    type: str
+    state: InboundState
+    reason: str
+    occurred_at: Time
+    received_at: Time
+
+
+class ToldEndpointView(View, frozen=True, kw_only=True):
+    """A webhook endpoint after the change."""
+
+    id: str
+    url: str
+    types: tuple[str, ...]
+    ordered: bool
+    concurrency: int
+    description: str | None
+    status: EndpointStatus
+    reason: DisableReason | None
+    """Why it is disabled."""
+    created_at: Time
+    disabled_at: Time | None
+    failing_since: Time | None
+
+
+class EventFamily(msgspec.Struct, frozen=True, kw_only=True):
+    """The events about one kind of object, whose data has one form."""
+
+    object_type: str
+    version: int
+    """Of the form: it changes when a reader would have to, and old events keep theirs."""
+    data: Any
+    """The struct that the data is."""
+    types: dict[str, str]
+    """Each type with what it means."""
+    example: Json
+    """Of the data."""
+
+
+def _states(prefix: str, states: type[Any]) -> dict[str, str]:
+    return {f"{prefix}.{state.value}": f"its state is now `{state.value}`" for state in states}
+
+
+_WEBHOOK: Final[Json] = table_webhooks_in.VIEW
+_ENDPOINT: Final[Json] = table_webhooks_out.VIEW
+
+FAMILIES: Final = (
+    EventFamily(
+        object_type="payment",
+        version=1,
+        data=PaymentView,
+        types={"payment.created": "it was taken", **_states("payment", PaymentState)},
+        example=payment_examples.PAYMENT_VIEW,
+    ),
+    EventFamily(
+        object_type="attempt",
+        version=1,
+        data=AttemptView,
+        types={
+            "attempt.review": "nobody knows how it ended, and a person has to find out",
+            "attempt.give_back_failed": "what was taken too much could not be given back",
+        },
+        example=payment_examples.PAYMENT_DETAIL["attempts"][0],
+    ),
+    EventFamily(
+        object_type="capture",
+        version=1,
+        data=CaptureView,
+        types=_states("capture", PartState),
+        example=payment_examples.CAPTURE_VIEW,
+    ),
+    EventFamily(
+        object_type="refund",
+        version=1,
+        data=RefundView,
+        types={"refund.created": "it was taken", **_states("refund", PartState)},
+        example=payment_examples.REFUND_VIEW,
+    ),
+    EventFamily(
+        object_type="dispute",
+        version=1,
+        data=DisputeView,
+        types={**_states("dispute", DisputeState), "dispute.updated": "the partner tells more of it"},
+        example=payment_examples.DISPUTE_VIEW,
+    ),
+    EventFamily(
+        object_type="customer",
+        version=1,
+        data=CustomerView,
+        types={
+            "customer.created": "they were taken on",
+            "customer.blocked": "they can do nothing for now",
+            "customer.unblocked": "they can again",
+            "customer.closed": "they have left",
+            "customer.product_changed": "they have another product, or another version of it",
+        },
+        example=customer_examples.CUSTOMER_VIEW,
+    ),
+    EventFamily(
+        object_type="webhook",
+        version=1,
+        data=ParkedWebhookView,
+        types={"webhook.parked": "a partner's webhook could not be applied, and waits for a person"},
+        example={
+            name: _WEBHOOK[name]
+            for name in (
+                "id", "partner", "event_id", "type", "state", "reason", "occurred_at", "received_at",
+            )
+        },
+    ),
+    EventFamily(
+        object_type="webhook_endpoint",
+        version=1,
+        data=ToldEndpointView,
+        types={
+            "webhook_endpoint.created": "it was made",
+            "webhook_endpoint.updated": "its terms were changed",
+            "webhook_endpoint.secret_rotated": "it has a new secret",
+            "webhook_endpoint.enabled": "it gets events again",
+            "webhook_endpoint.disabled": "it gets none: `reason` says why",
+            "webhook_endpoint.deleted": "it is gone",
+            "webhook_endpoint.test": "somebody tries it; sent to this endpoint alone",
+        },
+        example={
+            "id": _ENDPOINT["id"],
+            "url": _ENDPOINT["url"],
+            "types": ["payment.*"],
+            "ordered": True,
+            "concurrency": 16,
+            "description": None,
+            "status": "disabled",
+            "reason": "failing",
+            "created_at": _ENDPOINT["created_at"],
+            "disabled_at": "2026-03-07T09:30:20.123456Z",
+            "failing_since": "2026-03-02T09:30:20.123456Z",
+        },
+    ),
+)  # fmt: skip
+"""All that is told, by the kind of object that it is about."""

@@ -1,0 +1,47 @@
+"""The catalogue of events says what is told."""
+
+import ast
+import importlib
+import pkgutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import caudal
+from caudal import events
+from caudal.api import FAMILIES, EventFamily
+
+TYPES = [type_ for family in FAMILIES for type_ in family.types]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.object_type)
+def test_an_example_has_the_form_that_is_documented(family: EventFamily) -> None:
+    msgspec.convert(family.example, family.data)
+    assert family.example["id"].startswith(f"{events.PREFIXES[family.object_type]}_")
+
+
+def test_a_type_belongs_to_one_kind_of_object() -> None:
+    assert len(set(TYPES)) == len(TYPES)
+    assert {family.object_type for family in FAMILIES} <= events.PREFIXES.keys()
+
+
+def test_every_type_that_the_code_spells_out_is_in_the_catalogue() -> None:
+    """Those that are made of a state are in it by their enum."""
+    found = set()
+    families = {type_.partition(".")[0] for type_ in TYPES}
+    for room in ("payments", "customers", "webhooks", "delivery", "routing"):
+        package = importlib.import_module(f"caudal.{room}")
+        for module in pkgutil.iter_modules(package.__path__):
+            path = Path(caudal.__path__[0]) / room / f"{module.name}.py"
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and _name(node) in {"tell", "NewEvent", "Plan"}:
+                    named = [keyword.value for keyword in node.keywords if keyword.arg == "type"]
+                    found |= {one.value for one in [*node.args, *named] if isinstance(one, ast.Constant)}
+    told = {one for one in found if isinstance(one, str) and one.partition(".")[0] in families and "." in one}
+    assert {"payment.created", "refund.created", "customer.created"} <= told
+    assert told <= set(TYPES)
+
+
+def _name(call: ast.Call) -> str:
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
