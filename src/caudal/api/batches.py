@@ -103,27 +103,7 @@ def _command(
     id_ = TransferId(item.id)
     effective_at = utc(item.effective_at, f"{path}effective_at")
     if item.type == "transfer":
-        return CreateTransfer(
-            id=id_,
-            debit_account=AccountId(item.debit_account or ""),
-            credit_account=AccountId(item.credit_account or ""),
-            amount=item.amount or 0,
-            currency=item.currency or "",
-            pending=item.pending,
-            expires_at=utc(item.expires_at, f"{path}expires_at"),
-            effective_at=effective_at,
-            code=item.code,
-            reference=item.reference,
-            metadata=item.metadata,
-            if_version=None if item.if_version is None else item.if_version.versions(),
-            min_available=item.min_available,
-            up_to=item.up_to,
-            rate=item.rate,
-            beyond_limits=item.beyond_limits,
-            linked=linked,
-            may_post_closed=may_post_closed,
-            may_correct=may_correct,
-        )
+        return _creation(item, path, linked=linked, may_post_closed=may_post_closed, may_correct=may_correct)
     if item.type == "post_pending":
         return PostPending(
             id=id_,
@@ -156,6 +136,32 @@ def _command(
         code=item.code,
         reference=item.reference,
         metadata=item.metadata,
+        beyond_limits=item.beyond_limits,
+        linked=linked,
+        may_post_closed=may_post_closed,
+        may_correct=may_correct,
+    )
+
+
+def _creation(
+    item: BatchItem, path: str, *, linked: bool, may_post_closed: bool, may_correct: bool
+) -> CreateTransfer:
+    return CreateTransfer(
+        id=TransferId(item.id),
+        debit_account=AccountId(item.debit_account or ""),
+        credit_account=AccountId(item.credit_account or ""),
+        amount=item.amount or 0,
+        currency=item.currency or "",
+        pending=item.pending,
+        expires_at=utc(item.expires_at, f"{path}expires_at"),
+        effective_at=utc(item.effective_at, f"{path}effective_at"),
+        code=item.code,
+        reference=item.reference,
+        metadata=item.metadata,
+        if_version=None if item.if_version is None else item.if_version.versions(),
+        min_available=item.min_available,
+        up_to=item.up_to,
+        rate=item.rate,
         beyond_limits=item.beyond_limits,
         linked=linked,
         may_post_closed=may_post_closed,
