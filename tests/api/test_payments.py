@@ -393,6 +393,7 @@ async def test_lists_have_the_newest_first_and_page_by_cursor(world: PaymentWorl
     assert await ids_of(reference="r-1") == [made[1]["id"]]
     assert await ids_of(amount=12, currency="EUR") == [made[2]["id"]]
     assert await ids_of(currency="USD") == []
+    assert await ids_of(waiting="person") == []
     assert await ids_of(created_from=made[2]["created_at"]) == found[:2]
     assert await ids_of(created_before=made[1]["created_at"]) == [made[0]["id"]]
     assert await ids_of("/v1/payouts") == []

@@ -210,12 +210,13 @@ def test_reviews_are_decided(desk: Desk) -> None:
     yes, no = [paid(desk, customer)["id"] for _ in range(2)]
     for payment in (yes, no):
         desk.said(payment, Status.SUCCEEDED, amount=1000, captured=1000)
-    waiting = desk.caudal("payments", "list", "--state", "review", "--customer", customer).out
+    waiting = desk.caudal("payments", "list", "--waiting", "person", "--customer", customer).out
 
     approved = desk.caudal("payments", "approve", yes, "--json").json
     declined = desk.caudal("payments", "decline", no, "--yes", "--json").json
 
-    assert yes in waiting
+    assert (yes in waiting, no in waiting) == (True, True)
+    assert desk.caudal("payments", "list", "--waiting", "person", "--json").json["data"] == []
     assert (approved["state"], approved["captured_amount"]) == ("succeeded", 1000)
     assert declined["state"] == "failed"
 

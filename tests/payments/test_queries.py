@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncClientCursor
 
-from caudal.connectors import Status
+from caudal.connectors import CannotAsk, Status, Unknown
 from caudal.payments import (
+    ApprovePayment,
     DisputeNotFound,
     DisputeState,
     Payment,
@@ -17,6 +18,7 @@ from caudal.payments import (
     PaymentNotFound,
     PaymentState,
     RefundNotFound,
+    WaitingFor,
     get_dispute,
     get_payment,
     get_refund,
@@ -24,6 +26,7 @@ from caudal.payments import (
     list_payments,
     list_refunds,
 )
+from caudal.payments.commands import Looked
 from caudal.payments.queries import SCANNED, last_scanned, search
 from caudal_base import ids
 from caudal_base.database import Database
@@ -63,6 +66,8 @@ SEARCHES = {
     "of a customer, declined": PaymentFilter(
         customer=ids.encode(ids.CUSTOMER, UUID(int=7)), state=PaymentState.DECLINED
     ),
+    "waiting for a person": PaymentFilter(waiting=WaitingFor.PERSON),
+    "waiting for a person, elsewhere": PaymentFilter(waiting=WaitingFor.PERSON, partner="another"),
     "in review, at a partner": PaymentFilter(state=PaymentState.REVIEW, partner="acquirer"),
 }
 
@@ -99,6 +104,37 @@ async def test_each_filter_finds_its_payments_newest_first(world: PaymentWorld) 
     assert await names(state=PaymentState.PROCESSING, customer=world.bob) == [third]
     assert await names(currency="USD") == []
     assert await names(partner="acquirer") == [third, first]
+
+
+async def test_what_waits_for_a_person_is_found_whatever_it_waits_with(world: PaymentWorld) -> None:
+    refunded, reviewed, asked, _ = [await world.create(amount=700) for _ in range(4)]
+    for case in (refunded, asked):
+        await world.report(case, Status.SUCCEEDED)
+        await world.refund(await world.again(case), 300)
+    await world.report(reviewed, Status.SUCCEEDED, amount=701, captured=701)
+    # Both refunds had no answer; only of the second nobody but a person can say how it ended.
+    for case in (refunded, asked):
+        attempt = (await world.again(case)).attempts[-1]
+        await world.send(attempt)
+        await world.answer(attempt, Unknown("timeout"))
+    world.clock.advance(dt.timedelta(days=2))
+    await world.one(Looked(attempt_id=attempt.id, found=CannotAsk()))
+
+    async def waiting(**wanted: Any) -> list[str]:
+        return [payment.id for payment in await found(world, waiting=WaitingFor.PERSON, **wanted)]
+
+    assert await waiting() == [asked.payment.id, reviewed.payment.id]
+    assert await waiting(state=PaymentState.SUCCEEDED) == [asked.payment.id]
+    assert await waiting(customer=world.bob) == []
+    async with world.database.snapshot() as connection:
+        wanted = PaymentFilter(waiting=WaitingFor.PERSON)
+        first = await list_payments(connection, world.book_id, wanted, limit=1)
+        rest = await list_payments(connection, world.book_id, wanted, before=first.next, limit=1)
+    assert [row.id for row in (*first.rows, *rest.rows)] == [asked.payment.id, reviewed.payment.id]
+    assert rest.next is None
+    for case in (asked, reviewed):
+        await world.one(ApprovePayment(payment_id=case.payment.id))
+    assert await waiting() == []
 
 
 async def test_pages_follow_one_another_without_gap_or_repeat(world: PaymentWorld) -> None:

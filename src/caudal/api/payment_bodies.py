@@ -29,7 +29,7 @@ from caudal.api.payment_fields import (
     require_url,
 )
 from caudal.connectors import CaptureMode, Method
-from caudal.payments import DisputeState, PaymentKind, PaymentState
+from caudal.payments import DisputeState, PaymentKind, PaymentState, WaitingFor
 from caudal_base.decide import Context
 from caudal_base.money import MAX_AMOUNT
 from caudal_base.personal import refuse_personal, refuse_personal_in
@@ -149,6 +149,15 @@ FilterAmount = Annotated[
 ]
 
 
+Waiting = Annotated[
+    WaitingFor,
+    Meta(
+        description="Those that go on when somebody approves or declines: in review, or with a refund "
+        "of which the partner cannot be asked how it ended."
+    ),
+]
+
+
 class PayoutsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which payouts: those that meet every condition."""
 
@@ -168,6 +177,7 @@ class PaymentsQuery(PayoutsQuery, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which payments: those that meet every condition."""
 
     kind: PaymentKind | None = None
+    waiting: Waiting | None = None
 
 
 class DisputesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

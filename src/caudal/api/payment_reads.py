@@ -15,6 +15,7 @@ from caudal.ledger import TransferFilter, list_transfers
 from caudal.payments import (
     PaymentFilter,
     PaymentKind,
+    WaitingFor,
     dispute_view,
     get_dispute,
     get_payment,
@@ -45,18 +46,19 @@ def cursor_id(prefix: str, cursor: str | None) -> str | None:
 
 async def find_payments(request: Request[PaymentsQuery, NoBody]) -> Answer:
     """GET /v1/payments"""
-    return await _find(request, request.query, request.query.kind)
+    return await _find(request, request.query, request.query.kind, request.query.waiting)
 
 
 async def find_payouts(request: Request[PayoutsQuery, NoBody]) -> Answer:
     """GET /v1/payouts"""
-    return await _find(request, request.query, PaymentKind.PAYOUT)
+    return await _find(request, request.query, PaymentKind.PAYOUT, None)
 
 
 async def _find(
     request: Request[PaymentsQuery, NoBody] | Request[PayoutsQuery, NoBody],
     query: PayoutsQuery,
     kind: PaymentKind | None,
+    waiting: WaitingFor | None,
 ) -> Answer:
     wanted = PaymentFilter(
         customer=query.customer,
@@ -66,6 +68,7 @@ async def _find(
         amount=query.amount,
         currency=query.currency,
         partner=query.partner,
+        waiting=waiting,
         created_from=utc(query.created_from, "created_from"),
         created_before=utc(query.created_before, "created_before"),
     )

@@ -38,6 +38,7 @@ from caudal.payments import (
     PaymentState,
     PaymentView,
     RefundView,
+    WaitingFor,
 )
 from caudal_base import ids
 from caudal_base.errors import InvalidRequest
@@ -128,6 +129,9 @@ async def list_(
     amount: AmountFilter = None,
     currency: CurrencyFilter = None,
     partner: PartnerFilter = None,
+    waiting: Annotated[
+        WaitingFor | None, typer.Option(help="Only those that `approve` or `decline` lets go on.")
+    ] = None,
     since: SinceFilter = None,
     until: UntilFilter = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -135,7 +139,7 @@ async def list_(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """List payments, the newest first."""
-    query = {"kind": kind}
+    query = {"kind": kind, "waiting": waiting}
     await list_payments(
         operator, book, "/v1/payments", query, customer=customer, reference=reference, state=state,
         amount=amount, currency=currency, partner=partner, since=since, until=until, limit=limit, after=after,

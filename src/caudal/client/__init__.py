@@ -108,6 +108,7 @@ from caudal.client.payment_types import (
     Refund,
     Retried,
     ReviewReason,
+    WaitingFor,
 )
 from caudal.client.payments import Payments
 from caudal.client.payouts import Payouts
@@ -345,6 +346,7 @@ __all__ = [
     "Unprocessable",
     "Unserved",
     "VoidItem",
+    "WaitingFor",
     "WebhookAttempt",
     "WebhookDeleted",
     "WebhookDelivery",

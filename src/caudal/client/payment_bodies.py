@@ -11,6 +11,7 @@ from caudal.client.payment_types import (
     PaymentContext,
     PaymentKind,
     PaymentState,
+    WaitingFor,
 )
 
 
@@ -78,6 +79,7 @@ class PaymentsQuery(PayoutsQuery, frozen=True, kw_only=True):
     """GET /v1/payments"""
 
     kind: PaymentKind | None = None
+    waiting: WaitingFor | None = None
 
 
 class DisputesQuery(ListQuery, frozen=True, kw_only=True):

@@ -32,6 +32,13 @@ class CaptureMode(OpenEnum):
     MANUAL = "manual"
 
 
+class WaitingFor(OpenEnum):
+    """Whose word a payment needs to go on."""
+
+    PERSON = "person"
+    """`approve` or `decline`: it is in review, or the partner cannot be asked how a refund ended."""
+
+
 class PaymentState(OpenEnum):
     """Where a payment stands."""
 

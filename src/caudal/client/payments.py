@@ -24,6 +24,7 @@ from caudal.client.payment_types import (
     PaymentKind,
     PaymentState,
     Refund,
+    WaitingFor,
 )
 from caudal.client.sending import Sender, segment
 from caudal.client.types import Page
@@ -106,6 +107,7 @@ class Payments:
         amount: int | None = None,
         currency: str | None = None,
         partner: str | None = None,
+        waiting: WaitingFor | None = None,
         created_from: dt.datetime | None = None,
         created_before: dt.datetime | None = None,
         cursor: str | None = None,
@@ -120,6 +122,7 @@ class Payments:
             amount=amount,
             currency=currency,
             partner=partner,
+            waiting=waiting,
             created_from=created_from,
             created_before=created_before,
             cursor=cursor,

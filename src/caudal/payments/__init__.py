@@ -30,6 +30,7 @@ from caudal.payments.queries import (
     PaymentFilter,
     PaymentPage,
     SettlementRow,
+    WaitingFor,
     get_dispute,
     get_payment,
     get_refund,
@@ -86,7 +87,7 @@ __all__ = [
     "PaymentNotFound", "PaymentOrder", "PaymentPage", "PaymentState", "PaymentView", "Payments", "Posting",
     "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
     "Retried", "ReviewDefault", "ReviewReason", "Routed", "Row", "SettlementRow", "TimeOut", "Tried",
-    "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment", "get_refund",
-    "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "past_of",
+    "WaitingFor", "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment",
+    "get_refund", "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "past_of",
     "payment_view", "queues", "refund_view", "try_rules",
 ]  # fmt: skip

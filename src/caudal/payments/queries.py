@@ -1,6 +1,7 @@
 """What is asked of payments: one of them whole, and lists, newest first."""
 
 import datetime as dt
+import enum
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,10 +27,39 @@ _FILTERED: Final = ("reference", "customer", "amount", "state", "kind", "partner
 _PARTIAL: Final = {"state": "state <> 'succeeded'", "kind": "kind <> 'pay_in'"}
 """What the indexes are about that begin with these columns: the planner must see it in the text."""
 
+# Of each list as many as a search looks at: what it does not see of one, it does not see of both.
+_WAITS_FOR_A_PERSON: Final = f"""
+id = any (array(
+        (select p.id
+           from payments.payment p
+          where p.book_id = %s
+            and p.state = 'review'
+            and p.state <> 'succeeded'
+            and (%s::uuid is null or p.id < %s)
+          order by p.id desc
+          limit {SCANNED})
+          union all
+        (select a.payment_id
+           from payments.attempt a
+          where a.book_id = %s
+            and a.state = 'unknown'
+            and a.data ->> 'asked_at' is not null
+            and (%s::uuid is null or a.payment_id < %s)
+          order by a.payment_id desc
+          limit {SCANNED})
+       ))""".strip()
+
 _FIRST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """The first time that an id can hold."""
 
 _AND: Final = "\n   and "
+
+
+class WaitingFor(enum.Enum):
+    """Whose word a payment needs to go on."""
+
+    PERSON = "person"
+    """One who approves or declines: the payment is in review, or a call to its partner is asked about."""
 
 
 class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +72,7 @@ class PaymentFilter(msgspec.Struct, frozen=True, kw_only=True):
     amount: int | None = None
     currency: str | None = None
     partner: str | None = None
+    waiting: WaitingFor | None = None
     created_from: dt.datetime | None = None
     created_before: dt.datetime | None = None
 
@@ -81,12 +112,15 @@ def seek(book_id: int, wanted: PaymentFilter, *, before: str | None) -> tuple[li
     """
     conditions: list[str] = []
     parameters: list[Any] = [book_id]
-    for name, value in _indexed(wanted):
+    last = None if before is None else ids.decode(ids.PAYMENT, before, field="cursor")
+    if wanted.waiting is WaitingFor.PERSON:
+        conditions.append(_WAITS_FOR_A_PERSON)
+        parameters += 2 * [book_id, last, last]
+    for name, value in _sought(wanted):
         conditions.append(f"{name} = %s")
         parameters.append(value)
         if name in _PARTIAL:
             conditions.append(_PARTIAL[name])
-        break
     # An id starts with a time that is a day from its creation at most (`creation`), so it bounds the search.
     for operator, moment, slack in (
         (">=", wanted.created_from, -ID_SLACK),
@@ -95,15 +129,15 @@ def seek(book_id: int, wanted: PaymentFilter, *, before: str | None) -> tuple[li
         if moment is not None:
             conditions += [f"created_at {operator} %s", f"id {operator} %s"]
             parameters += [moment, ids.uuid7(max(moment + slack, _FIRST), bytes)]
-    if before is not None:
+    if last is not None:
         conditions.append("id < %s")
-        parameters.append(ids.decode(ids.PAYMENT, before, field="cursor"))
+        parameters.append(last)
     return conditions, parameters
 
 
 def look(wanted: PaymentFilter) -> tuple[list[str], list[Any]]:
     """What is left of `wanted` besides `seek`: conditions with their parameters."""
-    sought = {name for name, _ in _indexed(wanted)[:1]}
+    sought = {name for name, _ in _sought(wanted)}
     left = [(name, value) for name, value in _equal(wanted) if name not in sought]
     return [f"{name} = %s" for name, _ in left], [value for _, value in left]
 
@@ -178,14 +212,16 @@ def _equal(wanted: PaymentFilter) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in columns if value is not None]
 
 
-def _indexed(wanted: PaymentFilter) -> list[tuple[str, Any]]:
-    """Those of `_equal` that an index begins with."""
+def _sought(wanted: PaymentFilter) -> list[tuple[str, Any]]:
+    """That of `_equal` which is sought in an index that begins with it, if any is."""
+    if wanted.waiting is not None:
+        return []
     without = {"partner", "currency"}
     if wanted.state is _SUCCEEDED:
         without.add("state")
     if wanted.kind is PaymentKind.PAY_IN:
         without.add("kind")
-    return [(name, value) for name, value in _equal(wanted) if name not in without]
+    return [(name, value) for name, value in _equal(wanted) if name not in without][:1]
 
 
 def _in_order(conditions: Sequence[str]) -> str:
