@@ -51,17 +51,22 @@ class Lanes:
             method, url, headers=headers, content=content, extensions={"timeout": self._timeout}
         )
         lane = self._free.pop() if self._free else self._lane()
+        whole = False
         try:
             response = await lane.handle_async_request(request)
             try:
                 body = await _bounded(response)
             finally:
                 await response.aclose()
+            whole = True
         finally:
-            if self._closed:
-                await lane.aclose()
-            else:
+            # A call that is cancelled at some moments leaves httpx waiting for its connection for ever. The
+            # lane used last is the first to be used again: with few calls the partner would never be reached
+            # again. So only what has given a whole answer goes back.
+            if whole and not self._closed:
                 self._free.append(lane)
+            else:
+                await lane.aclose()
         return response.status_code, response.headers, body
 
     async def close(self) -> None:
