@@ -80,7 +80,10 @@ APPROVED = Decision(verdict=Verdict.APPROVE)
 
 
 class Unmoved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a payment was counted for against limits per day, and has ended without moving."""
+    """What a payment was counted for against limits per day, and has ended without moving.
+
+    Negative: it had not moved when the payment ended, and has moved after all.
+    """
 
     customer_id: str
     kind: str
@@ -91,8 +94,8 @@ class Unmoved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The day, of UTC, for which it was counted."""
     amount: int
     """In minor units: all of the payment's, or what is left of it once parts were captured."""
-    whole: bool
-    """Nothing of it has moved."""
+    payments: int
+    """1: nothing of it has moved; -1: that was so, and is no longer; 0: a part has moved, before as now."""
 
 
 class Pending(Protocol):
@@ -118,7 +121,7 @@ class Decide(Protocol):
         """Queue the reading of what the decisions need. In a pipeline this does not wait."""
 
     def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
-        """What is to be written, in the same transaction, so that these count no longer: once for each."""
+        """What is to be written, in the same transaction, so that these count no longer or again, once."""
 
 
 class ApproveAll:

@@ -54,10 +54,22 @@ async def test_what_does_not_move_is_given_back_to_its_day_once(world: PaymentWo
     await world.hear(snapshot_of(await world.again(case), status))
 
     assert await sums(world) == {(day, ""): (700, 1), (day, "BR"): (0, 0)}
-    # Money that moves after all is in the ledger, and counts against no day any more.
+    # Money that moves after all counts again, for the day on which it was let through.
+    for _ in range(2):
+        await world.hear(snapshot_of(await world.again(case), Status.SUCCEEDED))
+        assert await world.state(case) is S.SUCCEEDED
+        assert await sums(world) == {(day, ""): (2_200, 2), (day, "BR"): (1_500, 1)}
+
+
+async def test_what_was_given_back_and_has_moved_after_all_leaves_nothing_to_use(world: PaymentWorld) -> None:
+    case = await world.create(amount=5_000)
+    await world.report(case, Status.FAILED)
     await world.hear(snapshot_of(await world.again(case), Status.SUCCEEDED))
-    assert await world.state(case) is S.SUCCEEDED
-    assert await sums(world) == {(day, ""): (700, 1), (day, "BR"): (0, 0)}
+
+    (refused,) = await world.apply(creation(world, 100))
+
+    assert refused.payment is not None
+    assert (refused.payment.state, refused.payment.reasons) == (S.DECLINED, ("limit_per_day",))
 
 
 async def test_what_was_given_back_can_be_used_again(world: PaymentWorld) -> None:

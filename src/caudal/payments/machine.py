@@ -136,7 +136,7 @@ class Machine:
         )  # fmt: skip
         if moved.state is PaymentState.SUCCEEDED and moved.authorised_amount < moved.captured_amount:
             moved = msgspec.structs.replace(moved, authorised_amount=moved.captured_amount)
-        moved = self._uncounted(moved)
+        moved = self._recounted(moved)
         after = Case(
             payment=moved,
             attempts=self._attempts(case, row, situation.snapshot, failure),
@@ -155,21 +155,22 @@ class Machine:
             self.changes.created.add(moved.id)
         return Outcome(OutcomeStatus.APPLIED, payment=moved, capture=capture, told=told)
 
-    def _uncounted(self, payment: Payment) -> Payment:
-        """A payment that has ended counts for what it has moved; what it moves after all counts no more."""
-        left = payment.amount - payment.captured_amount
-        if payment.counted_on is None or payment.state not in FINAL or left <= 0:
+    def _recounted(self, payment: Payment) -> Payment:
+        """A payment that has ended counts for what it has moved: also for what it moves after all."""
+        if payment.counted_on is None or payment.state is PaymentState.RETURNED:
             return payment
-        if payment.state is PaymentState.RETURNED:
+        left = max(payment.amount - payment.captured_amount, 0) if payment.state in FINAL else 0
+        if left == payment.uncounted:
             return payment
+        nothing, nothing_before = left == payment.amount, payment.uncounted == payment.amount
         self.changes.unmoved.append(
             Unmoved(
                 customer_id=payment.customer, kind=payment.kind.value, currency=payment.currency,
                 country=None if payment.context is None else payment.context.country,
-                day=payment.counted_on, amount=left, whole=payment.captured_amount == 0,
+                day=payment.counted_on, amount=left - payment.uncounted, payments=nothing - nothing_before,
             )
         )  # fmt: skip
-        return msgspec.structs.replace(payment, counted_on=None)
+        return msgspec.structs.replace(payment, uncounted=left)
 
     def replace(self, case: Case, **changes: Any) -> Case:
         """Put a changed case in the place of `case`."""

@@ -72,7 +72,7 @@ class Changes(msgspec.Struct):
     settlements: set[str] = msgspec.field(default_factory=set)
     """Partners whose settlements are to be fetched now."""
     unmoved: list[Unmoved] = msgspec.field(default_factory=list)
-    """What counts against limits per day no longer."""
+    """What counts against limits per day no longer, or again."""
     settled: list[tuple[str, Settlement]] = msgspec.field(default_factory=list)
     """Partners' batches to be kept, with their lines."""
     costs: list[Cost] = msgspec.field(default_factory=list)

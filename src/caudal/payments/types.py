@@ -221,7 +221,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     ends_as: PaymentState | None = None
     """While cancelling: where a void leads."""
     counted_on: dt.date | None = None
-    """The day, of UTC, against whose limits it counts; None: no limit per day holds for it, or no longer."""
+    """The day, of UTC, against whose limits it counts; None: no limit per day holds for it."""
+    uncounted: int = 0
+    """Of its amount what does not count against that day: it has ended without moving that."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ class ListsAndLimits:
         return Batch(book_id, entries, used)
 
     def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
-        """One statement that takes off the sums what was counted and has not moved."""
+        """One statement that takes off the sums what was counted and has not moved, or puts it on again."""
         return (store.giving_back(book_id, unmoved),)
 
 

@@ -165,7 +165,10 @@ def adding(book_id: int, day: dt.date, added: Mapping[Bucket, Used]) -> Statemen
 
 
 def giving_back(book_id: int, unmoved: Sequence[Unmoved]) -> Statement:
-    """The statement that takes what has not moved off the sums of the days for which it was counted."""
+    """The statement that takes what has not moved off the sums of the days for which it was counted.
+
+    What has moved after all is put on them again, as far as they are still kept.
+    """
     return Statement(
         _GIVE_BACK,
         {
@@ -176,7 +179,7 @@ def giving_back(book_id: int, unmoved: Sequence[Unmoved]) -> Statement:
             "kinds": arrays.texts([each.kind for each in unmoved]),
             "countries": arrays.texts([each.country or "" for each in unmoved]),
             "amounts": arrays.bigints([each.amount for each in unmoved]),
-            "counts": arrays.integers([int(each.whole) for each in unmoved]),
+            "counts": arrays.integers([each.payments for each in unmoved]),
         },
     )
 
