@@ -109,7 +109,9 @@ def _database(call: Call) -> Iterator[tuple[EmbeddedPostgres | None, str, tuple[
 
 
 def _environment(call: Call, dsn: str) -> dict[str, str]:
-    found = {**os.environ, "CAUDAL_DATABASE_URL": dsn}
+    # The data directory too: it holds the key that seals secrets in development.
+    directory = str(call.settings.data_dir.absolute())
+    found = {**os.environ, "CAUDAL_DATABASE_URL": dsn, "CAUDAL_DATA_DIR": directory}
     if call.config is not None:
         found["CAUDAL_CONFIG"] = str(call.config.absolute())
     return found

@@ -41,6 +41,7 @@ class _Listener:
     def __init__(self, operator: Operator, forward_to: str | None) -> None:
         self._operator = operator
         self._scheme = StandardWebhooks([])
+        self._trusts = asyncio.Event()
         self._forward_to = forward_to
         self._http = httpx.AsyncClient(timeout=10.0, follow_redirects=False)
 
@@ -48,9 +49,12 @@ class _Listener:
         """What this endpoint's secret signs is good from now on."""
         check(issued.secret is not None, "an endpoint with HMAC has a secret")
         self._scheme = StandardWebhooks([issued.secret] if issued.secret else [])
+        self._trusts.set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, request after request."""
+        # The first webhook may be faster than the answer that holds its secret.
+        await self._trusts.wait()
         http = h11.Connection(h11.SERVER)
         with contextlib.suppress(ConnectionError, h11.ProtocolError):
             while (got := await self._request(http, reader)) is not None:

@@ -1,0 +1,80 @@
+"""`caudal webhooks endpoints` and `listen`, on a running `caudal up`: as a developer sees them."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.processes import Up, wait_for
+
+
+@pytest.fixture(scope="module")
+def endpoint(up: Up) -> str:
+    """One that nobody answers at."""
+    made = up.caudal("webhooks", "endpoints", "create", "http://127.0.0.1:9/", "--type", "refund.*", "--json")
+    assert made.code == 0, made.err
+    assert made.json["secret"].startswith("whsec_")
+    return str(made.json["id"])
+
+
+def test_an_endpoint_is_shown_without_its_secret_and_changed(up: Up, endpoint: str) -> None:
+    shown = up.caudal("webhooks", "endpoints", "show", endpoint, "--json")
+    changed = up.caudal(
+        "webhooks", "endpoints", "change", endpoint, "--concurrency", 3, "--ordered", "--json"
+    )
+    listed = up.caudal("webhooks", "endpoints", "list", "--json")
+
+    assert "secret" not in shown.json
+    assert (changed.json["concurrency"], changed.json["ordered"]) == (3, True)
+    assert endpoint in [row["id"] for row in listed.json["data"]]
+
+
+def test_what_cannot_be_an_endpoint_is_refused(up: Up) -> None:
+    refused = up.caudal("webhooks", "endpoints", "create", "http://10.0.0.1/", "--json")
+
+    assert (refused.code, refused.json["error"]["code"]) == (1, "webhook_address_refused")
+
+
+def test_a_rotation_shows_the_new_secret_once(up: Up, endpoint: str) -> None:
+    rotated = up.caudal("webhooks", "endpoints", "rotate-secret", endpoint, "--overlap", "1h", "--json")
+
+    assert rotated.json["secret"].startswith("whsec_")
+    assert len(rotated.json["secrets"]) == 2
+
+
+def test_nothing_is_removed_or_sent_again_without_being_asked(up: Up, endpoint: str) -> None:
+    for verb in ("delete", "replay"):
+        asked = up.caudal("webhooks", "endpoints", verb, endpoint)
+        assert (asked.code, "--yes" in asked.err) == (1, True)
+
+
+def test_listen_prints_what_comes_verified_and_leaves_nothing_behind(up: Up, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with out.open("wb") as written:
+        listening = subprocess.Popen(
+            [sys.executable, "-m", "caudal", "webhooks", "listen", "--json", "--data", str(up.directory)],
+            stdout=written,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            mine = wait_for(lambda: _listener(up))
+            assert up.caudal("webhooks", "endpoints", "test", mine).code == 0
+            wait_for(lambda: b"webhook_endpoint.test" in out.read_bytes())
+        finally:
+            listening.send_signal(signal.SIGINT)
+            code = listening.wait(timeout=30)
+
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    assert code == 0
+    assert [event["type"] for event in told if event["object"] == mine] == [
+        "webhook_endpoint.created", "webhook_endpoint.test",
+    ]  # fmt: skip
+    assert _listener(up) is None
+
+
+def _listener(up: Up) -> str | None:
+    rows = up.caudal("webhooks", "endpoints", "list", "--json").json["data"]
+    return next((row["id"] for row in rows if row["description"] == "caudal webhooks listen"), None)
