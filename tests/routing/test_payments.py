@@ -350,6 +350,18 @@ async def test_money_that_a_superseded_attempt_took_after_all_goes_back(routed: 
     assert await world.findings() == []
 
 
+async def test_a_customer_who_was_asked_to_authenticate_is_not_asked_again_elsewhere(
+    routed: Routed,
+) -> None:
+    world = routed.world
+    case = await world.create()
+    await world.report(case, Status.ACTION_REQUIRED, action_url="https://bank.example/3ds")
+    await world.hear(snapshot_of(case, Status.PENDING))
+    assert await world.state(case) is S.PROCESSING
+    await world.hear(snapshot_of(case, Status.FAILED, error=SOFT))
+    assert await world.state(case) is S.FAILED
+
+
 async def test_a_payment_that_somebody_called_off_is_not_tried_elsewhere(routed: Routed) -> None:
     world = routed.world
     case = await world.create()

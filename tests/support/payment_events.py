@@ -271,6 +271,7 @@ def abstracted(node: Node) -> tuple[Any, ...]:
         tuple(sorted((a.state.value, min(a.sends, 2), a.part_id is None, a.asked_at is not None,
                       a.part_id is None and a.failure is not None) for a in case.attempts
                      if a.operation is Operation.REFUND)),
+        payment.route is not None and payment.customer_asked,
         payment.partner, tuple((a.partner, a.state, a.sends > 0) for a in case.attempts if a.superseded),
         len({a.target_id for a in case.attempts if a.target_id is not None}),
         tuple((c.amount, c.final) for c in case.captures if c.state is PartState.PENDING),

@@ -69,7 +69,7 @@ def arrival(
         case PaymentState.REQUIRES_ACTION:
             said = payment if snapshot is None else snapshot
             changes |= {"action_url": said.action_url, "action_secret": said.action_secret}
-            changes["expires_at"] = payment.expires_at
+            changes |= {"expires_at": payment.expires_at, "customer_asked": True}
             if payment.state is not PaymentState.REQUIRES_ACTION:
                 changes["expires_at"] = now + ACTION_TIME
         case PaymentState.REVIEW:

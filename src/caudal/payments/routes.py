@@ -86,11 +86,18 @@ class Routes:
     ) -> Again | None:
         """Where and when a payment is tried again whose last attempt came to nothing; None: it is not.
 
-        Not where the caller named the partner, nor after somebody has called it off, nor long after it was
-        sent. What the partner did not know of when it was asked may still surface: that goes nowhere else.
+        Not where the caller named the partner, nor after somebody has called it off or the customer has been
+        asked to do something, nor long after it was sent. What the partner did not know of when it was asked
+        may still surface: that goes nowhere else.
         """
         last = case.begun
-        if last is None or self.standing.plan is None or case.payment.route is None or code == NOT_RECEIVED:
+        if (
+            case.payment.customer_asked
+            or last is None
+            or self.standing.plan is None
+            or case.payment.route is None
+            or code == NOT_RECEIVED
+        ):
             return None
         called_off = any(attempt.operation is Operation.CANCEL for attempt in case.attempts)
         if called_off or now > (last.sent_at or last.created_at) + routing.FRESH_FOR:

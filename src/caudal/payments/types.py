@@ -202,6 +202,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     expires_at: dt.datetime | None = None
     """Of what the state waits for: the authorisation, the customer's action, the review."""
+    customer_asked: bool = False
+    """The customer has been asked to do something at the partner's."""
     action_url: str | None = None
     action_secret: str | None = None
     """Where there is no `action_url`: what the partner's script in the customer's browser needs."""
