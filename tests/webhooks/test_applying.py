@@ -130,6 +130,16 @@ async def test_a_body_that_cannot_be_read_is_parked_and_harms_no_neighbour(post:
     assert await post.effects() == ["a"]
 
 
+async def test_one_that_names_its_object_by_what_no_name_can_be_is_parked_at_once(post: Post) -> None:
+    id = await post.arrived("x\0y")
+
+    await post.work()
+
+    row = await post.row(id)
+    assert (row.state, row.attempts) == (PARKED, 1)
+    assert row.reason == "not understood: a text of it holds a NUL"
+
+
 async def test_one_that_breaks_the_transaction_harms_no_neighbour_and_is_parked_in_the_end(
     post: Post,
 ) -> None:

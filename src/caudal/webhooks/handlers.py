@@ -32,6 +32,8 @@ PARKED: Final = "webhook.parked"
 
 _FORGET_EVERY: Final = dt.timedelta(hours=1)
 _MAX_BATCH: Final = 100
+_NUL: Final = rb"\u0000"
+"""As JSON has it."""
 _PASSING: Final = frozenset({Failure.LOST, Failure.TRANSIENT})
 
 _log = structlog.get_logger("caudal.webhooks")
@@ -140,11 +142,15 @@ class _Applying:
             # Another process may have been started with other settings.
             return rules.waiting("the settings of this worker do not name the partner", attempt)
         try:
-            return partner.parse(one.inbound)
+            snapshots = partner.parse(one.inbound)
         except Exception as error:
             # A connector must not raise here; if it does, only this webhook is the worse for it.
             _log.error("webhook_not_read", partner=one.partner, webhook=one.id, exc_info=error)
             return rules.parked(f"not understood: {jobs.describe(error)}")
+        # None of our names holds a NUL, and the database cannot be asked about one.
+        if _NUL in msgspec.json.encode(snapshots):
+            return rules.parked("not understood: a text of it holds a NUL")
+        return snapshots
 
     async def _settle(
         self,
