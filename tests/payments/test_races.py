@@ -8,6 +8,7 @@ import pytest
 
 from caudal.connectors import Operation, Status
 from caudal.payments import (
+    AttemptState,
     CancelPayment,
     CapturePayment,
     Case,
@@ -140,3 +141,20 @@ async def test_a_repeated_capture_or_refund_answers_the_original(world: PaymentW
     first, second = await world.apply(back, back)
     assert (second.status, second.refund) == (OutcomeStatus.EXISTS, first.refund)
     assert len((await world.again(case)).refunds) == 1
+
+
+async def test_a_payout_that_is_returned_before_it_is_called_off_had_gone_out(world: PaymentWorld) -> None:
+    await world.fund(world.ana, 1_000)
+    case = await world.create(kind=PaymentKind.PAYOUT, instrument="tok_bank_ok")
+    await world.report(case, Status.PENDING)
+    await world.cancel(case)
+
+    await world.report(await world.again(case), Status.RETURNED)
+
+    case = await world.again(case)
+    assert case.payment.state is PaymentState.RETURNED
+    assert {a.operation: a.state for a in case.attempts} == {
+        Operation.SUBMIT: AttemptState.SUCCEEDED,
+        Operation.CANCEL: AttemptState.FAILED,
+    }
+    assert await world.wallet(world.ana) == (1_000, 1_000)

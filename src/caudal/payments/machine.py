@@ -257,7 +257,9 @@ class Machine:
         ended = row.to in FINAL and attempt.state is AttemptState.ACCEPTED
         if not ended or attempt.operation is Operation.REFUND:
             return attempt
-        state = AttemptState.SUCCEEDED if row.to is PaymentState.SUCCEEDED else AttemptState.FAILED
+        # What came back had gone out.
+        took = row.to in (PaymentState.SUCCEEDED, PaymentState.RETURNED)
+        state = AttemptState.SUCCEEDED if took else AttemptState.FAILED
         return msgspec.structs.replace(attempt, state=state, updated_at=self.now)
 
     def _captures(
