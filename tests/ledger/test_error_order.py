@@ -312,6 +312,15 @@ def test_what_payments_keep_is_moved_by_payments_and_to_correct(
     assert book.corrected == {command.id}
 
 
+def test_what_payments_keep_is_not_closed_and_can_be_frozen(book: Book) -> None:
+    (refused,) = carry_out(book, ChangeStatus(account=KEPT, action=AccountAction.CLOSE))
+    (frozen,) = carry_out(book, ChangeStatus(account=KEPT, action=AccountAction.FREEZE))
+
+    assert refused.refusal is not None
+    assert (refused.refusal.code, refused.refusal.field) == ("account_of_payments", "account")
+    assert frozen.status is OutcomeStatus.CREATED
+
+
 @pytest.mark.parametrize(
     "reference",
     ["fees:income:EUR", "bank:settlement:EUR", "partner:acme:clearing:EUR", "partner:acme:fees:EUR"],

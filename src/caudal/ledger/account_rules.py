@@ -124,6 +124,8 @@ def change_status(book: Book, command: ChangeStatus) -> Outcome:
         case AccountAction.REOPEN, AccountStatus.FROZEN:
             return refused("account_not_closed", "the account is frozen, not closed", "account")
         case AccountAction.CLOSE, _:
+            if account.kept:
+                return refused("account_of_payments", "payments go on needing it", "account")
             if not _is_empty(account):
                 return refused("account_not_empty", "its balance is not zero, or a hold is open", "account")
         case _:
