@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
+    "doctor": (_OPERATE, "caudal.cli.doctor", "Say what is wrong, and what to do about it."),
     "db": (_OPERATE, "caudal.cli.db", "The database: its schema, its version, its state."),
     "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
     "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),

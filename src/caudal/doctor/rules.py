@@ -1,0 +1,220 @@
+"""What is wrong, given what was measured: pure. A rule turns figures into findings; all well is none."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from caudal.doctor.types import (
+    MANY,
+    Endpoint,
+    Finding,
+    Group,
+    Open,
+    Outage,
+    Severity,
+    Work,
+)
+
+OVERDUE_AFTER: Final = dt.timedelta(minutes=2)
+"""A job that was due so long ago has nobody to do it: an idle worker looks four times a second."""
+
+ABSENT_AFTER: Final = dt.timedelta(minutes=1)
+"""Some periodic work begins every five seconds, whenever a worker runs."""
+
+UNSETTLED_AFTER: Final = dt.timedelta(minutes=15)
+"""Most unknown outcomes are known by the next question, within minutes."""
+
+UNSETTLED_LONG: Final = dt.timedelta(hours=24)
+"""Stripe, which is typical, keeps idempotency keys for 24 hours: then only a search or a person helps."""
+
+REVIEW_AFTER: Final = dt.timedelta(hours=4)
+"""A customer waits meanwhile; a review that nobody decides ends by itself after its time."""
+
+FAILING_AFTER: Final = dt.timedelta(minutes=30)
+"""An endpoint's restart or deployment is over by then."""
+
+
+def in_words(span: dt.timedelta) -> str:
+    """A length of time for people: `3 min`, `26 h`, `4 days`."""
+    seconds = span.total_seconds()
+    for size, unit, below in ((1, "s", 120), (60, "min", 7_200), (3_600, "h", 172_800)):
+        if seconds < below:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def quantity(count: int, one: str, several: str) -> str:
+    """`1 job`, `7 jobs`, `more than 1,000 jobs`."""
+    if count == 1:
+        return f"1 {one}"
+    return f"more than {MANY:,} {several}" if count > MANY else f"{count:,} {several}"
+
+
+def work(found: Work, book: str, now: dt.datetime, *, running: bool) -> Iterable[Finding]:
+    """Jobs that gave up, jobs that nobody does, and whether any worker is there.
+
+    `running` is false where this system was started for the doctor alone: then nobody can be.
+    """
+    option = "--deployment" if not book else f"--book {book}"
+    for group in found.dead:
+        yield Finding(
+            code="jobs_dead",
+            severity=Severity.CRITICAL,
+            subject=_subject(book, group.name),
+            what=f"{quantity(group.count, 'job', 'jobs')} of kind {group.name} gave up; "
+            "what has their key waits",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"caudal jobs list {option} shows why; then caudal jobs replay, or skip, with its id",
+        )
+    last = found.periodic_at or found.opened_at
+    if not running or last is None:
+        return
+    if now - last > ABSENT_AFTER:
+        yield Finding(
+            code="worker_absent",
+            severity=Severity.CRITICAL,
+            subject=book or None,
+            what="no worker has begun its regular work lately, so nothing is done in the background",
+            since=last,
+            remedy="start one: caudal worker; if one runs, see what it logs",
+        )
+        return
+    for group in found.overdue:
+        yield Finding(
+            code="jobs_overdue",
+            severity=Severity.WARNING,
+            subject=_subject(book, group.name),
+            what=f"{quantity(group.count, 'job', 'jobs')} of queue {group.name} should have begun "
+            f"{in_words(now - group.oldest)} ago",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"caudal jobs backlog {option}; start another caudal worker if it grows. A queue "
+            "named for a partner also waits where that partner is gone from the settings",
+        )
+
+
+def unsettled(found: Open, now: dt.datetime) -> Iterable[Finding]:
+    """Attempts whose outcome is not known, by age."""
+    for group in found.asked:
+        yield Finding(
+            code="attempts_asked_of_a_person",
+            severity=Severity.WARNING,
+            subject=_subject(group.book, group.name),
+            what=f"of {quantity(group.count, 'call', 'calls')} to {group.name} "
+            "only a person can say how they ended",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"caudal payments list --book {group.book} --state review, look at the partner's own "
+            "records, then caudal payments approve or decline",
+        )
+    for group in found.unknown:
+        age = now - group.oldest
+        long = age > UNSETTLED_LONG
+        yield Finding(
+            code="attempts_unknown",
+            severity=Severity.CRITICAL if long else Severity.WARNING,
+            subject=_subject(group.book, group.name),
+            what=f"{quantity(group.count, 'call', 'calls')} to {group.name} ended without an answer, "
+            f"the oldest {in_words(age)} ago",
+            since=group.oldest,
+            count=group.count,
+            remedy=(
+                f"ask {group.name} about it: its idempotency keys may be forgotten by now"
+                if long
+                else f"Caudal keeps asking; see whether {group.name} answers, and its status page"
+            ),
+        )
+    for group in found.begun:
+        yield Finding(
+            code="attempts_not_begun",
+            severity=Severity.WARNING,
+            subject=_subject(group.book, group.name),
+            what=f"{quantity(group.count, 'call', 'calls')} to {group.name} should have been made "
+            f"{in_words(now - group.oldest)} ago",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"see that a worker runs whose settings have the partner {group.name}",
+        )
+
+
+def reviews(group: Group | None, now: dt.datetime) -> Iterable[Finding]:
+    """Payments that have waited for a person for long."""
+    if group is not None and now - group.oldest > REVIEW_AFTER:
+        yield Finding(
+            code="payments_in_review",
+            severity=Severity.WARNING,
+            subject=group.book,
+            what=f"{quantity(group.count, 'payment waits', 'payments wait')} for a person's decision, "
+            f"the oldest for {in_words(now - group.oldest)}",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"caudal payments list --book {group.book} --state review; "
+            "then caudal payments approve or decline",
+        )
+
+
+def parked(groups: Sequence[Group]) -> Iterable[Finding]:
+    """Partners' webhooks that could not be applied."""
+    for group in groups:
+        yield Finding(
+            code="webhooks_parked",
+            severity=Severity.CRITICAL,
+            subject=_subject(group.book, group.name),
+            what=f"{quantity(group.count, 'webhook', 'webhooks')} from {group.name} could not be applied",
+            since=group.oldest,
+            count=group.count,
+            remedy=f"caudal webhooks in list --book {group.book} --state parked shows why; "
+            "then caudal webhooks in replay",
+        )
+
+
+def endpoints(found: Sequence[Endpoint], now: dt.datetime) -> Iterable[Finding]:
+    """Endpoints that get no webhooks."""
+    for one in found:
+        if one.disabled is None:
+            what = f"every delivery to it has failed for {in_words(now - one.since)}"
+            remedy = (
+                f"caudal webhooks endpoints show {one.id} --book {one.book}; mend the endpoint: "
+                "deliveries are repeated"
+            )
+        else:
+            why = "answered 410 Gone" if one.disabled == "gone" else "failed for too long"
+            what = f"it was disabled, since it {why}"
+            remedy = f"mend the endpoint, then caudal webhooks endpoints enable {one.id} --book {one.book}"
+        yield Finding(
+            code="endpoint_failing" if one.disabled is None else "endpoint_disabled",
+            severity=Severity.WARNING,
+            subject=_subject(one.book, one.id),
+            what=what,
+            since=one.since,
+            remedy=remedy,
+        )
+
+
+def outages(found: Sequence[Outage]) -> Iterable[Finding]:
+    """Partners that are not called."""
+    for one in found:
+        if one.drained:
+            yield Finding(
+                code="partner_drained",
+                severity=Severity.NOTICE,
+                subject=_subject(one.book, one.partner),
+                what=f"an operator has taken {one.partner} out of routing",
+                since=one.since,
+                remedy=f"caudal routing resume {one.partner} --book {one.book}, once it may be called again",
+            )
+        else:
+            yield Finding(
+                code="partner_unavailable",
+                severity=Severity.CRITICAL,
+                subject=_subject(one.book, one.partner),
+                what=f"{one.partner} could not be called: {one.reason}",
+                since=one.since,
+                remedy=f"see its status page and its key in the settings; caudal routing drain {one.partner} "
+                f"--book {one.book} sends payments elsewhere",
+            )
+
+
+def _subject(book: str, name: str) -> str:
+    return f"{book}/{name}" if book else name
