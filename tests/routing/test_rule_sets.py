@@ -133,8 +133,8 @@ async def test_a_partner_is_drained_and_resumed_by_an_operator(world: RoutingWor
     await drain("alpha", "for another reason")
     assert (await condition("alpha"), await condition("beta")) == ("draining", "up")
     assert (await world.standing()).drained == {"alpha"}
-    async with world.database.transaction() as connection:
-        for _ in range(2):
+    for _ in range(2):
+        async with world.database.transaction() as connection:
             await routing.resume(
                 connection, world.book_id, "alpha", ["alpha"], caller=CALLER, at=world.clock.now()
             )
