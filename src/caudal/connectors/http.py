@@ -46,9 +46,18 @@ class Http:
     """A partner's API at one address with one key. Opens connections on the first call."""
 
     def __init__(
-        self, url: str, *, key_header: str, api_key: Secret, headers: Mapping[str, str], timeout: dt.timedelta
+        self,
+        url: str,
+        *,
+        key_header: str,
+        api_key: Secret,
+        headers: Mapping[str, str],
+        timeout: dt.timedelta,
+        key_scheme: str = "",
     ) -> None:
-        """`headers` go with every call, the key in `key_header`. `timeout` is for each wait for an answer.
+        """`headers` go with every call, the key in `key_header` behind `key_scheme`, such as `Bearer `.
+
+        `timeout` is for each wait for an answer.
 
         Raises `ValueError` for what can be no address or key.
         """
@@ -59,6 +68,7 @@ class Http:
             raise ValueError("an API key is printable ASCII without spaces")
         self._url = url.rstrip("/")
         self._key_header = key_header
+        self._key_scheme = key_scheme
         self._api_key = api_key
         self._headers = {"Accept-Encoding": "identity", "User-Agent": "caudal", **headers}
         self._timeout = timeout
@@ -85,7 +95,7 @@ class Http:
     ) -> Reply | NotSent | Unknown:
         if self._lanes is None:
             self._lanes = Lanes(self._timeout)
-        sent = {**self._headers, self._key_header: self._api_key.reveal(), **headers}
+        sent = {**self._headers, self._key_header: self._key_scheme + self._api_key.reveal(), **headers}
         try:
             status, answered, content = await self._lanes.send(
                 method, self._url + path, headers=sent, content=body

@@ -1,6 +1,5 @@
 """A generic bank: credit transfers out, direct debits in, their returns and refunds, and settlements."""
 
-from caudal.connectors.bank.connector import CAPABILITIES, Bank, create
-from caudal.connectors.bank.http import API_VERSION, BankApi
+from caudal.connectors.bank.connector import API_VERSION, CAPABILITIES, Bank, create
 
-__all__ = ["API_VERSION", "CAPABILITIES", "Bank", "BankApi", "create"]
+__all__ = ["API_VERSION", "CAPABILITIES", "Bank", "create"]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from caudal.connectors.bank import rules
-from caudal.connectors.bank.http import Reply
 from caudal.connectors.drift import NO_CURRENCY, Drift, DriftKind, Reading
+from caudal.connectors.http import Reply
 from caudal.connectors.types import (
     Answer,
     Call,

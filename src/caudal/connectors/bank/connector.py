@@ -9,10 +9,10 @@ import msgspec
 
 from caudal.connectors.bank import rules
 from caudal.connectors.bank.answers import Answers
-from caudal.connectors.bank.http import API_VERSION, BankApi
 from caudal.connectors.bank.requests import METHODS, order_path, post_of, search_path
 from caudal.connectors.drift import Drift, DriftKind
 from caudal.connectors.errors import PartnerUnavailable, RefusalReason, WebhookRefused
+from caudal.connectors.http import Http
 from caudal.connectors.signatures import StandardWebhooks
 from caudal.connectors.types import (
     Answer,
@@ -32,6 +32,9 @@ from caudal.connectors.types import (
     Unknown,
 )
 from caudal_base.settings import PartnerSettings
+
+API_VERSION: Final = "2026-09-01"
+"""Sent with every call; the bank answers in the shapes of this version."""
 
 CURRENCIES: Final = frozenset({"CHF", "CZK", "DKK", "EUR", "GBP", "NOK", "PLN", "SEK", "USD"})
 
@@ -57,6 +60,7 @@ PAGE: Final = 100
 MOST_PAGES: Final = 2_000
 """Of one list: a bound that no true list reaches."""
 
+_encoder: Final = msgspec.json.Encoder()
 _event_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -66,7 +70,7 @@ class Bank:
     def __init__(
         self,
         name: str,
-        api: BankApi,
+        api: Http,
         webhooks: StandardWebhooks,
         drift: Drift,
         *,
@@ -95,7 +99,7 @@ class Bank:
         post = post_of(call)
         if isinstance(post, PartnerError):
             return Refused(post)
-        reply = await self._api.post(post.path, post.body, key=call.attempt_id)
+        reply = await self._api.post(post.path, _encoder.encode(post.body), key=call.attempt_id)
         if isinstance(reply, NotSent | Unknown):
             return reply
         return self._answers.to_call(reply, post.answers, call)
@@ -198,8 +202,14 @@ def create(name: str, settings: PartnerSettings, drift: Drift) -> Bank:
     """The connector of a partner. Raises `ValueError` for settings that it cannot work with."""
     if settings.url is None:
         raise ValueError("a bank needs the address of its API, without /bank/v1")
-    timeout = dt.timedelta(milliseconds=settings.timeout_ms)
-    api = BankApi(settings.url, settings.api_key, timeout=timeout)
+    api = Http(
+        settings.url,
+        key_header="Authorization",
+        key_scheme="Bearer ",
+        api_key=settings.api_key,
+        headers={"Accept": "application/json", "Bank-Version": API_VERSION},
+        timeout=dt.timedelta(milliseconds=settings.timeout_ms),
+    )
     return Bank(name, api, StandardWebhooks(settings.webhook_secrets), drift)
 
 
