@@ -75,6 +75,8 @@ class Drive:
         self._connections: list[Connection] = []
         self._quiet_until: dt.datetime | None = None
         self._closing = False
+        self._taken_over = False
+        """Whether what a dead driver left has been seen to."""
         self._disable: DisableReason | None = None
         self._failure: BaseException | None = None
         self._bell = asyncio.Event()
@@ -262,6 +264,8 @@ class Drive:
         firsts = {item.event.seq for item in known if self._window.first_of(item)}
         async with tools.database.transaction() as connection:
             renewed = await self._renewed(connection, ended, now)
+            if claim.claimed.abandoned and not self._taken_over:
+                await store_drives.promote_all(connection, claim.book_id, self._endpoint.id, now=now)
             await recording.write(
                 connection, claim.book_id, self._endpoint, ended=ended, dropped=dropped, known=known,
                 firsts=firsts, now=now,
@@ -279,6 +283,7 @@ class Drive:
                 await store_drives.release(
                     connection, claim.book_id, self._endpoint.id, claim.token, through_seq=self._read
                 )
+        self._taken_over = True
         self._until = moment + tools.options.lease_s
         for item in known:
             item.stored = True
@@ -337,6 +342,7 @@ class Drive:
                 attempts=one.attempts,
                 tried=one.tried,
                 stored=True,
+                loaded=True,
             )
             for one in due
         ]
@@ -358,8 +364,10 @@ class Drive:
             return items
         # Those behind one that waits in the database, and is not at hand, wait there with it.
         names = sorted({item.event.object_id for item in items})
+        # What has arrived meanwhile, and is not written down yet, holds up nothing.
+        over = [one.item.event.seq for one in self._ended if one.verdict.next_at is None]
         busy = await store_drives.busy(
-            connection, book_id, self._endpoint.id, names, known=self._window.seqs()
+            connection, book_id, self._endpoint.id, names, known=[*self._window.seqs(), *over]
         )
         behind = {name for name in names if UUID(hex=name[-32:]) in busy}
         self._dropped += [item for item in items if item.event.object_id in behind]

@@ -56,8 +56,10 @@ async def write(
         await store_drives.record(connection, book_id, endpoint.id, rows)
     if ended:
         await store_drives.record_attempts(connection, book_id, endpoint.id, [_attempt(one) for one in ended])
-    if endpoint.ordered and (ended or dropped):
-        objects = {one.item.event.object_id for one in ended} | {item.event.object_id for item in dropped}
+    # Those at hand go out in their order anyway; who takes over from a dead driver promotes them all.
+    objects = {one.item.event.object_id for one in ended if one.item.loaded}
+    objects |= {item.event.object_id for item in dropped}
+    if endpoint.ordered and objects:
         await store_drives.promote(connection, book_id, endpoint.id, sorted(objects), now=now)
 
 

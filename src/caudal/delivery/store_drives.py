@@ -21,13 +21,14 @@ HELD: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 CLAIM: Final[LiteralString] = """
 with due as materialized (
-    select endpoint_id
+    select endpoint_id, claim is not null as abandoned
       from delivery.drive
      where book_id = %(book_id)s
        and active
        and (claimed_until is null or claimed_until <= %(now)s)
        and (
                through_seq < %(head)s
+            or claim is not null
             or exists (
                    select
                      from delivery.delivery as waiting
@@ -44,9 +45,10 @@ with due as materialized (
 update delivery.drive
    set claim = %(claim)s,
        claimed_until = %(until)s
- where book_id = %(book_id)s
-   and endpoint_id = any(array(select due.endpoint_id from due))
-returning endpoint_id, revision, through_seq
+  from due
+ where drive.book_id = %(book_id)s
+   and drive.endpoint_id = due.endpoint_id
+returning drive.endpoint_id, drive.revision, drive.through_seq, due.abandoned
 """
 
 RENEW: Final[LiteralString] = """
@@ -107,6 +109,8 @@ select %(book_id)s, %(endpoint_id)s, new.seq, new.number, new.at, new.duration_m
     on conflict (book_id, endpoint_id, seq, number) do nothing
 """
 
+# Ordered by the object too, so that only the index of pending objects will do: by seq alone the planner might
+# walk through everything that was ever delivered.
 PROMOTE: Final[LiteralString] = """
 update delivery.delivery
    set next_at = %(now)s
@@ -116,15 +120,36 @@ update delivery.delivery
    and next_at = %(held)s
    and seq = any(array(
            select (
-                      select min(first.seq)
+                      select first.seq
                         from delivery.delivery as first
                        where first.book_id = %(book_id)s
                          and first.endpoint_id = %(endpoint_id)s
                          and first.object_id = ended.object_id
                          and first.state = 'pending'
+                       order by first.object_id, first.seq
+                       limit 1
                   )
              from unnest(%(object_ids)s) as ended (object_id)
        ))
+"""
+
+# What a driver that died had at hand: of each object the first becomes due.
+PROMOTE_ALL: Final[LiteralString] = """
+update delivery.delivery
+   set next_at = %(now)s
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and next_at = %(held)s
+   and not exists (
+           select
+             from delivery.delivery as earlier
+            where earlier.book_id = %(book_id)s
+              and earlier.endpoint_id = %(endpoint_id)s
+              and earlier.object_id = delivery.object_id
+              and earlier.seq < delivery.seq
+              and earlier.state = 'pending'
+       )
 """
 
 # Of changes from ordered to not: nobody waits for anybody any more.
@@ -184,6 +209,8 @@ class Claimed(msgspec.Struct, frozen=True):
     endpoint_id: UUID
     revision: int
     through_seq: int
+    abandoned: bool
+    """Whoever drove it before did not give it up: it died."""
 
 
 class Renewed(msgspec.Struct, frozen=True):
@@ -376,6 +403,12 @@ async def promote(
             "now": now,
         },
     )
+
+
+async def promote_all(connection: Connection, book_id: int, endpoint_id: UUID, *, now: dt.datetime) -> None:
+    """Make the first delivery of each object due that has one."""
+    values = {"book_id": book_id, "endpoint_id": endpoint_id, "held": HELD, "now": now}
+    await connection.execute(PROMOTE_ALL, values)
 
 
 async def release_held(connection: Connection, book_id: int, endpoint_id: UUID, *, now: dt.datetime) -> None:

@@ -23,6 +23,8 @@ class Item(msgspec.Struct, kw_only=True):
     tried: int = 0
     stored: bool = False
     """Whether the database knows it."""
+    loaded: bool = False
+    """Whether it waited in the database, where others of its object may wait behind it."""
 
 
 class Window:
