@@ -14,6 +14,7 @@ from caudal.connectors import (
     Method,
     NotFound,
     NotSent,
+    Operation,
     PartnerError,
     PartnerFee,
     Refused,
@@ -36,6 +37,7 @@ from caudal.payments import (
     accounts,
 )
 from caudal.payments.commands import Answered, Heard, Looked, Send
+from caudal.payments.driving import call_of
 from caudal.routing import PartnerHealth, Rules, Version
 from caudal_base import ids
 from caudal_base.database import Database
@@ -348,6 +350,26 @@ async def test_money_that_a_superseded_attempt_took_after_all_goes_back(routed: 
     held = snapshot_of(before, Status.AUTHORISED, partner_id="pi_other")
     assert code(await world.one(Heard(partner=FIRST, snapshot=held))) == "contradicts_state"
     assert await world.findings() == []
+
+
+async def test_what_goes_back_in_vain_is_sent_again_to_the_same_partner(routed: Routed) -> None:
+    world = routed.world
+    before = await world.create()
+    case = await routed.answered(before, Refused(SOFT))
+    case = await routed.answered(case, Reported(snapshot_of(case, Status.SUCCEEDED)))
+    taken = snapshot_of(before, Status.SUCCEEDED, partner_id="pi_late")
+    await world.one(Heard(partner=FIRST, snapshot=taken))
+    (back,) = [a for a in (await world.again(case)).attempts if a.target_id is not None]
+    await world.answer(back, Unknown("timeout"))
+    world.clock.advance(dt.timedelta(hours=24))
+    await world.one(Looked(attempt_id=back.id, found=NotFound()))
+    case = await world.again(case)
+    calls = [call_of(case, a) for a in case.attempts if a.operation is Operation.REFUND]
+    assert [(a.partner, a.state) for a in case.attempts if a.target_id is not None] == [
+        (FIRST, A.FAILED), (FIRST, A.CREATED),
+    ]  # fmt: skip
+    assert [(call.partner_id, call.currency, call.related) for call in calls] == [("pi_late", "EUR", {})] * 2
+    assert (case.payment.state, case.payment.refunded_amount) == (S.SUCCEEDED, 0)
 
 
 async def test_a_customer_who_was_asked_to_authenticate_is_not_asked_again_elsewhere(

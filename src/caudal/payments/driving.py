@@ -96,12 +96,12 @@ def call_of(case: Case, attempt: Attempt) -> Call:
     capture = next((c for c in case.captures if c.id == attempt.part_id), None)
     refund = next((r for r in case.refunds if r.id == attempt.part_id), None)
     # What is given back is in the currency in which it was taken.
-    currency = (payment.reported_currency or payment.currency) if wrong else payment.currency
     elsewhere = attempt.target_id is not None
+    asked = payment.currency if elsewhere or not wrong else payment.reported_currency
     return Call(
         attempt_id=attempt.id, payment_id=payment.id, operation=attempt.operation,
         direction=DIRECTIONS.get(payment.kind, Direction.PAY_IN), method=method,
-        amount=attempt.amount, currency=currency, capture_mode=payment.capture,
+        amount=attempt.amount, currency=asked or payment.currency, capture_mode=payment.capture,
         final=capture is None or capture.final, instrument=payment.instrument,
         partner_id=attempt.target_id if elsewhere else payment.partner_id,
         related={} if elsewhere else payment.related, captured_before=attempt.captured_before,

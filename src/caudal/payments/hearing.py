@@ -169,7 +169,9 @@ def _refund_not_received(machine: Machine, case: Case, attempt: Attempt) -> Outc
     lost = msgspec.structs.replace(
         attempt, state=AttemptState.FAILED, failure=not_received(), updated_at=machine.now
     )
-    again = machine.begin_attempt(put_attempt(machine, case, lost), Operation.REFUND, attempt.amount)
+    again = machine.begin_attempt(
+        put_attempt(machine, case, lost), Operation.REFUND, attempt.amount, gives_back=attempt
+    )
     machine.replace(again)
     return Outcome(OutcomeStatus.APPLIED, payment=case.payment, attempt=lost)
 

@@ -181,20 +181,21 @@ class Machine:
     def begin_attempt(
         self, case: Case, operation: Operation, amount: int, *, part_id: str | None = None,
         captured_before: int = 0, attempt_id: str | None = None, retried: Retried | None = None,
-        after: dt.timedelta = dt.timedelta(), wrongly: Attempt | None = None,
+        after: dt.timedelta = dt.timedelta(), gives_back: Attempt | None = None,
     ) -> Case:  # fmt: skip
         """Add an attempt that is to be sent, with the job that sends it `after` so long.
 
-        `wrongly` is the superseded attempt of which it gives back what its partner took after all.
+        One that `gives_back` what a superseded attempt took after all goes to the partner of that one, which
+        has a `target_id`; so does the next one, where it has not arrived.
         """
         payment = case.payment
-        partner = payment.partner if wrongly is None else wrongly.partner
+        partner = payment.partner if gives_back is None else gives_back.partner
         check(partner is not None, "an attempt goes to a partner")
         attempt = Attempt(
             id=attempt_id or ids.encode(ids.ATTEMPT, self.new_ids.new()), payment_id=payment.id,
             operation=operation, state=AttemptState.CREATED, partner=partner or "", amount=amount,
             created_at=self.now, updated_at=self.now, part_id=part_id, captured_before=captured_before,
-            retried=retried, target_id=None if wrongly is None else wrongly.partner_id,
+            retried=retried, target_id=None if gives_back is None else gives_back.target_id,
         )  # fmt: skip
         live = operation is Operation.REFUND or case.live is None
         check(live, "a payment has one attempt under way at most")

@@ -99,10 +99,13 @@ def hear_superseded(machine: Machine, case: Case, attempt: Attempt, snapshot: Sn
         )  # fmt: skip
     if any(each.target_id == snapshot.partner_id for each in case.attempts):
         return unchanged
-    wrongly = msgspec.structs.replace(attempt, partner_id=snapshot.partner_id)
-    known = tuple(wrongly if each.id == attempt.id else each for each in case.attempts)
+    known = msgspec.structs.replace(attempt, partner_id=snapshot.partner_id)
+    attempts = tuple(known if each.id == attempt.id else each for each in case.attempts)
     after = machine.begin_attempt(
-        msgspec.structs.replace(case, attempts=known), Operation.REFUND, taken, wrongly=wrongly
+        msgspec.structs.replace(case, attempts=attempts),
+        Operation.REFUND,
+        taken,
+        gives_back=msgspec.structs.replace(known, target_id=snapshot.partner_id),
     )
     machine.cases[payment.id] = after
-    return Outcome(OutcomeStatus.APPLIED, payment=payment, attempt=wrongly)
+    return Outcome(OutcomeStatus.APPLIED, payment=payment, attempt=known)
