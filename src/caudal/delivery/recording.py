@@ -6,9 +6,10 @@ from typing import Final
 
 import msgspec
 
-from caudal.delivery import store_drives
+from caudal.delivery import store_drives, store_records
 from caudal.delivery.rules import Reply, Verdict
-from caudal.delivery.store_drives import HELD, AttemptRow, Row
+from caudal.delivery.store_drives import HELD
+from caudal.delivery.store_records import AttemptRow, Row
 from caudal.delivery.types import DeliveryState, Endpoint
 from caudal.delivery.window import Item
 from caudal_base.database import Connection
@@ -53,9 +54,11 @@ async def write(
         if item.event.seq not in over
     ]
     if rows:
-        await store_drives.record(connection, book_id, endpoint.id, rows)
+        await store_records.record(connection, book_id, endpoint.id, rows)
     if ended:
-        await store_drives.record_attempts(connection, book_id, endpoint.id, [_attempt(one) for one in ended])
+        await store_records.record_attempts(
+            connection, book_id, endpoint.id, [_attempt(one) for one in ended]
+        )
     # Those at hand go out in their order anyway; who takes over from a dead driver promotes them all.
     objects = {one.item.event.object_id for one in ended if one.item.loaded}
     objects |= {item.event.object_id for item in dropped}

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from caudal import events
-from caudal.delivery import rules, signing, store, store_drives
+from caudal.delivery import rules, signing, store, store_drives, store_records
 from caudal.delivery.addresses import Policy, Resolve, checked, system_resolve
 from caudal.delivery.errors import EndpointNotFound, EndpointStateConflict, TooManyEndpoints
 from caudal.delivery.log import DeliveryLog
@@ -201,7 +201,7 @@ class Endpoints:
         await self._tell(connection, book_id, endpoint, "test", now)
         head = await (await events.queue_head(connection, book_id)).finish()
         (event,) = await events.by_seq(connection, book_id, [head])
-        await store_drives.record(connection, book_id, id, [store_drives.first_try(event, now)])
+        await store_records.record(connection, book_id, id, [store_records.first_try(event, now)])
         return event
 
     async def signers(self, connection: Connection, book_id: int, id: UUID) -> Signers:
