@@ -23,6 +23,7 @@ ALLOWED = frozenset(
         "GNU Lesser General Public License v2 or later (LGPLv2+)",
         "GNU Lesser General Public License v3 (LGPLv3)",
         "GNU Lesser General Public License v3 or later (LGPLv3+)",
+        "3-Clause BSD License",  # as protobuf writes it
     }
 )
 

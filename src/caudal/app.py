@@ -37,7 +37,7 @@ from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
-from caudal_base import logs
+from caudal_base import logs, telemetry
 from caudal_base import settings as settings_module
 from caudal_base.clock import Clock, SystemClock
 from caudal_base.coalesce import Limits
@@ -212,5 +212,7 @@ def create_app(
     if settings is None:
         settings = settings_module.load()
         logs.configure(level=settings.log_level, format=settings.log_format)
+        if settings.trace_exporter is not None:
+            telemetry.configure(settings.trace_exporter, service="caudal-api")
     chosen = settings
     return Application(lambda: running_services(chosen, dsn=dsn, clock=clock))

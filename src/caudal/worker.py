@@ -23,7 +23,7 @@ from caudal import audit, delivery, idempotency, jobs, payments, risk, webhooks
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal.routing import Directory
-from caudal_base import ids
+from caudal_base import ids, telemetry
 from caudal_base.clock import Clock, SystemClock
 from caudal_base.database import Connection, Database, Timeouts
 from caudal_base.errors import InvariantError
@@ -233,6 +233,8 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then finish what is in work. Raises `Unavailable` without a database."""
     if settings.database_url is None:
         raise InvariantError("a worker needs a database_url")
+    if settings.trace_exporter is not None:
+        telemetry.configure(settings.trace_exporter, service="caudal-worker")
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
     clock = SystemClock()
     partners = Registry.from_settings(settings.partners, clock)

@@ -147,6 +147,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The API's port; none is 8000 or the next free one."""
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.CONSOLE
+    trace_exporter: str | None = None
+    """Where traces go: the address of an OTLP collector over HTTP, or `console`; none is nowhere."""
     api_processes: Annotated[int, Meta(ge=1, le=64)] = 1
     worker_metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     """Where a worker serves its measurements, on `host`; none is nowhere."""
@@ -296,6 +298,8 @@ def _contradictions(settings: Settings) -> list[str]:
         except psycopg.ProgrammingError:
             problems.append("database_url is neither a postgresql:// URL nor a key=value string")
     problems += _sealing_problems(settings)
+    if settings.trace_exporter not in (None, "console") and _address(settings.trace_exporter or "") is None:
+        problems.append("trace_exporter must be console, or http:// or https:// and a host")
     if settings.env is Environment.PRODUCTION:
         if settings.database_url is None:
             problems.append("in production database_url must be set: the embedded PostgreSQL is one machine")

@@ -5,6 +5,7 @@ size, content type, query, idempotency key, body. What the ledger then refuses h
 (`caudal.ledger.refusals`).
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
@@ -20,6 +21,7 @@ from caudal.api.problems import Incomplete, RepeatedHeader, problem
 from caudal.api.request import Headers, Request
 from caudal.api.services import Services
 from caudal.idempotency import Answer, Claim
+from caudal_base import telemetry
 from caudal_base.database import translate
 from caudal_base.errors import CaudalError, InvariantError, PayloadTooLarge
 from caudal_base.strictjson import StrictDecoder, require_json
@@ -49,6 +51,9 @@ _CLOSED: Final = (
 """Where a response says nothing else of its own."""
 
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
+
+_PAYMENT: Final = re.compile(r"pay_(?!0{32})[0-9a-f]{32}", re.ASCII)
+_MAKE_PAYMENTS: Final = frozenset({"/v1/payments", "/v1/payouts"})
 
 log = structlog.get_logger("caudal.api")
 
@@ -95,6 +100,27 @@ class Route:
         seconds = time.perf_counter() - started
         self._observe(status, seconds)
         self._log(request, status, seconds)
+        if telemetry.is_on():
+            location = None if isinstance(answer, Stream) else dict(answer.headers).get("Location")
+            self._trace(request, status, seconds, location)
+
+    def _trace(self, request: Request[Any, Any], status: int, seconds: float, location: str | None) -> None:
+        """The request's span, in the trace of the payment that it is about."""
+        payment = _PAYMENT.search(location or "") or _PAYMENT.search("/".join(request.ids.values()))
+        telemetry.record(
+            f"{self.endpoint.method} {self.endpoint.path}",
+            {
+                "http.request.method": self.endpoint.method,
+                "http.route": self.endpoint.path,
+                "http.response.status_code": status,
+                "caudal.book": request.book_id,
+                "caudal.replayed": request.replayed,
+            },
+            seconds=seconds,
+            payment_id=None if payment is None else payment[0],
+            first=status == 201 and not request.replayed and self.endpoint.path in _MAKE_PAYMENTS,
+            traceparent=_text(request.headers.get(b"traceparent")),
+        )
 
     async def _answer(self, request: Request[Any, Any], scope: Scope, receive: Receive) -> Answer | Stream:
         endpoint, headers = self.endpoint, request.headers

@@ -29,6 +29,7 @@ from caudal.connectors.types import (
     Unknown,
     Why,
 )
+from caudal_base import telemetry
 from caudal_base.limits import Breaker, BreakerState, TokenBucket
 from caudal_base.settings import PartnerSettings
 
@@ -139,12 +140,12 @@ class Partner:
         def refuse(why: Why, seconds: float) -> Answer:
             return NotSent(why, dt.timedelta(seconds=seconds))
 
-        return await self._guarded(call.operation.value, lambda: self._connector.call(call), refuse)
+        return await self._traced(call.operation.value, call, lambda: self._connector.call(call), refuse)
 
     async def query(self, call: Call) -> Found:
         """Learn what became of `call`; `Unknown` where the partner may not be called now."""
-        return await self._guarded(
-            f"query_{call.operation.value}", lambda: self._connector.query(call), _unknown
+        return await self._traced(
+            f"query_{call.operation.value}", call, lambda: self._connector.query(call), _unknown
         )
 
     async def fetch(self, partner_id: str, direction: Direction) -> Found:
@@ -187,6 +188,19 @@ class Partner:
     async def close(self) -> None:
         """Close connections."""
         await self._connector.close()
+
+    async def _traced(
+        self, operation: str, call: Call, ask: Callable[[], Awaitable[A]], refuse: Callable[[Why, float], A]
+    ) -> A:
+        if not telemetry.is_on():
+            return await self._guarded(operation, ask, refuse)
+        told = {"caudal.partner": self.name, "caudal.operation": operation, "caudal.attempt": call.attempt_id}
+        with telemetry.span(f"partner {operation}", told, payment_id=call.payment_id) as span:
+            answer = await self._guarded(operation, ask, refuse)
+            span.say("caudal.outcome", _OUTCOMES[type(answer)])
+            if isinstance(answer, NotSent | Unknown):
+                span.say("caudal.reason", str(answer.reason))
+            return answer
 
     async def _guarded(
         self, operation: str, ask: Callable[[], Awaitable[A]], refuse: Callable[[Why, float], A]

@@ -13,6 +13,7 @@ from caudal.jobs.counts import Counts, KindCounts
 from caudal.jobs.errors import ClaimLost
 from caudal.jobs.handlers import AnyHandler, Work
 from caudal.jobs.types import Claimed, Dead, Job, OnDead, Retry, RetryPolicy, State
+from caudal_base import telemetry
 from caudal_base.clock import Clock
 from caudal_base.database import Database, Failure, classify
 
@@ -135,7 +136,17 @@ class Calls:
         started = loop.time()
         try:
             async with asyncio.timeout(handler.timeout_s):
-                await handler.run(work)
+                with telemetry.span(
+                    f"job {handler.kind}",
+                    {
+                        "caudal.job.queue": lot[0].queue,
+                        "caudal.job.kind": handler.kind,
+                        "caudal.job.attempt": max(job.attempt for job in lot),
+                        "caudal.job.count": len(lot),
+                        "caudal.book": held.book_id,
+                    },
+                ):
+                    await handler.run(work)
         except ClaimLost as error:
             counts.lost += len(mine)
             _log.warning("job_claim_lost", kind=handler.kind, book_id=held.book_id, reason=error.detail)

@@ -1,0 +1,41 @@
+"""Where traces go: nowhere unless a setting says so, and then nothing is loaded for them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from caudal_base.settings import InvalidSettings, load
+
+
+@pytest.mark.parametrize("value", ["console", "http://collector:4318/v1/traces", "https://collector"])
+def test_an_exporter_is_the_console_or_an_address(value: str) -> None:
+    assert load({"CAUDAL_TRACE_EXPORTER": value}).trace_exporter == value
+    assert load({}).trace_exporter is None
+
+
+@pytest.mark.parametrize("value", ["collector:4318", "ftp://collector", "Console", "http://u:p@collector"])
+def test_another_exporter_is_refused(value: str) -> None:
+    with pytest.raises(InvalidSettings, match="trace_exporter must be console"):
+        load({"CAUDAL_TRACE_EXPORTER": value})
+
+
+def test_the_libraries_are_not_loaded_while_it_is_off() -> None:
+    program = "import sys, caudal.app, caudal.worker; print([m for m in sys.modules if 'opentelemetry' in m])"
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
+
+
+def test_the_console_prints_spans() -> None:
+    program = (
+        "from caudal_base import telemetry\n"
+        "telemetry.configure('console', service='caudal-test')\n"
+        "with telemetry.span('job x', {'caudal.job.kind': 'x'}): pass\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert '"name": "job x"' in ran.stdout
+    assert '"service.name": "caudal-test"' in ran.stdout
