@@ -12,6 +12,7 @@ from caudal.payments import (
     AttemptState,
     Case,
     DeclinePayment,
+    Failure,
     OutcomeStatus,
     PaymentKind,
     PaymentState,
@@ -187,6 +188,10 @@ async def test_declining_a_mismatch_gives_back_what_was_taken(world: PaymentWorl
     assert await decline(world, case) is None
     case = await world.again(case)
     assert (case.payment.state, case.payment.hold_id) == (S.FAILED, None)
+    assert case.payment.failure == Failure(
+        code="not_as_asked", class_="conflict",
+        message="the partner said 1001 EUR where we had asked for 1000 EUR",
+    )  # fmt: skip
     back = case.attempts[-1]
     assert (back.operation, back.amount, back.part_id) == (Operation.REFUND, 1_001, None)
 

@@ -85,6 +85,8 @@ def arrival(
             changes |= {"expires_at": None, "failure": failure}
             if snapshot is not None and failure is None:
                 changes["failure"] = failure_of(snapshot)
+            if event is Event.DECLINE and payment.review is ReviewReason.MISMATCH:
+                changes["failure"] = _not_as_asked(payment)
         case _:
             changes |= {"expires_at": None, "failure": None}
     return changes
@@ -118,6 +120,17 @@ def _review(payment: Payment, snapshot: Snapshot | None, event: Event) -> dict[s
         return {"review": payment.review, "expires_at": None}
     # Held by the decision: `expires_at` and the default come with the event.
     return {"review": ReviewReason.RISK}
+
+
+def _not_as_asked(payment: Payment) -> Failure:
+    """The failure of a payment that a person has declined because of what the partner made of it."""
+    reported = f"{payment.reported_amount} {payment.reported_currency}"
+    asked = f"{payment.amount} {payment.currency}"
+    return Failure(
+        code="not_as_asked",
+        class_="conflict",
+        message=f"the partner said {reported} where we had asked for {asked}",
+    )
 
 
 def not_received() -> Failure:
