@@ -17,12 +17,13 @@ import structlog
 from caudal import events
 from caudal.delivery import recording, rules, signing, store_drives
 from caudal.delivery.recording import Ended
+from caudal.delivery.rules import Reply
 from caudal.delivery.sending import Connection
 from caudal.delivery.store_drives import Claimed
 from caudal.delivery.tools import Disable, Signers, Tools
 from caudal.delivery.types import DisableReason, Endpoint
 from caudal.delivery.window import Item, Window
-from caudal_base import database, ids
+from caudal_base import database, ids, telemetry
 from caudal_base.database import Failure, classify
 from caudal_base.limits import Breaker, BreakerState
 
@@ -157,12 +158,29 @@ class Drive:
                 began, at = monotonic(), self._tools.clock.now()
                 self._tools.counts.under_way += 1
                 try:
-                    reply = await connection.post(self._headers(item, at), item.body)
+                    reply = await self._post(connection, item, at)
                 finally:
                     self._tools.counts.under_way -= 1
                 self._came_back(item, reply, at, monotonic() - began)
         finally:
             self._connections.append(connection)
+
+    async def _post(self, connection: Connection, item: Item, at: dt.datetime) -> Reply:
+        """One attempt, as a span of the trace of the payment that it tells of."""
+        event = item.event
+        if not telemetry.is_on():
+            return await connection.post(self._headers(item, at), item.body)
+        told: dict[str, telemetry.Value] = {
+            "caudal.event.type": event.type,
+            "caudal.event.id": ids.encode(ids.EVENT, event.id),
+            "caudal.endpoint": ids.encode(ids.ENDPOINT, self._endpoint.id),
+            "caudal.book": self._claim.book_id,
+        }
+        payment = event.object_id if event.object_type == "payment" else None
+        with telemetry.span("webhook out", told, payment_id=payment) as span:
+            reply = await connection.post(self._headers(item, at), item.body)
+            span.say("http.response.status_code", reply.status or 0)
+            return reply
 
     def _lane_ended(self, lane: asyncio.Task[None]) -> None:
         self._lanes.discard(lane)
