@@ -154,9 +154,10 @@ def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
 
 FLAGS: Final = frozenset(
     {
-        "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--csv", "--deliver", "--deployment",
-        "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver", "--ordered",
-        "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--yes", "-y",
+        "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
+        "--deployment", "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver",
+        "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--yes",
+        "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""
