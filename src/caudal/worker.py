@@ -237,7 +237,7 @@ async def run(settings: Settings) -> None:
         telemetry.configure(settings.trace_exporter, service="caudal-worker")
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
     clock = SystemClock()
-    partners = Registry.from_settings(settings.partners, clock)
+    partners = Registry.from_settings(settings.partners, clock, processes=settings.worker_processes)
     database = await Database.open(
         settings.database_url.reveal(), max_size=settings.pool_size, timeouts=timeouts
     )

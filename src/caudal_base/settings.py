@@ -150,6 +150,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trace_exporter: str | None = None
     """Where traces go: the address of an OTLP collector over HTTP, or `console`; none is nowhere."""
     api_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    worker_processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Workers that there are in all: each keeps to its part of what partners allow in a second."""
     worker_metrics_port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
     """Where a worker serves its measurements, on `host`; none is nowhere."""
     pool_size: Annotated[int, Meta(ge=2, le=200)] = 10

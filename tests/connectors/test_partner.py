@@ -298,3 +298,13 @@ async def test_partners_with_one_key_share_its_rate() -> None:
     assert await registry.get("one").call(CALL) == DONE
     assert isinstance(await registry.get("same").call(CALL), NotSent)
     assert await registry.get("other").call(CALL) == DONE
+
+
+async def test_several_processes_share_a_rate_by_each_keeping_to_its_part() -> None:
+    settings = {"acme": settings_of(calls_per_second=4)}
+    alone = Registry.from_settings(settings, SystemClock()).get("acme")
+    one_of_many = Registry.from_settings(settings, SystemClock(), processes=400).get("acme")
+
+    assert [await alone.call(CALL) for _ in range(2)] == [DONE, DONE]
+    assert await one_of_many.call(CALL) == DONE
+    assert isinstance(await one_of_many.call(CALL), NotSent)

@@ -4,9 +4,9 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.console import Console
@@ -19,18 +19,50 @@ from caudal.cli.opening import require_partners
 from caudal.cli.probe import answers
 from caudal.cli.setup import FIRST_BOOK, first_key, prepare
 from caudal.cli.up_sandbox import sandbox
-from caudal_base.embedded import DirectoryInUse, EmbeddedPostgres
+from caudal_base.embedded import DEFAULTS, DirectoryInUse, EmbeddedPostgres
+from caudal_base.errors import CaudalError
 from caudal_base.logs import configure
 from caudal_base.secret import Secret
-from caudal_base.settings import Environment
+from caudal_base.settings import Environment, Settings
 
 app = single()
 
 _LEAVING_S: Final = 60.0
 """How long another command may need to leave the data directory."""
 
+_CONNECTIONS_LEFT: Final = 10
+"""Of PostgreSQL, for commands beside the processes, for backups, and those that it keeps to itself."""
+
 _PYTHON_OPTIONS: Final = ("-P", "-m", "caudal")
 """How the children are called: without the working directory on their path, where a caudal.py may lie."""
+
+
+class TooManyConnections(CaudalError):
+    """The processes may want more database connections than the embedded PostgreSQL has."""
+
+    code = "too_many_connections"
+    status = 409
+    title = "The database has too few connections for so many processes"
+
+
+class _Counts(NamedTuple):
+    """How many processes there are of each kind."""
+
+    api: int
+    workers: int
+
+    def require_connections(self, settings: Settings) -> None:
+        """Raise `TooManyConnections` where PostgreSQL would refuse some under load; yours you know best."""
+        if settings.database_url is not None:
+            return
+        wanted = (self.api + self.workers) * settings.pool_size
+        there = int(DEFAULTS["max_connections"]) - _CONNECTIONS_LEFT
+        if wanted > there:
+            raise TooManyConnections(
+                f"{self.api + self.workers} processes with {settings.pool_size} connections each want "
+                f"{wanted}, and there are {there}. Start fewer, or set CAUDAL_POOL_SIZE to "
+                f"{there // (self.api + self.workers)}."
+            )
 
 
 @command(app)
@@ -41,6 +73,10 @@ def up(
         typer.Option(min=1, max=65_535, help="The API's port. (default: 8000 or the next free one)"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on. (default: 127.0.0.1)")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=16, help="So many processes serve the API, and so many work. (default: 1)"),
+    ] = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL, the API, the worker and partners to try, until Ctrl-C.
 
@@ -51,13 +87,15 @@ def up(
     """
     require_partners(call)
     settings = call.settings
+    counts = _Counts(processes or settings.api_processes, processes or settings.worker_processes)
+    counts.require_connections(settings)
     with contextlib.ExitStack() as stack:
         postgres, dsn, held = stack.enter_context(_database(call))
         listening = stack.enter_context(server.listen(host or settings.host, port or settings.port))
         prepare(dsn)
         key = first_key(dsn)
         configure(level=settings.log_level, format=settings.log_format)
-        environment = _environment(call, dsn)
+        environment = _environment(call, dsn, counts)
         url = server.url_of(listening)
         programs, sandbox_url = [], None
         if not settings.partners and settings.env is Environment.DEVELOPMENT:
@@ -73,15 +111,13 @@ def up(
                 descriptors=(listening.fileno(), *held),
                 is_ready=functools.partial(answers, listening, "/health/ready"),
             ),
-            supervisor.Program(
-                name="worker", arguments=_command("worker"), environment=environment, descriptors=held
-            ),
+            *(_worker(number, settings, environment, held) for number in range(counts.workers)),
         ]
         watch = supervisor.Supervisor(postgres, programs)
 
         def greet() -> None:
             database = "CAUDAL_DATABASE_URL" if postgres is None else str(postgres.directory)
-            _greet(call, url, database, key, watch.pids, sandbox_url)
+            _greet(call, url, database, key, watch.pids, sandbox_url, counts)
 
         watch.run(greet)
     if not call.terminal.as_json:
@@ -108,13 +144,33 @@ def _database(call: Call) -> Iterator[tuple[EmbeddedPostgres | None, str, tuple[
         postgres.stop()
 
 
-def _environment(call: Call, dsn: str) -> dict[str, str]:
+def _environment(call: Call, dsn: str, counts: _Counts) -> dict[str, str]:
     # The data directory too: it holds the key that seals secrets in development.
     directory = str(call.settings.data_dir.absolute())
-    found = {**os.environ, "CAUDAL_DATABASE_URL": dsn, "CAUDAL_DATA_DIR": directory}
+    found = {
+        **os.environ,
+        "CAUDAL_DATABASE_URL": dsn,
+        "CAUDAL_DATA_DIR": directory,
+        "CAUDAL_API_PROCESSES": str(counts.api),
+        "CAUDAL_WORKER_PROCESSES": str(counts.workers),
+    }
     if call.config is not None:
         found["CAUDAL_CONFIG"] = str(call.config.absolute())
     return found
+
+
+def _worker(
+    number: int, settings: Settings, environment: Mapping[str, str], held: tuple[int, ...]
+) -> supervisor.Program:
+    """One of the workers, counted from 0. Each has a port of its own for its measurements."""
+    first = settings.worker_metrics_port
+    own = {} if first is None else {"CAUDAL_WORKER_METRICS_PORT": str(first + number)}
+    return supervisor.Program(
+        name="worker" if number == 0 else f"worker-{number + 1}",
+        arguments=_command("worker"),
+        environment={**environment, **own},
+        descriptors=held,
+    )
 
 
 def _command(*arguments: str) -> list[str]:
@@ -122,17 +178,21 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _greet(
-    call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int], sandbox_url: str | None
-) -> None:
+    call: Call, url: str, database: str, key: Secret | None, pids: dict[str, int], sandbox_url: str | None,
+    counts: _Counts,
+) -> None:  # fmt: skip
     data: dict[str, Any] = {
         "url": url,
         "docs": f"{url}/docs",
         "database": database,
         "api_key": None if key is None else key.reveal(),
         "sandbox": sandbox_url,
+        "processes": {"api": counts.api, "worker": counts.workers},
         "pids": {"supervisor": os.getpid(), **pids},
     }
     rows = [("API", url), ("Docs", f"{url}/docs"), ("Data", database)]
+    if counts != _Counts(1, 1):
+        rows.append(("Processes", f"{counts.api} of the API, {counts.workers} of the worker"))
     if sandbox_url is not None:
         played = "Stripe, Meridian and a bank, played by a sandbox that misbehaves"
         rows.append(("Partners", f"{played}: {sandbox_url}"))
@@ -144,9 +204,9 @@ def _welcome(
 ) -> None:
     out.print(Text.assemble(("Caudal is up.", "bold green"), " Ctrl-C stops it.\n"))
     for name, value in rows:
-        out.print(Text.assemble((f"  {name:<9}", "dim"), value), soft_wrap=True)
+        out.print(Text.assemble((f"  {name:<10}", "dim"), value), soft_wrap=True)
     if key is not None:
-        out.print(Text.assemble(("  Key      ", "dim"), (key.reveal(), "bold")), soft_wrap=True)
+        out.print(Text.assemble(("  Key       ", "dim"), (key.reveal(), "bold")), soft_wrap=True)
         out.print(
             Text(
                 f"\nThe key has all rights in the book `{FIRST_BOOK}`, and is shown this once. "

@@ -37,10 +37,13 @@ class Registry:
         self._partners = {partner.name: partner for partner in partners}
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, PartnerSettings], clock: Clock) -> "Registry":
+    def from_settings(
+        cls, settings: Mapping[str, PartnerSettings], clock: Clock, *, processes: int = 1
+    ) -> "Registry":
         """A guarded connector for each partner. Raises `PartnerMisconfigured`. Connects to nobody.
 
-        Partners that use one key at one address share its rate limit; the lowest that is set holds.
+        Partners that use one key at one address share its rate limit; the lowest that is set holds. Where
+        several `processes` call, this one keeps to its part of it, so that none need ask the others.
         """
         made = []
         for name, partner in settings.items():
@@ -50,7 +53,7 @@ class Registry:
             except ValueError as error:
                 raise PartnerMisconfigured([f"partner {name}: {error}"]) from None
             made.append((connector, partner, drift))
-        buckets = _buckets(made)
+        buckets = _buckets(made, processes)
         return cls(
             Partner(connector, partner, drift, bucket=bucket)
             for (connector, partner, drift), bucket in zip(made, buckets, strict=True)
@@ -91,8 +94,8 @@ def factory(connector: str) -> Factory:
     return cast(Factory, found)
 
 
-def _buckets(made: Iterable[tuple[Connector, PartnerSettings, Drift]]) -> list[TokenBucket]:
-    """The bucket of each, one for all that use the same key at the same address."""
+def _buckets(made: Iterable[tuple[Connector, PartnerSettings, Drift]], processes: int) -> list[TokenBucket]:
+    """The bucket of each, one for all that use the same key at the same address, in one of `processes`."""
     keys = []
     rates: dict[tuple[str, str | None, bytes], float | None] = {}
     for connector, settings, _ in made:
@@ -103,5 +106,7 @@ def _buckets(made: Iterable[tuple[Connector, PartnerSettings, Drift]]) -> list[T
         rates[key] = min(known, default=None)
         keys.append(key)
     now = time.monotonic()
-    shared = {key: TokenBucket(rate, now=now) for key, rate in rates.items()}
+    shared = {
+        key: TokenBucket(None if rate is None else rate / processes, now=now) for key, rate in rates.items()
+    }
     return [shared[key] for key in keys]

@@ -9,8 +9,10 @@ from caudal_base.embedded.errors import (
 )
 from caudal_base.embedded.server import EmbeddedPostgres, Role
 from caudal_base.embedded.session import Session, attach, attach_or_start
+from caudal_base.embedded.tuning import DEFAULTS
 
 __all__ = [
+    "DEFAULTS",
     "DirectoryInUse",
     "DirectoryUnusable",
     "EmbeddedError",
