@@ -14,6 +14,7 @@ ACCEPTED = (
     "file systems cannot be mounted",
     "is about what root does",
     "no interpreter with the packages is in an ordinary user's reach",
+    "only a superuser may",
     "only root can",
     "plans are held on the embedded PostgreSQL",
 )

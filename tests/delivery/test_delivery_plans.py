@@ -39,6 +39,13 @@ analyze delivery.drive, delivery.delivery, delivery.attempt
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _planner_that_is_known(server: "Server") -> None:
+    """Where a table is nearly empty another version may take another index, and be right."""
+    if server.embedded is None:
+        pytest.skip("plans are held on the embedded PostgreSQL")
+
+
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """Three endpoints with 20,000 deliveries each, a hundred of them pending."""

@@ -147,10 +147,12 @@ async def test_while_stripe_is_away_the_acquirer_takes_all(shared_database: Data
         assert {case.payment.partner for case in ended} == {"meridian"}
         assert {case.payment.state for case in ended} == {S.SUCCEEDED}
         assert await it.effects() == {case.beginnings[-1].id: 1 for case in ended}
-        # Ten in a row open the breaker; from then on nobody is sent there at all.
-        assert (await it.world.create(instrument="tok_good")).payment.partner == "meridian"
         assert await owed(it.world) == {"stripe": 0, "meridian": 12_000}
         assert await it.world.findings() == []
+        # Ten in a row open the breaker; from then on nobody is sent there, but for one in twenty once it may
+        # be back.
+        after = [(await it.world.create(instrument="tok_good")).payment.partner for _ in range(10)]
+        assert after.count("meridian") > 5
 
 
 async def test_what_was_taken_at_the_second_is_refunded_there(shared_database: Database) -> None:
