@@ -96,8 +96,18 @@ class _OneSend(psycopg.AsyncPipeline):
         yield from ()
 
     def _fetch_gen(self, *, flush: bool) -> PQGen[None]:
-        yield from super()._communicate_gen()
-        yield from super()._fetch_gen(flush=flush)
+        # What went wrong first is what is told. The rest is read all the same, or the connection is lost.
+        first: psycopg.Error | None = None
+        try:
+            yield from super()._communicate_gen()
+        except psycopg.Error as error:
+            first = error
+        try:
+            yield from super()._fetch_gen(flush=flush)
+        except psycopg.Error as error:
+            first = first or error
+        if first is not None:
+            raise first
 
 
 class _Connection(AsyncConnection[TupleRow]):
