@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import psycopg_pool
 import pytest
-from psycopg import _pipeline_base
+from psycopg import _pipeline_base, generators
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from caudal_base import database as module
@@ -21,13 +21,13 @@ from caudal_base.database import (
     Timeouts,
     UnsupportedServer,
     classify,
-    queue_commit,
     register_constraint,
     require_supported,
     translate,
 )
 from caudal_base.embedded import EmbeddedPostgres
 from caudal_base.errors import Conflict, InvariantError, Unavailable
+from caudal_base.pipelines import queue_commit
 
 CANARY = "row-data-4f1d"
 
@@ -336,6 +336,33 @@ async def test_a_queued_commit_behind_a_statement_that_fails_commits_nothing(
     async with database.transaction() as connection:
         await insert(connection, "c")
     assert await names(database) == ["c"]
+
+
+async def test_a_failure_that_is_answered_while_sending_is_told_and_the_connection_stays(
+    database: Database, table: str, monkeypatch: Any
+) -> None:
+    """The answers to BEGIN and both inserts are there before the sending is over, as they may be."""
+
+    def answered_at_once(pgconn: Any, commands: Any) -> Any:
+        fetched = yield from communicate(pgconn, commands)
+        while len(fetched) < 3:
+            fetched.append((yield from generators.fetch_many(pgconn)))
+        return fetched
+
+    communicate = _pipeline_base.pipeline_communicate
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        async with database.transaction() as connection:
+            monkeypatch.setattr(_pipeline_base, "pipeline_communicate", answered_at_once)
+            try:
+                async with connection.pipeline():
+                    await insert(connection, "a")
+                    await insert(connection, "a")
+                    await queue_commit(connection)
+            finally:
+                monkeypatch.undo()
+                assert not connection.broken
+
+    assert await names(database) == []
 
 
 async def test_a_commit_is_queued_in_a_pipeline_only(database: Database) -> None:

@@ -18,8 +18,9 @@ from caudal.ledger.commands import ChangeLimit, ChangeStatus, Command
 from caudal.ledger.service import LOT, Decided, Ledger, lots
 from caudal.ledger.types import Outcome, OutcomeStatus
 from caudal_base.coalesce import Coalescer, Limits, Stats
-from caudal_base.database import Connection, Database, queue_commit
+from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
+from caudal_base.pipelines import queue_commit
 from caudal_base.statements import Statement
 
 Render = Callable[[Sequence[Outcome]], Answer]

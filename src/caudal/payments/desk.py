@@ -18,8 +18,9 @@ from caudal.payments.commands import CallerCommand, CreatePayment
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.service import Payments
 from caudal_base.coalesce import Coalescer, Limits, Stats
-from caudal_base.database import Connection, Database, queue_commit
+from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
+from caudal_base.pipelines import queue_commit
 from caudal_base.statements import Statement
 
 Render = Callable[[Outcome], Answer]
