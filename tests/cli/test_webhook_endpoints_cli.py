@@ -64,7 +64,7 @@ def test_listen_prints_what_comes_verified_and_leaves_nothing_behind(up: Up, tmp
         try:
             mine = wait_for(lambda: _listener(up))
             assert up.caudal("webhooks", "endpoints", "test", mine).code == 0
-            wait_for(lambda: _TOLD <= _types(out, mine))
+            wait_for(lambda: _types(out, mine) >= _TOLD)
         finally:
             listening.send_signal(signal.SIGINT)
             code = listening.wait(timeout=30)
