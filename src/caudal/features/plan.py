@@ -1,0 +1,70 @@
+"""A feature set made ready: its series with their numbers, and what each feature reads of them. Pure."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from caudal.features import rules
+from caudal.features.types import Aggregate, Feature, FeatureSet, Series
+
+
+class Kept(NamedTuple):
+    """A series as it is kept."""
+
+    number: int
+    """Its number in the book."""
+    series: Series
+    filled: bool
+    """Whether its history has been counted."""
+
+
+class Planned(NamedTuple):
+    """A feature, and where it is read."""
+
+    feature: Feature
+    kept: Kept
+    window: dt.timedelta
+    delay: dt.timedelta
+
+
+class Asked(NamedTuple):
+    """What is decided on: whose features are wanted."""
+
+    entities: Mapping[str, str]
+    """Values by `Entity`."""
+    tags: Mapping[str, str]
+    values: Mapping[str, int]
+
+
+class Plan:
+    """All that serving a version of a feature set takes. Never changes."""
+
+    def __init__(self, version: int, declared: FeatureSet, kept: Sequence[Kept]) -> None:
+        """`kept` are the book's series, at least those of `declared`; all that are filled are kept up."""
+        self.version = version
+        self.declared = declared
+        self.kept = tuple(kept)
+        by_identity = {rules.identity(each.series): each for each in kept}
+        self.features = tuple(
+            Planned(
+                feature,
+                by_identity[rules.identity(rules.series_of(feature))],
+                dt.timedelta(seconds=rules.seconds_of(feature.window)),
+                dt.timedelta(seconds=rules.seconds_of(feature.delay)),
+            )
+            for feature in declared.features
+        )
+        self.names = tuple(feature.name for feature in declared.features)
+
+
+def bounds_of(planned: Planned, as_of: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
+    """The window of a feature: behind the first moment, through the second (None: all that is known)."""
+    until = as_of - planned.delay
+    return until - planned.window, until if planned.delay else None
+
+
+def own_value(feature: Feature, asked: Asked) -> int | None:
+    """The value of what is decided on, for features that compare with it."""
+    if feature.aggregate is not Aggregate.RATIO or feature.value is None:
+        return None
+    return asked.values.get(feature.value)
