@@ -32,6 +32,7 @@ SHORTEST_WINDOW_S: Final = 60
 LONGEST_WINDOW_S: Final = 180 * 86_400
 LONGEST_DELAY_S: Final = 90 * 86_400
 MAX_VALUE: Final = 2**53 - 1
+MAX_TEXT: Final = 255
 
 GRAINS_S: Final = (1, 10, 60, 600, 3_600, 6 * 3_600, 86_400)
 LEAST_BUCKETS: Final = 60
@@ -63,6 +64,11 @@ def seconds_of(duration: str) -> int:
     if found is None:
         raise ValueError("a number and s, m, h or d: 90s, 15m, 6h, 30d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def is_name(text: str) -> bool:
+    """Whether features can speak of a tag or a value of this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def grain_of(window_s: int) -> int:
@@ -106,7 +112,8 @@ def _problems_of_value(feature: Feature) -> Iterator[Problem]:
     if (value is not None) != (feature.aggregate in _NEEDS_VALUE):
         needs = "needs a value" if value is None else "has no value"
         yield "value", f"{feature.aggregate.value} {needs}"
-    elif value is not None and _NAME.fullmatch(value) is None:
+        return
+    if value is not None and _NAME.fullmatch(value) is None:
         yield "value", "the name of a value, of an entity or of a tag"
     one_currency = len(feature.of.where.get(CURRENCY, ())) == 1 or CURRENCY in feature.same
     if value == AMOUNT and feature.aggregate is not Aggregate.DISTINCT and not one_currency:
