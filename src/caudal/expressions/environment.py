@@ -1,0 +1,107 @@
+"""What expressions may read: names with types, and the order of their values."""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from caudal.expressions.syntax import RESERVED
+from caudal.expressions.types import Cause, Kind, Type, Value
+from caudal_base.check import check
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
+
+Row = tuple[Any, ...]
+"""The values of all names of an environment in its order; None for what is missing."""
+
+
+class Environment:
+    """The names that expressions may read, with their types.
+
+    A name may have dots (`features.card_count_1h`). The order of `types` is the order of values in a row.
+    """
+
+    def __init__(self, types: Mapping[str, Type]) -> None:
+        """Raises `InvariantError` for names that no expression could write."""
+        self.types: Mapping[str, Type] = dict(types)
+        self.names: tuple[str, ...] = tuple(types)
+        self.places: Mapping[str, int] = {name: place for place, name in enumerate(types)}
+        """Where the value of a name stands in a row."""
+        self.inner: frozenset[str] = frozenset(_starts(types))
+        """What names begin with before their dots: these are no names themselves."""
+        for name, type_ in types.items():
+            check(_NAME.fullmatch(name) is not None, f"no name for expressions: {name!r}")
+            check(not RESERVED.intersection(name.split(".")), f"{name} has a reserved word")
+            check(name not in self.inner, f"{name} begins the name of another")
+            check(type_.kind not in {Kind.MAP, Kind.NULL, Kind.UINT}, f"{name} cannot be a {type_}")
+            element = type_.element
+            check(
+                type_.kind is not Kind.LIST
+                or (element is not None and element.element is None and not element.is_optional),
+                f"{name}: lists hold simple values that are there",
+            )
+
+    def row(self, values: Mapping[str, Value | None]) -> Row:
+        """The row of `values`. What they do not name is missing; other names in them are passed over."""
+        return tuple(values.get(name) for name in self.names)
+
+
+def _starts(names: Mapping[str, Type]) -> set[str]:
+    found = set()
+    for name in names:
+        words = name.split(".")
+        found.update(".".join(words[:length]) for length in range(1, len(words)))
+    return found
+
+
+def usable(type_: Type, value: Any) -> Value | Cause:
+    """`value` as expressions reckon with it, or why it is as good as missing."""
+    if value is None:
+        return Cause.MISSING
+    if type_.kind is Kind.LIST:
+        if not isinstance(value, list | tuple):
+            return Cause.WRONG_TYPE
+        return usable_items(type_, value)
+    return _usable_simple(type_.kind, value)
+
+
+def usable_items(type_: Type, items: Sequence[Any]) -> Value | Cause:
+    """A list whose items can all be reckoned with and are not too many, or why it is none."""
+    if len(items) > type_.at_most:
+        return Cause.TOO_LONG
+    check(type_.element is not None, "a list that is given has a type of items")
+    kind = type_.element.kind if type_.element else Kind.NULL
+    found: list[Any] = []
+    for item in items:
+        known = Cause.MISSING if item is None else _usable_simple(kind, item)
+        if isinstance(known, Cause):
+            return known
+        found.append(known)
+    return found
+
+
+_CLASSES: Final[dict[Kind, tuple[type, ...]]] = {
+    Kind.BOOL: (bool,),
+    Kind.INT: (int,),
+    Kind.DOUBLE: (float, int),
+    Kind.STRING: (str,),
+    Kind.TIMESTAMP: (dt.datetime,),
+    Kind.DURATION: (dt.timedelta,),
+}
+
+
+def _usable_simple(kind: Kind, value: Any) -> Value | Cause:
+    classes = _CLASSES[kind]
+    if not isinstance(value, classes) or (kind is not Kind.BOOL and isinstance(value, bool)):
+        return Cause.WRONG_TYPE
+    if kind is Kind.TIMESTAMP and value.tzinfo is None:
+        return Cause.WRONG_TYPE
+    if kind is Kind.DOUBLE:
+        try:
+            real = float(value)
+        except OverflowError:
+            return Cause.NOT_FINITE
+        return real if math.isfinite(real) else Cause.NOT_FINITE
+    found: Value = value
+    return found
