@@ -1,6 +1,6 @@
 """Expressions of rules: the syntax of CEL over declared names, checked when published, compiled to Python.
 
-    environment = Environment({"features.count_1h": optional(INT), "payment.kind": one_of("card", "transfer")})
+    environment = Environment({"features.count_1h": optional(INT), "payment.kind": one_of("card", "payout")})
     condition = compile('payment.kind == "card" && features.count_1h > 5', environment)
     condition.evaluate({"payment.kind": "card", "features.count_1h": 7}).value          # True
     [str(reason.text) for reason in explain(condition, values)]                         # in words
@@ -17,12 +17,13 @@ from caudal.expressions.errors import (
     ExpressionNameUnknown,
     ExpressionTooLarge,
     ExpressionUnreadable,
+    ValueUnreadable,
 )
 from caudal.expressions.expression import (
     Conditions,
     Expression,
     Values,
-    compile,  # noqa: A004
+    compile,
     compile_all,
     explain,
     render,
@@ -69,6 +70,7 @@ __all__ = [
     "Row",
     "Type",
     "Value",
+    "ValueUnreadable",
     "Values",
     "compile",
     "compile_all",

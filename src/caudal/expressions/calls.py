@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-
 from caudal.expressions.checked import Checked, Constant, Each, First, Item, Name, Present
 from caudal.expressions.errors import did_you_mean
 from caudal.expressions.functions import (
@@ -17,6 +16,7 @@ from caudal.expressions.functions import (
     zone_named,
 )
 from caudal.expressions.operations import PARTS_OF_TIME, part_of_time
+from caudal.expressions.rendering import render_value
 from caudal.expressions.syntax import Call, Identifier, Literal, MapLiteral, Node
 from caudal.expressions.types import BOOL, INT, NUMBERS, Kind, Type, list_of
 from caudal.expressions.unify import texts_of, unified
@@ -34,7 +34,7 @@ _FUNCTION_NAMES: Final = (*FUNCTIONS, *EXTREMES, *SPECIAL)
 def check_call(checker: "Checker", node: Call, scope: Mapping[str, Item]) -> Checked:
     """The checked form of a call."""
     if node.function in REFUSED:
-        checker.refuse(node, f"there is no {node.function}(): {REFUSED[node.function]}")
+        raise checker.refused(node, f"there is no {node.function}(): {REFUSED[node.function]}")
     if node.receiver is not None:
         path = checker.path_of(node.receiver, scope)
         qualified = f"{path}.{node.function}"
@@ -57,7 +57,7 @@ def _function(checker: "Checker", node: Call, name: str, scope: Mapping[str, Ite
         hint = did_you_mean(name, _FUNCTION_NAMES)
         if name in _METHOD_NAMES:
             hint = f"; it is called on a value: value.{name}(…)"
-        checker.unknown(node, f"there is no function {name}{hint}")
+        raise checker.unknown(node, f"there is no function {name}{hint}")
     return _called(checker, node, name, overloads, arguments)
 
 
@@ -69,7 +69,7 @@ def _method(checker: "Checker", node: Call, receiver: Node, scope: Mapping[str, 
         hint = did_you_mean(name, _METHOD_NAMES)
         if name in _FUNCTION_NAMES:
             hint = f"; it is called with its value: {name}(…)"
-        checker.unknown(node, f"there is no function {name}{hint}")
+        raise checker.unknown(node, f"there is no function {name}{hint}")
     first = checker.value(receiver, scope)
     arguments = [first, *(checker.value(argument, scope) for argument in node.arguments)]
     if name == "orValue":
@@ -89,22 +89,22 @@ def _called(
             return checker.apply(node, overload.result, overload.operation, arguments, cost=cost)
     known = " or ".join(f"({', '.join(kind.value for kind in overload.kinds)})" for overload in overloads)
     given = ", ".join(str(argument.type) for argument in arguments)
-    checker.refuse(node, f"{name} takes {known or '(timestamp)'}, and here it gets ({given})")
+    raise checker.refused(node, f"{name} takes {known or '(timestamp)'}, and here it gets ({given})")
 
 
 def _has(checker: "Checker", node: Call, scope: Mapping[str, Item]) -> Checked:
     name = checker.check(node.arguments[0], scope) if len(node.arguments) == 1 else None
     if not isinstance(name, Name):
-        checker.refuse(node, "has() takes one name; for what may be missing otherwise there is coalesce()")
+        raise checker.refused(node, "has() takes one name; for what is worked out there is coalesce()")
     return Present(node, BOOL, False, 1, name, True)
 
 
 def _coalesce(checker: "Checker", node: Call, operands: Sequence[Checked]) -> Checked:
     if len(operands) < 2:
-        checker.refuse(node, f"{node.function}() takes a value and what to take where it is missing")
+        raise checker.refused(node, f"{node.function}() takes a value and what to take where it is missing")
     both = unified(operands)
     if isinstance(both, Checked):
-        checker.refuse(both.origin, f"all must have one type, and this is of type {both.type}")
+        raise checker.refused(both.origin, f"all must have one type, and this is of type {both.type}")
     type_, fitted = both
     may_miss = all(operand.may_miss for operand in fitted)
     return First(node, type_, may_miss, 1 + sum(operand.cost for operand in fitted), fitted)
@@ -113,7 +113,7 @@ def _coalesce(checker: "Checker", node: Call, operands: Sequence[Checked]) -> Ch
 def _extreme(checker: "Checker", node: Call, name: str, arguments: Sequence[Checked]) -> Checked:
     both = unified(arguments) if len(arguments) > 1 else None
     if both is None or isinstance(both, Checked) or both[0].kind not in NUMBERS:
-        checker.refuse(node, f"{name} takes two or more numbers of one type")
+        raise checker.refused(node, f"{name} takes two or more numbers of one type")
     type_, fitted = both
     return checker.apply(node, type_, EXTREMES[name], fitted, cost=len(fitted))
 
@@ -123,14 +123,14 @@ def _part_of_time(checker: "Checker", node: Call, arguments: Sequence[Checked]) 
     if len(arguments) == 2:
         named = arguments[1]
         if not isinstance(named, Constant) or not isinstance(named.value, str):
-            checker.refuse(node, "the time zone must be written out: a name or an offset")
+            raise checker.refused(node, "the time zone must be written out: a name or an offset")
         zone = zone_named(named.value)
         if zone is None:
-            checker.unknown(
+            raise checker.unknown(
                 named.origin, f"there is no time zone {named.value}; write Europe/Berlin or +02:00"
             )
     if len(arguments) > 2 or zone is None:
-        checker.refuse(node, f"{node.function}() takes nothing, or a time zone")
+        raise checker.refused(node, f"{node.function}() takes nothing, or a time zone")
     return checker.apply(node, INT, part_of_time(node.function, zone), arguments[:1], cost=_CALL_COST)
 
 
@@ -139,13 +139,13 @@ def _macro(checker: "Checker", node: Call, receiver: Node, scope: Mapping[str, I
     items = checker.value(receiver, scope)
     element = items.type.element
     if items.type.kind is not Kind.LIST or element is None:
-        checker.refuse(receiver, f"{macro} goes through a list, and this is of type {items.type}")
+        raise checker.refused(receiver, f"{macro} goes through a list, and this is of type {items.type}")
     if len(node.arguments) != 2 or not isinstance(node.arguments[0], Identifier):
-        checker.refuse(node, f"{macro} takes a name for the item and what to do with it: {macro}(item, …)")
+        raise checker.refused(node, f"{macro} takes a name for the item, and an expression of it")
     variable, body_node = node.arguments[0], node.arguments[1]
     taken = {name.split(".")[0] for name in checker.environment.names} | scope.keys() | {"math"}
     if variable.name in taken:
-        checker.refuse(variable, f"{variable.name} already means something else here")
+        raise checker.refused(variable, f"{variable.name} already means something else here")
     item = Item(variable, element, False, 1, checker.number())
     inner = {**scope, variable.name: item}
     if macro == "map":
@@ -167,7 +167,7 @@ def check_members(checker: "Checker", type_: Type, beside: Checked) -> None:
         _check_member(checker, type_, text)
     of_it = (beside.type.element or beside.type).members
     if of_it and not set(of_it) & set(type_.members):
-        checker.refuse(beside.origin, f"this is never one of {', '.join(type_.members)}")
+        raise checker.refused(beside.origin, f"this is never one of {', '.join(type_.members)}")
 
 
 def check_keys(checker: "Checker", type_: Type, node: Node) -> None:
@@ -181,6 +181,5 @@ def check_keys(checker: "Checker", type_: Type, node: Node) -> None:
 def _check_member(checker: "Checker", type_: Type, text: Literal) -> None:
     value = str(text.value)
     if value not in type_.members:
-        hint = did_you_mean(value, type_.members)
-        listed = "" if hint else f"; there are {', '.join(type_.members)}"
-        checker.unknown(text, f"there is no {value} here{hint}{listed}")
+        hint = did_you_mean(value, type_.members) or f"; there are {', '.join(type_.members)}"
+        raise checker.unknown(text, f"this is never {render_value(value)}{hint}")

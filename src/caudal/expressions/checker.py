@@ -1,7 +1,7 @@
 """From the tree of a text to a checked one: names, types, operations, cost."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
@@ -81,7 +81,7 @@ class Checker:
         """The checked tree of an expression that gives a `result`. Raises `ExpressionInvalid`."""
         checked = adapted(self.check(tree, {}), result.kind)
         if checked.type.kind is not result.kind:
-            self.refuse(tree, f"this must be {_a(result)}, and it is {_a(checked.type)}")
+            raise self.refused(tree, f"this must be {_a(result)}, and it is {_a(checked.type)}")
         if checked.cost > MAX_COST:
             raise ExpressionTooLarge(
                 f"this may take {checked.cost:,} steps, and at most {MAX_COST:,} are allowed",
@@ -93,13 +93,13 @@ class Checker:
             self.warn(tree, f"this is always {'true' if checked.value else 'false'}")
         return checked
 
-    def refuse(self, node: Node, message: str) -> NoReturn:
-        """Raise that the types at `node` do not fit."""
-        raise ExpressionMistyped(message, self._source, node.at, node.end)
+    def refused(self, node: Node, message: str) -> ExpressionMistyped:
+        """That the types at `node` do not fit, to be raised."""
+        return ExpressionMistyped(message, self._source, node.at, node.end)
 
-    def unknown(self, node: Node, message: str) -> NoReturn:
-        """Raise that what `node` names does not exist."""
-        raise ExpressionNameUnknown(message, self._source, node.at, node.end)
+    def unknown(self, node: Node, message: str) -> ExpressionNameUnknown:
+        """That what `node` names does not exist, to be raised."""
+        return ExpressionNameUnknown(message, self._source, node.at, node.end)
 
     def warn(self, node: Node, message: str) -> None:
         """Note something that is allowed and probably not meant."""
@@ -165,20 +165,20 @@ class Checker:
         """The checked form of a part that must be a value, and null is none."""
         checked = self.check(node, scope)
         if checked.type.kind is Kind.NULL:
-            self.refuse(node, "null can only be compared with a name, by == or !=")
+            raise self.refused(node, "null can only be compared with a name, by == or !=")
         return checked
 
     def condition(self, node: Node, scope: Scope, what: str) -> Checked:
         """The checked form of a part that must be a bool."""
         checked = self.check(node, scope)
         if checked.type.kind is not Kind.BOOL:
-            self.refuse(node, f"{what} must be a bool, and this is {_a(checked.type)}")
+            raise self.refused(node, f"{what} must be a bool, and this is {_a(checked.type)}")
         return checked
 
     def simple(self, node: Node, checked: Checked, what: str) -> None:
         """Refuse what is made of other values."""
         if checked.type.kind in {Kind.LIST, Kind.MAP}:
-            self.refuse(node, f"{what} must be a simple value, and this is {_a(checked.type)}")
+            raise self.refused(node, f"{what} must be a simple value, and this is {_a(checked.type)}")
 
     def path_of(self, node: Node, scope: Scope) -> str | None:
         """The name with dots that `node` writes; None for what is no name, or an item of a macro."""
@@ -210,7 +210,7 @@ class Checker:
             first = path.split(".")
             starts = {".".join(first[:length]) for length in range(1, len(first))}
             if not starts & self.environment.types.keys():
-                self._no_such_name(node, path, scope)
+                raise self._no_such_name(node, path, scope)
         if not isinstance(node, Select):
             raise TypeError("an identifier has a path")
         operand = self.value(node.operand, scope)
@@ -218,16 +218,16 @@ class Checker:
         if operand.type.kind is Kind.MAP and (key is None or key.kind is Kind.STRING):
             field = Constant(node, STRING, False, 0, node.field)
             return self.apply(node, operand.type.element or NULL, operations.VALUE_OF, (operand, field))
-        self.refuse(node, f"{_a(operand.type)} has no fields")
+        raise self.refused(node, f"{_a(operand.type)} has no fields")
 
-    def _no_such_name(self, node: Node, path: str, scope: Scope) -> NoReturn:
+    def _no_such_name(self, node: Node, path: str, scope: Scope) -> ExpressionNameUnknown:
         names = self.environment.names
         if path in self.environment.inner:
             of_it = [name for name in names if name.startswith(f"{path}.")]
             shown = ", ".join(of_it[:5]) + (", …" if len(of_it) > 5 else "")
-            self.unknown(node, f"{path} is no value of its own; there are {shown}")
+            return self.unknown(node, f"{path} is no value of its own; there are {shown}")
         # Of a name with dots mostly one word is wrong: nearness of whole names finds the others.
-        self.unknown(node, f"there is no {path}{did_you_mean(path, (*names, *scope))}")
+        return self.unknown(node, f"there is no {path}{did_you_mean(path, (*names, *scope))}")
 
     def _logical(self, node: Logical, scope: Scope) -> Checked:
         operands = tuple(
@@ -243,7 +243,7 @@ class Checker:
             return check_relation(self, node, *sides)
         names = [side for side in sides if isinstance(side, Name)]
         if len(names) != 1 or node.operator not in {"==", "!="}:
-            self.refuse(node, "null can only be compared with a name, by == or !=")
+            raise self.refused(node, "null can only be compared with a name, by == or !=")
         return Present(node, BOOL, False, 1, names[0], node.operator == "!=")
 
     def _unary(self, node: Unary, scope: Scope) -> Checked:
@@ -256,13 +256,15 @@ class Checker:
                 return self.apply(node, INT, operations.NEGATIVE_INT, (operand,))
             case Kind.DOUBLE:
                 return self.apply(node, DOUBLE, operations.NEGATIVE_DOUBLE, (operand,))
-        self.refuse(node, f"minus is for int and double, and this is {_a(operand.type)}")
+        raise self.refused(node, f"minus is for int and double, and this is {_a(operand.type)}")
 
     def _conditional(self, node: Conditional, scope: Scope) -> Checked:
         condition = self.condition(node.condition, scope, "what stands before ?")
         both = unified((self.value(node.then, scope), self.value(node.otherwise, scope)))
         if isinstance(both, Checked):
-            self.refuse(both.origin, f"both sides of : must have one type, and this is {_a(both.type)}")
+            raise self.refused(
+                both.origin, f"both sides of : must have one type, and this is {_a(both.type)}"
+            )
         type_, (then, otherwise) = both
         may_miss = condition.may_miss or then.may_miss or otherwise.may_miss
         cost = 1 + condition.cost + max(then.cost, otherwise.cost)
@@ -276,11 +278,13 @@ class Checker:
             return self.apply(node, element, operations.ITEM_AT, (operand, index))
         if operand.type.kind is Kind.MAP and operand.type.key is not None and element is not None:
             if index.type.kind is not operand.type.key.kind:
-                self.refuse(node.index, f"the keys are {operand.type.key}, and this is {_a(index.type)}")
+                raise self.refused(
+                    node.index, f"the keys are {operand.type.key}, and this is {_a(index.type)}"
+                )
             calls.check_members(self, operand.type.key, index)
             calls.check_keys(self, index.type, node.operand)
             return self.apply(node, element, operations.VALUE_OF, (operand, index))
-        self.refuse(node, f"{_a(operand.type)} has no value at {_a(index.type)}")
+        raise self.refused(node, f"{_a(operand.type)} has no value at {_a(index.type)}")
 
     def _list(self, node: ListLiteral, scope: Scope) -> Checked:
         if not node.items:
@@ -295,15 +299,15 @@ class Checker:
 
     def _map(self, node: MapLiteral, scope: Scope) -> Checked:
         if not node.entries:
-            self.refuse(node, "an empty map has nothing to look up")
+            raise self.refused(node, "an empty map has nothing to look up")
         keys = self._simple_values([key for key, _ in node.entries], scope, "a key")
         values = self._simple_values([value for _, value in node.entries], scope, "a value of a map")
         if keys[0].type.kind not in {Kind.STRING, Kind.INT, Kind.UINT, Kind.BOOL}:
-            self.refuse(keys[0].origin, f"a key cannot be {_a(keys[0].type)}")
+            raise self.refused(keys[0].origin, f"a key cannot be {_a(keys[0].type)}")
         known_keys: list[Any] = [key.value for key in keys if isinstance(key, Constant)]
         for place, key in enumerate(known_keys):
             if key in known_keys[:place]:
-                self.refuse(keys[place].origin, "this key stands here twice")
+                raise self.refused(keys[place].origin, "this key stands here twice")
         type_ = Type(Kind.MAP, element=values[0].type, key=keys[0].type, at_most=len(keys))
         if all(isinstance(part, Constant) for part in (*keys, *values)):
             known_values: Any = [value.value for value in values if isinstance(value, Constant)]
@@ -319,7 +323,7 @@ class Checker:
             self.simple(node, one, what)
         both = unified(checked)
         if isinstance(both, Checked):
-            self.refuse(both.origin, f"all must have one type, and this is {_a(both.type)}")
+            raise self.refused(both.origin, f"all must have one type, and this is {_a(both.type)}")
         return both[1]
 
 

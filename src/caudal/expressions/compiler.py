@@ -1,4 +1,4 @@
-"""Functions of Python from checked trees: one for an expression, or one for all conditions of a set of rules."""
+"""Functions of Python from checked trees: one for an expression, or one for all conditions of rules."""
 
 import ast
 import types

@@ -6,11 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from caudal.expressions.errors import ValueUnreadable, did_you_mean
+from caudal.expressions.operations import duration_from, moment_from
+from caudal.expressions.rendering import render_value
 from caudal.expressions.syntax import RESERVED
 from caudal.expressions.types import Cause, Kind, Type, Value
 from caudal_base.check import check
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
+
+_FROM_TEXT: Final = {Kind.TIMESTAMP: moment_from, Kind.DURATION: duration_from}
 
 Row = tuple[Any, ...]
 """The values of all names of an environment in its order; None for what is missing."""
@@ -46,9 +51,36 @@ class Environment:
         """The row of `values`. What they do not name is missing; other names in them are passed over."""
         return tuple(values.get(name) for name in self.names)
 
+    def read(self, values: Mapping[str, Any]) -> Row:
+        """The row of values as JSON has them, for trying rules and testing them.
+
+        Times are texts of RFC 3339, durations texts as `duration()` reads them; null is what is missing, as
+        is what `values` do not name. Raises `ValueUnreadable` for a name that there is not and for a value
+        of another type.
+        """
+        for name in values:
+            if name not in self.types:
+                raise ValueUnreadable(f"there is no {name}{did_you_mean(name, self.names)}", field=name)
+        return tuple(_read(name, self.types[name], values.get(name)) for name in self.names)
+
+
+def _read(name: str, type_: Type, value: Any) -> Value | None:
+    if value is None:
+        return None
+    if type_.kind is Kind.LIST and type_.element is not None and isinstance(value, list):
+        items: list[Any] = [_read(name, type_.element, item) for item in value]
+        return items
+    found: Any = value
+    if isinstance(value, str) and type_.kind in _FROM_TEXT:
+        found = _FROM_TEXT[type_.kind](value)
+    known = found if isinstance(found, Cause) else usable(type_, found)
+    if isinstance(known, Cause):
+        raise ValueUnreadable(f"{name}: {render_value(value)} is no {type_}", field=name)
+    return known
+
 
 def _starts(names: Mapping[str, Type]) -> set[str]:
-    found = set()
+    found: set[str] = set()
     for name in names:
         words = name.split(".")
         found.update(".".join(words[:length]) for length in range(1, len(words)))
@@ -93,7 +125,9 @@ _CLASSES: Final[dict[Kind, tuple[type, ...]]] = {
 
 def _usable_simple(kind: Kind, value: Any) -> Value | Cause:
     classes = _CLASSES[kind]
-    if not isinstance(value, classes) or (kind is not Kind.BOOL and isinstance(value, bool)):
+    # A bool is an int in Python, and no number here.
+    is_of_class = any(isinstance(value, one) for one in classes)
+    if not is_of_class or (kind is not Kind.BOOL and isinstance(value, bool)):
         return Cause.WRONG_TYPE
     if kind is Kind.TIMESTAMP and value.tzinfo is None:
         return Cause.WRONG_TYPE

@@ -1,7 +1,8 @@
-"""The typed errors of expressions: all of publishing, none of evaluation.
+"""The typed errors of expressions: all of publishing and trying, none of evaluation.
 
 CaudalError
 └── Unprocessable             422
+    ├── ValueUnreadable            expression_value_unreadable
     └── ExpressionInvalid          expression_invalid
         ├── ExpressionUnreadable   expression_unreadable
         ├── ExpressionNameUnknown  expression_name_unknown
@@ -71,6 +72,13 @@ class ExpressionTooLarge(ExpressionInvalid):
     title = "The expression is too large"
 
 
+class ValueUnreadable(Unprocessable):
+    """A value that is given for trying is none of its type, or its name does not exist; `field` names it."""
+
+    code = "expression_value_unreadable"
+    title = "The value cannot be given to an expression"
+
+
 def picture(source: str, at: int, end: int) -> str:
     """The line of `source` at offset `at`, and below it a caret and as many tildes as `end` is away.
 
@@ -98,5 +106,6 @@ def picture(source: str, at: int, end: int) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?` with the nearest of `known`, or nothing."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    near += [candidate for candidate in by_lower if candidate.startswith(name.lower())]
     return f"; did you mean {by_lower[near[0]]}?" if near else ""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-
 from caudal.expressions.checked import Checked
 from caudal.expressions.checker import Checker
 from caudal.expressions.compiler import Fired, compile_conditions, compile_value, names_in
@@ -106,7 +105,7 @@ class Conditions:
         return self.expressions[place].replay(row).missing
 
 
-def compile(source: str, environment: Environment, result: Type = BOOL) -> Expression:  # noqa: A001
+def compile(source: str, environment: Environment, result: Type = BOOL) -> Expression:
     """The expression that `source` says, which must give a `result`. Raises `ExpressionInvalid`."""
     return Expression(source, environment, result)
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Final, NoReturn
+from typing import Final
 
 import msgspec
 
@@ -92,7 +92,7 @@ def _token(source: str, at: int) -> Token:
     if number := _NUMBER.match(source, at):
         end = number.end()
         if more := _WORD.match(source, end):
-            _unreadable(f"{number.group()} runs into {more.group()}", source, at, more.end())
+            raise _unreadable(f"{number.group()} runs into {more.group()}", source, at, more.end())
         return Token(str(number.lastgroup), number.group(), at, end)
     if operator := _OPERATOR.match(source, at):
         return Token(operator.group(), operator.group(), at, operator.end())
@@ -103,20 +103,22 @@ def _token(source: str, at: int) -> Token:
         "|": "; for «or» write ||",
         "\\": "; escapes are for strings",
     }.get(letter, "")
-    _unreadable(f"{letter} has no meaning here{hint}", source, at, at + 1)
+    raise _unreadable(f"{letter} has no meaning here{hint}", source, at, at + 1)
 
 
 def _string(source: str, at: int, quoted: re.Match[str]) -> Token:
     prefix, quote = quoted.group(1).lower(), quoted.group(2)
     if "b" in prefix:
-        _unreadable("there are no bytes in rules", source, at, quoted.end())
+        raise _unreadable("there are no bytes in rules", source, at, quoted.end())
     if prefix not in {"", "r"}:
-        _unreadable(f"{prefix} before a string has no meaning; r is for raw ones", source, at, quoted.end())
+        raise _unreadable(
+            f"{prefix} before a string has no meaning; r is for raw ones", source, at, quoted.end()
+        )
     parts = []
     position = quoted.end()
     while not source.startswith(quote, position):
         if position == len(source) or (len(quote) == 1 and source[position] in "\r\n"):
-            _unreadable(f"the string is not closed by {quote}", source, at, position)
+            raise _unreadable(f"the string is not closed by {quote}", source, at, position)
         if source[position] == "\\" and not prefix:
             letter, position = _escape(source, position)
         else:
@@ -133,7 +135,7 @@ def _escape(source: str, at: int) -> tuple[str, int]:
         return _SIMPLE_ESCAPES[following], at + 2
     code = _CODE_ESCAPE.match(source, at + 1)
     if code is None:
-        _unreadable(
+        raise _unreadable(
             f"\\{following} is no escape; for a backslash write two, or r before the string",
             source,
             at,
@@ -141,9 +143,9 @@ def _escape(source: str, at: int) -> tuple[str, int]:
         )
     number = int(code.group(4), 8) if code.group(4) else int(code.group()[1:], 16)
     if number > 0x10FFFF or 0xD800 <= number < 0xE000:
-        _unreadable(f"U+{number:04X} is no character", source, at, code.end())
+        raise _unreadable(f"U+{number:04X} is no character", source, at, code.end())
     return chr(number), code.end()
 
 
-def _unreadable(message: str, source: str, at: int, end: int) -> NoReturn:
-    raise ExpressionUnreadable(message, source, at, end)
+def _unreadable(message: str, source: str, at: int, end: int) -> ExpressionUnreadable:
+    return ExpressionUnreadable(message, source, at, end)

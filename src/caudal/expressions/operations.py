@@ -169,7 +169,8 @@ def item_at(items: Sequence[Any], index: int) -> Result:
 
 def value_of(entries: dict[Any, Any], key: Any) -> Result:
     """What stands at `key`."""
-    return entries[key] if key in entries else Cause.NO_SUCH_KEY
+    found: Result = entries.get(key, Cause.NO_SUCH_KEY)
+    return found
 
 
 JOINED: Final = Operation("+", joined, fails=True)

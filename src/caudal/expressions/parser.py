@@ -1,6 +1,6 @@
 """From tokens to the tree, by the grammar of CEL; operators by precedence climbing."""
 
-from typing import Final, NoReturn
+from typing import Final
 
 from caudal.expressions import lexer
 from caudal.expressions.errors import ExpressionTooLarge, ExpressionUnreadable
@@ -62,10 +62,10 @@ class _Parser:
 
     def whole(self) -> Node:
         if self._next.kind == lexer.END:
-            self._refuse("the expression is empty", self._next)
+            raise self._refused("the expression is empty", self._next)
         tree = self._expression()
         if self._next.kind != lexer.END:
-            self._refuse(f"{self._shown(self._next)} is not expected here", self._next)
+            raise self._refused(f"{self._shown(self._next)} is not expected here", self._next)
         return tree
 
     @property
@@ -90,7 +90,7 @@ class _Parser:
     def _expect(self, kind: str, opened: Token | None = None) -> Token:
         if self._next.kind != kind:
             since = f" for the {opened.text} at column {self._column(opened)}" if opened else ""
-            self._refuse(f"expected {kind}{since}, and there is {self._shown(self._next)}", self._next)
+            raise self._refused(f"expected {kind}{since}, and there is {self._shown(self._next)}", self._next)
         return self._take()
 
     def _column(self, token: Token) -> int:
@@ -99,8 +99,8 @@ class _Parser:
     def _shown(self, token: Token) -> str:
         return "the end" if token.kind == lexer.END else self._source[token.at : token.end]
 
-    def _refuse(self, message: str, token: Token) -> NoReturn:
-        raise ExpressionUnreadable(message, self._source, token.at, token.end)
+    def _refused(self, message: str, token: Token) -> ExpressionUnreadable:
+        return ExpressionUnreadable(message, self._source, token.at, token.end)
 
     def _enter(self) -> None:
         self._nesting += 1
@@ -176,13 +176,13 @@ class _Parser:
                 self._expect("]", opened)
                 operand = Index(operand, index, at=operand.at, end=self._last_end)
             elif opened.kind == "{":
-                self._refuse("messages cannot be made here", opened)
+                raise self._refused("messages cannot be made here", opened)
             else:
                 return operand
 
     def _free(self, name: Token) -> str:
         if name.text in RESERVED:
-            self._refuse(f"{name.text} is a reserved word", name)
+            raise self._refused(f"{name.text} is a reserved word", name)
         return name.text
 
     def _call(self, receiver: Node | None, name: Token) -> Node:
@@ -222,8 +222,8 @@ class _Parser:
             case "{":
                 return self._map(token)
         if token.kind == ".":
-            self._refuse("a name begins without a dot", token)
-        self._refuse(f"expected a value, and there is {self._shown(token)}", token)
+            raise self._refused("a name begins without a dot", token)
+        raise self._refused(f"expected a value, and there is {self._shown(token)}", token)
 
     def _word(self, token: Token) -> Node:
         if token.text in _WORDS:
@@ -250,7 +250,7 @@ class _Parser:
         if token.kind == lexer.FLOATING:
             real = sign * float(token.text)
             if real in {float("inf"), float("-inf")}:
-                self._refuse("this number is beyond a double", token)
+                raise self._refused("this number is beyond a double", token)
             return Literal(Kind.DOUBLE, real, at=at, end=token.end)
         text = token.text.rstrip("uU")
         is_hexadecimal = text[:2] in {"0x", "0X"}
@@ -260,5 +260,5 @@ class _Parser:
         unsigned = token.kind == lexer.UNSIGNED
         least, most = (0, UINT_MAX) if unsigned else (INT_MIN, INT_MAX)
         if whole is None or not least <= whole <= most:
-            self._refuse("this number is beyond 64 bits", token)
+            raise self._refused("this number is beyond 64 bits", token)
         return Literal(Kind.UINT if unsigned else Kind.INT, whole, at=at, end=token.end)

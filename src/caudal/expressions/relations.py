@@ -41,9 +41,9 @@ def check_relation(checker: "Checker", node: Binary, left: Checked, right: Check
         if isinstance(node.left, Binary) and node.left.operator in operations.RELATIONS:
             middle = render_tree(node.left.right)
             hint = f"; write … {node.left.operator} {middle} && {middle} {node.operator} …"
-        checker.refuse(node, f"{left.type} and {right.type} cannot be compared{hint}")
+        raise checker.refused(node, f"{left.type} and {right.type} cannot be compared{hint}")
     if node.operator in {"<", "<=", ">", ">="} and left.type.kind not in ORDERED:
-        checker.refuse(node, f"{left.type} has no order")
+        raise checker.refused(node, f"{left.type} has no order")
     check_members(checker, left.type, right)
     check_members(checker, right.type, left)
     left, right = adapted(left, right.type.kind), adapted(right, left.type.kind)
@@ -57,10 +57,10 @@ def _membership(checker: "Checker", node: Binary, item: Checked, items: Checked)
     elif items.type.kind is Kind.LIST:
         inside = items.type.element
     else:
-        checker.refuse(node.right, f"in looks into a list or a map, and this is of type {items.type}")
+        raise checker.refused(node.right, f"in looks into a list or a map, and this is of type {items.type}")
     checker.simple(node.left, item, "what is looked for")
     if inside is not None and not comparable(item.type, inside):
-        checker.refuse(node, f"{item.type} cannot be among {inside}")
+        raise checker.refused(node, f"{item.type} cannot be among {inside}")
     check_members(checker, item.type, items)
     if inside is not None:
         check_members(checker, inside, item)
@@ -106,15 +106,17 @@ def check_arithmetic(checker: "Checker", node: Binary, left: Checked, right: Che
     if NUMBERS.issuperset(kinds):
         whole = left if left.type.kind is not Kind.DOUBLE else right
         hint = f"; write double({render_tree(whole.origin)})" if Kind.DOUBLE in kinds else ""
-    checker.refuse(node, f"there is no {left.type} {node.operator} {right.type}{hint}")
+    raise checker.refused(node, f"there is no {left.type} {node.operator} {right.type}{hint}")
 
 
 def _number(checker: "Checker", node: Binary, left: Checked, right: Checked) -> Checked:
     type_, table = _NUMBERS[left.type.kind]
     operation = table.get(node.operator)
     if operation is None:
-        checker.refuse(node, f"there is no {type_} {node.operator} {type_}; % is for whole numbers")
+        raise checker.refused(node, f"there is no {type_} {node.operator} {type_}; % is for whole numbers")
     if node.operator == "/" and type_ is INT and not isinstance(left, Constant):
-        ratio = f"double({render_tree(node.left)}) / double({render_tree(node.right)})"
+        known = right.value if isinstance(right, Constant) else None
+        divisor = f"{known}.0" if isinstance(known, int) else f"double({render_tree(node.right)})"
+        ratio = f"double({render_tree(node.left)}) / {divisor}"
         checker.warn(node, f"this gives a whole number: 7 / 2 is 3; for a ratio write {ratio}")
     return checker.apply(node, type_, operation, (left, right))

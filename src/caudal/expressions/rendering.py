@@ -1,5 +1,6 @@
 """The canonical text of a tree: one space around operators, as few brackets as the meaning allows."""
 
+import datetime as dt
 from typing import Final
 
 from caudal.expressions.syntax import (
@@ -42,7 +43,7 @@ def render_tree(tree: Node) -> str:
 
 
 def render_value(value: object) -> str:
-    """A value as an expression would write it, for people: times and durations as their plain text."""
+    """A value for people: nearly as an expression would write it. Of a double 15 digits count."""
     match value:
         case None:
             return "missing"
@@ -50,9 +51,24 @@ def render_value(value: object) -> str:
             return "true" if value else "false"
         case str():
             return _quoted(value)
+        case float():
+            return f"{value:.15g}"
+        case dt.datetime():
+            return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+        case dt.timedelta():
+            return _duration(value)
         case list() | tuple():
             return f"[{', '.join(render_value(item) for item in value)}]"
     return str(value)
+
+
+def _duration(length: dt.timedelta) -> str:
+    """As `duration()` reads it, in the units that there are any of: `1h30m`, `-0.25s`, `0s`."""
+    minutes, rest = divmod(abs(length), dt.timedelta(minutes=1))
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest.seconds}.{rest.microseconds:06}".rstrip("0").rstrip(".")
+    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", f"{seconds}s" if rest else ""]
+    return ("-" if length < dt.timedelta() else "") + ("".join(parts) or "0s")
 
 
 def _render(node: Node, least: int) -> str:
@@ -114,7 +130,7 @@ def _literal(node: Literal) -> tuple[int, str]:
             return _MEMBER, "true" if node.value else "false"
         case Kind.NULL:
             return _MEMBER, "null"
-    text = repr(node.value) + ("u" if node.kind is Kind.UINT else "")
+    text = repr(node.value).replace("e+", "e") + ("u" if node.kind is Kind.UINT else "")
     return (_UNARY if text.startswith("-") else _MEMBER), text
 
 

@@ -132,7 +132,9 @@ PRECEDENCE = {
 """How tightly operators of two operands bind; `||` has 1 and `&&` 2, `?:` 0, unary ones 6."""
 
 RESERVED = frozenset(
-    """as break const continue else false for function if import in let loop namespace null package return true
-    var void while""".split()
+    {
+        *("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in"),
+        *("let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"),
+    }
 )
 """Words that CEL keeps for itself and for its hosts."""

@@ -5,7 +5,8 @@ with every step, and the cost of a rule would have no bound that is known before
 """
 
 import datetime as dt
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -14,7 +15,7 @@ from caudal_base.enums import QuickEnum
 Simple = bool | int | float | str | dt.datetime | dt.timedelta
 """What is not made of other values."""
 
-Value = Simple | list[Simple] | tuple[Simple, ...] | dict[Simple, Simple]
+Value = Simple | Sequence[Simple] | Mapping[Any, Simple]
 """What an expression reads and gives."""
 
 LIST_AT_MOST: Final = 100

@@ -1,6 +1,7 @@
 """Bringing types together: which values may stand beside each other, and as what."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -53,8 +54,9 @@ def adapted(node: Checked, kind: Kind) -> Checked:
             return Constant(node.origin, DOUBLE, False, node.cost, float(node.value))
         element = node.type.element
         if node.type.kind is Kind.LIST and element is not None and element.kind is Kind.INT:
-            items = [float(item) for item in node.value if isinstance(item, int)]  # type: ignore[union-attr]
-            if items == node.value:
+            known: Any = node.value
+            items = [float(item) for item in known]
+            if items == known:
                 type_ = msgspec.structs.replace(node.type, element=DOUBLE)
                 return Constant(node.origin, type_, False, node.cost, items)
     return node
