@@ -97,7 +97,7 @@ def refusal(source: str, result: Type = BOOL) -> ExpressionInvalid:
         ),
         (
             "payment.country.matches('a*')",
-            "there is no matches(): regular expressions may take very long; use startsWith, endsWith or contains",
+            "there is no matches(): regular expressions may take long; use startsWith, endsWith or contains",
         ),
         (
             "now() > payment.created_at",

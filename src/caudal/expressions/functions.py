@@ -133,7 +133,7 @@ SPECIAL: Final = ("has", "coalesce")
 """Functions that take what may be missing."""
 
 REFUSED: Final = {
-    "matches": "regular expressions may take very long; use startsWith, endsWith or contains",
+    "matches": "regular expressions may take long; use startsWith, endsWith or contains",
     "type": "types are known when a rule is published",
     "dyn": "types are known when a rule is published",
     "bytes": "there are no bytes in rules",
