@@ -75,6 +75,8 @@ def test_the_parts_that_decided_are_told(source: str, expected: list[str]) -> No
         (dt.timedelta(milliseconds=-250), "-0.25s"),
         (NOON.astimezone(dt.timezone(dt.timedelta(hours=1))), "2026-03-01T12:30:15.250000Z"),
         (True, "true"),
+        ("x" * 81, f'"{"x" * 80}…"'),
+        (list(range(11)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, … 1 more]"),
         ([1, "a\n"], '[1, "a\\n"]'),
     ],
 )

@@ -1,13 +1,14 @@
 """Functions of Python from checked trees: one for an expression, or one for all conditions of rules."""
 
 import ast
+import datetime as dt
 import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from caudal.expressions.checked import Checked, Name, parts
 from caudal.expressions.emitter import Emitter, all_of, any_of, constant, is_none, is_there, load, within
-from caudal.expressions.environment import Environment, Row, usable_items
+from caudal.expressions.environment import Environment, Row, usable
 from caudal.expressions.interpreter import FAULTS
 from caudal.expressions.types import Cause, Kind, Type
 
@@ -88,6 +89,16 @@ def _noted(condition: ast.expr, place: int, *, may_miss: bool) -> list[ast.stmt]
     ]
 
 
+_CLASSES: Final[dict[Kind, type]] = {
+    Kind.BOOL: bool,
+    Kind.INT: int,
+    Kind.DOUBLE: float,
+    Kind.STRING: str,
+    Kind.TIMESTAMP: dt.datetime,
+    Kind.DURATION: dt.timedelta,
+}
+
+
 class _Given:
     """The values that trees read, as the variables `v…` of a function."""
 
@@ -95,26 +106,28 @@ class _Given:
         places = {name.place: name.name for tree in trees for name in names_in(tree)}
         self.names = {f"v{place}": (place, environment.types[name]) for place, name in sorted(places.items())}
         self._emitter = emitter
+        self._type = emitter.global_name(type)
+        self._classes = {
+            kind: emitter.global_name(_CLASSES[kind])
+            for kind in sorted({type_.kind for _, type_ in self.names.values()}, key=lambda kind: kind.value)
+            if kind in _CLASSES
+        }
 
     def taken(self) -> list[ast.stmt]:
         """Statements that take the values from the row; lists are made None where they cannot be used."""
         body = []
         for name, (place, type_) in self.names.items():
-            body.append(_assign(name, ast.Subscript(load("row"), constant(place), ast.Load())))
+            value: ast.expr = ast.Subscript(load("row"), constant(place), ast.Load())
             if type_.kind is Kind.LIST:
-                usable = ast.Call(self._emitter.global_name(_items_of(type_)), [load(name)], [])
-                is_given = is_there(load(name))
-                body.append(_assign(name, ast.IfExp(is_given, usable, constant(None))))
+                value = ast.Call(self._emitter.global_name(_usable(type_)), [value], [])
+            body.append(_assign(name, value))
         return body
 
     def all_there(self) -> ast.expr:
         """A test that every value is there and can be used. It may say no for doubles near the largest."""
-        tests = [is_there(load(name)) for name in self.names]
-        tests += [
-            is_there(ast.Attribute(load(name), "tzinfo", ast.Load()))
-            for name, (_, type_) in self.names.items()
-            if type_.kind is Kind.TIMESTAMP
-        ]
+        tests = []
+        for name, (_, type_) in self.names.items():
+            tests += [is_there(load(name))] if type_.kind is Kind.LIST else self._is_plain(name, type_)
         doubles = [load(name) for name, (_, type_) in self.names.items() if type_.kind is Kind.DOUBLE]
         for first in range(0, len(doubles), _SUMMED):
             # What is not finite makes the sum so: one test for many.
@@ -125,41 +138,43 @@ class _Given:
         return all_of(tests)
 
     def made_usable(self, otherwise: ast.expr) -> list[ast.stmt]:
-        """Statements that make None what is as good as missing.
+        """Statements that make None what is missing or as good as that.
 
         They return `otherwise` where a value is missing that never is.
         """
-        needed = [
-            is_none(load(name))
-            for name, (_, type_) in self.names.items()
-            if not type_.is_optional and type_.kind is not Kind.LIST
-        ]
-        body: list[ast.stmt] = [ast.If(any_of(needed), [ast.Return(otherwise)], [])] if needed else []
+        body: list[ast.stmt] = []
+        needed = []
         for name, (_, type_) in self.names.items():
-            if usable := _usable(type_, name):
-                tests = [is_there(load(name)), usable]
-                body.append(_assign(name, ast.IfExp(all_of(tests), load(name), constant(None))))
-        return body
+            if type_.kind is Kind.LIST:
+                continue
+            plain = self._is_plain(name, type_)
+            if type_.kind is Kind.DOUBLE:
+                plain.append(within(-_INFINITY, ast.Lt, load(name), _INFINITY))
+            checked: ast.expr = ast.Call(self._emitter.global_name(_usable(type_)), [load(name)], [])
+            if type_.is_optional:  # None comes often, and needs no call
+                checked = ast.IfExp(is_none(load(name)), constant(None), checked)
+            body.append(_assign(name, ast.IfExp(all_of(plain), load(name), checked)))
+            if not type_.is_optional:
+                needed.append(is_none(load(name)))
+        return [*body, *([ast.If(any_of(needed), [ast.Return(otherwise)], [])] if needed else [])]
+
+    def _is_plain(self, name: str, type_: Type) -> list[ast.expr]:
+        """Tests that a value is of exactly its class; nothing is said of others, which may do as well."""
+        of_it = ast.Call(self._type, [load(name)], [])
+        tests: list[ast.expr] = [ast.Compare(of_it, [ast.Is()], [self._classes[type_.kind]])]
+        if type_.kind is Kind.TIMESTAMP:
+            tests.append(is_there(ast.Attribute(load(name), "tzinfo", ast.Load())))
+        return tests
 
 
-def _usable(type_: Type, name: str) -> ast.expr | None:
-    """A test of a value that is there; None where each value of the type can be used."""
-    match type_.kind:
-        case Kind.DOUBLE:
-            # Subtracting nothing makes a whole number a double, and leaves a negative zero one.
-            real = ast.NamedExpr(ast.Name(name, ast.Store()), ast.BinOp(load(name), ast.Sub(), constant(0.0)))
-            return within(-_INFINITY, ast.Lt, real, _INFINITY)
-        case Kind.TIMESTAMP:
-            return is_there(ast.Attribute(load(name), "tzinfo", ast.Load()))
-    return None
+def _usable(type_: Type) -> Callable[[Any], Any]:
+    """A function that gives a value as it is reckoned with; None for what is as good as missing."""
 
-
-def _items_of(type_: Type) -> Callable[[Sequence[Any]], Any]:
-    def items(given: Sequence[Any]) -> Any:
-        known = usable_items(type_, given)
+    def checked(value: Any) -> Any:
+        known = None if value is None else usable(type_, value)
         return None if isinstance(known, Cause) else known
 
-    return items
+    return checked
 
 
 def _empty() -> ast.expr:

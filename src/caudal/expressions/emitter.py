@@ -218,9 +218,12 @@ class Emitter:
 
     def _logical(self, operands: Sequence[Checked], *, decisive: bool) -> ast.expr:
         """`||` where `decisive` is True and one true operand decides; `&&` where it is False."""
+        # Each operand is emitted once: twice at every level would be without end.
+        all_emitted = [self.emit(operand) for operand in operands]
+        if not any(self.may_miss(operand) for operand in operands):
+            return any_of(all_emitted) if decisive else all_of(all_emitted)
         deciding, missing = [], []
-        for operand in operands:
-            emitted = self.emit(operand)
+        for operand, emitted in zip(operands, all_emitted, strict=True):
             if self.may_miss(operand):
                 kept, again = self._kept(emitted)
                 # A missing operand is None, which is not true either.
@@ -228,9 +231,6 @@ class Emitter:
                 missing.append(is_none(again))
             else:
                 deciding.append(emitted if decisive else ast.UnaryOp(ast.Not(), emitted))
-        if not missing:
-            values = [self.emit(operand) for operand in operands]
-            return any_of(values) if decisive else all_of(values)
         otherwise = ast.IfExp(any_of(missing), constant(None), constant(not decisive))
         return ast.IfExp(any_of(deciding), constant(decisive), otherwise)
 

@@ -94,11 +94,11 @@ def usable(type_: Type, value: Any) -> Value | Cause:
     if type_.kind is Kind.LIST:
         if not isinstance(value, list | tuple):
             return Cause.WRONG_TYPE
-        return usable_items(type_, value)
+        return _usable_items(type_, value)
     return _usable_simple(type_.kind, value)
 
 
-def usable_items(type_: Type, items: Sequence[Any]) -> Value | Cause:
+def _usable_items(type_: Type, items: Sequence[Any]) -> Value | Cause:
     """A list whose items can all be reckoned with and are not too many, or why it is none."""
     if len(items) > type_.at_most:
         return Cause.TOO_LONG

@@ -21,6 +21,8 @@ from caudal.expressions.syntax import (
 from caudal.expressions.types import Kind
 
 _WIDTH: Final = 100
+_TEXT_SHOWN: Final = 80
+_ITEMS_SHOWN: Final = 10
 
 _CONDITIONAL: Final = 0
 _LOGICAL: Final = {"||": 1, "&&": 2}
@@ -43,14 +45,17 @@ def render_tree(tree: Node) -> str:
 
 
 def render_value(value: object) -> str:
-    """A value for people: nearly as an expression would write it. Of a double 15 digits count."""
+    """A value for people: nearly as an expression would write it.
+
+    Of a double 15 digits are shown, of a text 80 characters, of a list ten items.
+    """
     match value:
         case None:
             return "missing"
         case bool():
             return "true" if value else "false"
         case str():
-            return _quoted(value)
+            return _quoted(value if len(value) <= _TEXT_SHOWN else value[:_TEXT_SHOWN] + "…")
         case float():
             return f"{value:.15g}"
         case dt.datetime():
@@ -58,7 +63,9 @@ def render_value(value: object) -> str:
         case dt.timedelta():
             return _duration(value)
         case list() | tuple():
-            return f"[{', '.join(render_value(item) for item in value)}]"
+            shown = [render_value(item) for item in value[:_ITEMS_SHOWN]]
+            more = [f"… {len(value) - _ITEMS_SHOWN} more"] if len(value) > _ITEMS_SHOWN else []
+            return f"[{', '.join(shown + more)}]"
     return str(value)
 
 
