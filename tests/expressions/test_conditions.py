@@ -55,6 +55,23 @@ def test_what_holds_and_what_is_missing(changed: dict[str, Any], held: list[str]
     assert fired(**changed) == (held, missing)
 
 
+@pytest.mark.parametrize("mean", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("stddev", [1.0, float("inf")])
+def test_what_is_not_finite_is_never_compared(mean: float, stddev: float) -> None:
+    sources = ["features.mean_30d > 1.0", "features.mean_30d < 1.0", "features.count_1h == 7"]
+    together = compile_all([(source, compile(source, ENVIRONMENT)) for source in sources])
+    row = ENVIRONMENT.row({**GIVEN, "features.mean_30d": mean, "features.stddev_30d": stddev})
+
+    assert together.evaluate(row) == ([2], [0, 1])
+
+
+def test_doubles_near_the_largest_are_compared() -> None:
+    source = "features.mean_30d > 1.0 && features.stddev_30d > 1.0"
+    row = ENVIRONMENT.row({**GIVEN, "features.mean_30d": 1.7e308, "features.stddev_30d": 1.7e308})
+
+    assert compile_all([("both", compile(source, ENVIRONMENT))]).evaluate(row) == ([0], [])
+
+
 @pytest.mark.parametrize(
     ("changed", "missing"),
     [

@@ -75,6 +75,20 @@ def test_what_decides_without_it_decides(source: str, *, expected: bool) -> None
             {"created_at": dt.datetime(2026, 1, 1)},
             "payment.created_at is not of its type",
         ),
+        (
+            "payment.created_at != timestamp(0)",
+            {"created_at": dt.datetime(2026, 1, 1)},
+            "payment.created_at is not of its type",
+        ),
+        ("payment.amount_minor != 0", {"amount_minor": "many"}, "payment.amount_minor is not of its type"),
+        ("payment.amount_minor == 1", {"amount_minor": True}, "payment.amount_minor is not of its type"),
+        ("payment.is_first", {"is_first": "yes"}, "payment.is_first is not of its type"),
+        (
+            "payment.is_first || true && payment.is_first",
+            {"is_first": 1},
+            "payment.is_first is not of its type",
+        ),
+        ("payment.country != 'DE'", {"country": 5}, "payment.country is not of its type"),
         ("payment.amount_minor > 0", {"amount_minor": "many"}, "payment.amount_minor is not of its type"),
     ],
 )

@@ -128,6 +128,7 @@ def test_doubles_among_which_written_whole_numbers_become_double(source: str, ex
         "features.recent.filter(x, x > 15.0) == [20.0, 60.5]",
         "features.recent.map(x, x * 2) == [20, 40, 121]",
         "features.recent.all(x, payment.tags.exists(t, double(t.size()) < x))",
+        "features.mean_30d / 4.5 == 9.0 && 364.5 / (features.mean_30d / 4.5) == 40.5",
         "true || false && false",
         "!false && true",
         "true ? true : false",

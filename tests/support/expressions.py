@@ -18,6 +18,7 @@ from caudal.expressions import (
     Outcome,
     Type,
     compile,
+    compile_all,
     list_of,
     one_of,
     optional,
@@ -79,13 +80,16 @@ GIVEN: Mapping[str, Any] = {
 
 
 def outcome(source: str, result: Type = BOOL, **changed: Any) -> Outcome:
-    """What `source` gives with `GIVEN`, changed where `changed` says (`count_1h=None`), both ways alike."""
+    """What `source` gives with `GIVEN`, changed where `changed` says (`count_1h=None`), all ways alike."""
     values = {name: changed.pop(name.split(".")[1], value) for name, value in GIVEN.items()}
     assert not changed, f"no such values: {changed}"
     expression = compile(source, ENVIRONMENT, result)
-    compiled = expression.evaluate(values)
-    assert compiled == expression.replay(values)
-    return compiled
+    found = expression.replay(values)
+    assert expression.evaluate(values) == found
+    if result is BOOL:
+        together = compile_all([("it", expression)]).evaluate(ENVIRONMENT.row(values))
+        assert together == ([0] if found.value is True else [], [0] if found.missing else [])
+    return found
 
 
 def value(source: str, result: Type = BOOL, **changed: Any) -> Any:
