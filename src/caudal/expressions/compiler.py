@@ -11,6 +11,7 @@ from caudal.expressions.emitter import Emitter, all_of, any_of, constant, is_non
 from caudal.expressions.environment import Environment, Row, usable
 from caudal.expressions.interpreter import FAULTS
 from caudal.expressions.types import Cause, Kind, Type
+from caudal_base.check import check
 
 _INFINITY: Final = float("inf")
 _SUMMED: Final = 32
@@ -103,8 +104,11 @@ class _Given:
     """The values that trees read, as the variables `v…` of a function."""
 
     def __init__(self, trees: Iterable[Checked], environment: Environment, emitter: Emitter) -> None:
-        places = {name.place: name.name for tree in trees for name in names_in(tree)}
-        self.names = {f"v{place}": (place, environment.types[name]) for place, name in sorted(places.items())}
+        names = {name.place: name for tree in trees for name in names_in(tree)}
+        self.names = {
+            f"v{place}": (place, environment.types[name.name]) for place, name in sorted(names.items())
+        }
+        self._never_missing = [f"v{place}" for place, name in sorted(names.items()) if not name.may_miss]
         self._emitter = emitter
         self._type = emitter.global_name(type)
         self._classes = {
@@ -143,7 +147,6 @@ class _Given:
         They return `otherwise` where a value is missing that never is.
         """
         body: list[ast.stmt] = []
-        needed = []
         for name, (_, type_) in self.names.items():
             if type_.kind is Kind.LIST:
                 continue
@@ -154,8 +157,7 @@ class _Given:
             if type_.is_optional:  # None comes often, and needs no call
                 checked = ast.IfExp(is_none(load(name)), constant(None), checked)
             body.append(_assign(name, ast.IfExp(all_of(plain), load(name), checked)))
-            if not type_.is_optional:
-                needed.append(is_none(load(name)))
+        needed = [is_none(load(name)) for name in self._never_missing]
         return [*body, *([ast.If(any_of(needed), [ast.Return(otherwise)], [])] if needed else [])]
 
     def _is_plain(self, name: str, type_: Type) -> list[ast.expr]:
@@ -187,18 +189,12 @@ def _assign(name: str, value: ast.expr) -> ast.stmt:
 
 def _function(body: list[ast.stmt], emitter: Emitter) -> Callable[[Row], Any]:
     """The function of one argument, `row`, with `body`. It sees the emitter's names and no builtins."""
-    arguments = ast.arguments(
-        posonlyargs=[ast.arg("row")],
-        args=[],
-        kwonlyargs=[],
-        kw_defaults=[],
-        defaults=[],
-        vararg=None,
-        kwarg=None,
-    )
-    function = ast.FunctionDef("evaluate", arguments, body, [])
-    module = ast.fix_missing_locations(ast.Module([function], []))
-    code = compile(module, "<expressions>", "exec", dont_inherit=True)
+    # Which fields a definition has differs between versions of Python: let Python make it.
+    module = ast.parse("def evaluate(row, /): ...")
+    (function,) = module.body
+    check(isinstance(function, ast.FunctionDef), "a definition is parsed as one")
+    function.body = body  # type: ignore[attr-defined]
+    code = compile(ast.fix_missing_locations(module), "<expressions>", "exec", dont_inherit=True)
     # The module is not run: its only constant that is code is the function's.
     (inner,) = (found for found in code.co_consts if isinstance(found, types.CodeType))
     return types.FunctionType(inner, {"__builtins__": {}, **emitter.names})
