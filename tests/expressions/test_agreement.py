@@ -13,7 +13,7 @@ from support.expressions import ANYTHING, ENVIRONMENT, ROWS, TREES, typed
 
 WITHOUT_DEADLINE = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
 

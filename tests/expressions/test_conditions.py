@@ -123,7 +123,7 @@ def test_conditions_share_an_environment_and_give_bools() -> None:
 
 
 def test_hundreds_of_conditions_are_one_function_too() -> None:
-    sources = [f"features.mean_30d > {number}.0 && features.count_1h > {number}" for number in range(500)]
+    sources = [f"features.mean_30d > {number}.0 && features.count_1h > {number}" for number in range(150)]
     together = compile_all([(source, compile(source, ENVIRONMENT)) for source in sources])
 
     assert together.evaluate(ENVIRONMENT.row(GIVEN)) == (list(range(7)), [])
