@@ -31,6 +31,7 @@ _OF_REQUESTS: Final = (
     "caudal.customers",
     "caudal.delivery",
     "caudal.events",
+    "caudal.expressions",
     "caudal.idempotency",
     "caudal.ledger",
     "caudal.payments",
