@@ -193,7 +193,7 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
             await world.prepare()
             world.shared = partners.secrets(seed)
             _describe(world, sandbox_socket, seed)
-            await _start(world)
+            await start(world)
             tending = asyncio.create_task(world.tend())
             try:
                 yield world, control
@@ -206,7 +206,8 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
             await database.close()
 
 
-async def _start(world: World) -> None:
+async def start(world: World) -> None:
+    """Start all its programs, and wait until they serve."""
     for program in world.programs.values():
         program.start()
     await asyncio.gather(*(program.ready() for program in world.programs.values()))
@@ -226,23 +227,23 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
     programs = [
         Program(
             name="sandbox",
-            arguments=_python(
+            arguments=python(
                 "caudal_sandbox", "serve", "--listen-fd", str(sandbox_socket.fileno()), "--seed", str(seed)
             ),
             environment=environment,
             descriptors=(sandbox_socket.fileno(),),
-            is_ready=functools.partial(_answers, sandbox_socket, "/control/health"),
+            is_ready=functools.partial(answers, sandbox_socket, "/control/health"),
         ),
         Program(
             name="api",
-            arguments=_python("caudal", "api", "--listen-fd", str(world.listening.fileno())),
+            arguments=python("caudal", "api", "--listen-fd", str(world.listening.fileno())),
             environment=ours,
             descriptors=(world.listening.fileno(),),
-            is_ready=functools.partial(_answers, world.listening, "/health/ready"),
+            is_ready=functools.partial(answers, world.listening, "/health/ready"),
         ),
         Program(
             name="worker",
-            arguments=_python("caudal", "worker"),
+            arguments=python("caudal", "worker"),
             environment=ours,
             is_ready=lambda: True,
         ),
@@ -252,11 +253,12 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
     }
 
 
-def _python(module: str, *arguments: str) -> list[str]:
+def python(module: str, *arguments: str) -> list[str]:
+    """How a module of ours is run."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def _answers(listening: socket.socket, path: str) -> bool:
+def answers(listening: socket.socket, path: str) -> bool:
     """Whether what listens there says that it is well. For a thread: it has a loop of its own."""
 
     async def ask() -> bool:
