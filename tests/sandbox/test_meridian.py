@@ -1,5 +1,6 @@
 """The acquirer: its results, its modifications, its keys, its chargebacks, and what it tells."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -224,7 +225,8 @@ async def test_what_is_due_is_paid_out_as_a_file(world: MeridianWorld) -> None:
 
 def test_the_page_tells_of_every_card() -> None:
     page = (ROOT / "docs" / "reference" / "sandbox-meridian.md").read_text(encoding="utf-8")
-    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `mtk_")}
+    rows = {name for line in page.splitlines() for name in re.findall(r"^\| (`.*`) \|", line)}
+    rows = {name for row in rows for name in re.findall(r"`((?:mtk|tok_card)_\w+)`", row)}
     assert rows == set(CARDS)
 
 

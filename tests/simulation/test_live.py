@@ -13,7 +13,7 @@ PAYMENTS = 60
 def ran() -> Ran:
     return run_process(
         *("simulate", "payments", "--json", "--seed", 20_261, "--payments", PAYMENTS),
-        *("--clients", 24, "--kills", 5, "--faults", 2),
+        *("--clients", 24, "--kills", 6, "--faults", 2),
     )
 
 
@@ -31,7 +31,7 @@ def test_everything_holds(ran: Ran, report: dict[str, Any]) -> None:
 
 
 def test_the_run_was_none_of_fair_weather(report: dict[str, Any]) -> None:
-    assert set(report["kills"]) == {"api", "api_worker", "worker", "postmaster", "backend"}
+    assert set(report["kills"]) == {"api", "api_worker", "worker", "workers", "postmaster", "backend"}
     assert report["unanswered"] > 0
     assert report["sent"] > report["requests"] > PAYMENTS
     assert report["webhooks"]["duplicated"] > 0
@@ -41,7 +41,7 @@ def test_the_run_was_none_of_fair_weather(report: dict[str, Any]) -> None:
 def test_it_says_how_to_see_it_again(report: dict[str, Any]) -> None:
     parameters = report["parameters"]
     assert (parameters["seed"], parameters["payments"]) == (20_261, PAYMENTS)
-    assert (parameters["clients"], parameters["kills"], parameters["faults"]) == (24, 5, 2.0)
+    assert (parameters["clients"], parameters["kills"], parameters["faults"]) == (24, 6, 2.0)
 
 
 def test_a_count_of_payments_that_is_none_is_refused() -> None:

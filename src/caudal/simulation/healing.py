@@ -56,7 +56,7 @@ class Healer:
         unanswered = [asked for asked in self._sender.asked if asked.answer is None]
         await asyncio.gather(*(self._sender.repeat(asked) for asked in unanswered))
         self.cpu = self._world.cpu()
-        await self._world.restart_worker()
+        await self._world.restart_workers()
         await self.rest()
         await self._control.call("POST", "clock/advance", {"seconds": DAYS * _DAY_S})
         await self.rest()

@@ -19,6 +19,7 @@ from caudal.simulation import (
     leaks,
     partners,
     plans,
+    routes,
     setup,
     shapes,
     store,
@@ -28,6 +29,7 @@ from caudal.simulation.clients import Callers
 from caudal.simulation.evidence import Evidence, PartnerBook
 from caudal.simulation.following import Progress
 from caudal.simulation.healing import Healer
+from caudal.simulation.operators import Operators
 from caudal.simulation.partners import Control
 from caudal.simulation.requests import Sender
 from caudal.simulation.types import Finding, Parameters, Report, Victim
@@ -69,6 +71,9 @@ class _Run:
         self._callers = Callers(self._sender, self._progress, control)
         self._at = SystemClock().now()
         self._people = plans.customers(parameters.seed, _CUSTOMERS, self._at)
+        seed, scale = parameters.seed, parameters.faults
+        self._usual = partners.faults(seed, scale)
+        self._operators = Operators(self._http, control, self._usual)
         self._hit: list[Victim] = []
         self._cpu: dict[str, float] = {}
         self._at_rest: str | None = None
@@ -101,6 +106,7 @@ class _Run:
         seed, scale = self._parameters.seed, self._parameters.faults
         endpoints = partners.endpoints(self._world.url, self._world.shared, seed, scale)
         await self._control.call("PUT", "webhooks", endpoints)
+        await self._operators.begin(routes.rule_sets(seed))
         funding = shapes.funding(seed, self._people, self._at)
         await self._callers.run(funding, _FUNDING_CLIENTS)
         for asked in self._sender.asked:
@@ -111,7 +117,7 @@ class _Run:
         ]
         came = None not in await asyncio.gather(*arrived)
         check(came, f"the first payments succeed; programs that ended by themselves: {self._world.died}")
-        await self._control.call("PUT", "faults", partners.faults(seed, scale))
+        await self._control.call("PUT", "faults", self._usual)
 
     async def _call_and_kill(self) -> None:
         count, kills = self._parameters.payments, self._parameters.kills
@@ -119,9 +125,12 @@ class _Run:
         schedule = chaos.schedule(self._parameters.seed, count, kills)
         self._callers.begun = 0
         killing = asyncio.create_task(chaos.carry_out(schedule, self._world, self._callers.reached))
+        acts = routes.acts(self._parameters.seed, count, self._parameters.faults)
+        operating = asyncio.create_task(self._operators.carry_out(acts, self._callers.reached))
         telling = asyncio.create_task(self._tell_progress(count))
         await self._callers.run(scripts, self._parameters.clients)
         self._hit = await killing
+        await operating
         telling.cancel()
 
     async def _tell_progress(self, count: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from psycopg import Error
 
+from caudal import jobs
 from caudal.payments import Attempt, Capture, Dispute, Payment, Refund
 from caudal_base.clock import SystemClock
 from caudal_base.database import Connection, Database
@@ -16,11 +17,13 @@ T = TypeVar("T")
 _AGAIN_S: Final = 0.05
 
 # Nobody holds these claims any more: their worker has been killed. In real time the lease would run out.
+# A claim of the moment of its death ends a lease later.
 _END_CLAIMS: Final = """
 update jobs.job
    set claimed_until = %(now)s
  where book_id = %(book_id)s
    and state = 'running'
+   and claimed_until <= %(until)s
 """
 
 # Pauses between tries grow to minutes where the machine was slow. When something was sent stays what it is.
@@ -162,12 +165,14 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: list[Unsettled]
 
 
-async def end_claims(database: Database, book_id: int) -> None:
-    """Let the leases of a dead worker's jobs end now and not after a minute."""
+async def end_claims(database: Database, book_id: int, made_before: dt.datetime) -> None:
+    """Let the leases of a dead worker's jobs end now and not after a minute: those `made_before` it died."""
+    until = made_before + dt.timedelta(seconds=jobs.Options().lease_s)
     while True:
+        now = SystemClock().now()
         try:
             async with database.connection() as connection:
-                await connection.execute(_END_CLAIMS, {"book_id": book_id, "now": SystemClock().now()})
+                await connection.execute(_END_CLAIMS, {"book_id": book_id, "now": now, "until": until})
         except Error:  # the server may be down as well; it comes back
             await asyncio.sleep(_AGAIN_S)
         else:

@@ -1,4 +1,4 @@
-"""Everything that a run drives, in a temporary directory: PostgreSQL, the sandbox, the API, the worker.
+"""Everything that a run drives, in a temporary directory: PostgreSQL, the sandbox, the API, the workers.
 
 The listening sockets are held here, so that callers of a killed API wait in its queue for the next one.
 """
@@ -36,6 +36,14 @@ from caudal_base.migrate import migrate
 
 BOOK: Final = "main"
 
+API_PROCESSES: Final = 2
+"""That share one socket, below one that watches over them."""
+
+WORKERS: Final = ("worker", "worker-2")
+
+_LEASE_S: Final = 3.0
+"""How long the claims of a killed worker last: longer than the calls that another has under way."""
+
 _SERVER: Final = {
     # The processes are killed, not the machine: what the system has been given survives without a sync.
     "fsync": "off",
@@ -66,6 +74,7 @@ class World:
         """Programs that ended though nobody killed them."""
         self._server_died_at = 0.0
         self._kills = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
@@ -79,8 +88,9 @@ class World:
 
     @property
     def logs(self) -> list[Path]:
-        """What the API, the worker and PostgreSQL have written."""
-        return [self.programs["api"].log, self.programs["worker"].log, self.postgres.layout.log]
+        """What the API, the workers and PostgreSQL have written."""
+        ours = [program.log for name, program in self.programs.items() if name != "sandbox"]
+        return [*ours, self.postgres.layout.log]
 
     def http(self) -> Http:
         """A caller's way to the API."""
@@ -122,9 +132,13 @@ class World:
                 case Victim.API_WORKER:
                     self._kill_one_of(descendants(self.programs["api"].pid or 0), choice)
                 case Victim.WORKER:
-                    await self.programs["worker"].kill()
-                    await store.end_claims(self.database, self.book_id)
-                    self.programs["worker"].start()
+                    await self._kill_worker(WORKERS[int(choice * len(WORKERS))])
+                case Victim.WORKERS:
+                    for name in WORKERS:
+                        await self.programs[name].kill()
+                    await store.end_claims(self.database, self.book_id, SystemClock().now())
+                    for name in WORKERS:
+                        self.programs[name].start()
                 case Victim.POSTMASTER:
                     self._server_died_at = time.monotonic()
                     await self._kill_server()
@@ -132,12 +146,27 @@ class World:
                     self._server_died_at = time.monotonic()
                     self._kill_one_of(self._backends(), choice)
 
-    async def restart_worker(self) -> None:
-        """End the worker as an operator would, and start it again: it holds no claim then."""
+    async def restart_workers(self) -> None:
+        """End the workers as an operator would, and start them again: they hold no claim then."""
         async with self._kills:
-            await self.programs["worker"].stop()
-            await store.end_claims(self.database, self.book_id)
-            self.programs["worker"].start()
+            await asyncio.gather(*(self.programs[name].stop() for name in WORKERS))
+            await store.end_claims(self.database, self.book_id, SystemClock().now())
+            for name in WORKERS:
+                self.programs[name].start()
+
+    async def _kill_worker(self, name: str) -> None:
+        """Kill one. What it had claimed is free a moment later; what the others have by then done is done."""
+        await self.programs[name].kill()
+        killed_at = SystemClock().now()
+        self.programs[name].start()
+
+        async def end_claims() -> None:
+            await asyncio.sleep(_LEASE_S)
+            await store.end_claims(self.database, self.book_id, killed_at)
+
+        task = asyncio.create_task(end_claims())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def tend(self) -> None:
         """Start what has ended by itself again, as a supervisor does, and keep in mind that it did.
@@ -152,6 +181,11 @@ class World:
                         if time.monotonic() > self._server_died_at + _SERVER_BACK_S:
                             self.died.append(name)
                         program.start()
+
+    def leave(self) -> None:
+        """Whatever was still to be done to the deployment is not done any more."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _kill_server(self) -> None:
         pid = self.postgres.pid
@@ -199,6 +233,7 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
                 yield world, control
             finally:
                 tending.cancel()
+                world.leave()
         finally:
             control.close()
             for program in reversed(world.programs.values()):
@@ -221,6 +256,8 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
         **environment,
         "CAUDAL_DATABASE_URL": world.postgres.dsn(),
         "CAUDAL_PARTNERS": partners.settings(sandbox_url, BOOK, world.shared).decode(),
+        "CAUDAL_API_PROCESSES": str(API_PROCESSES),
+        "CAUDAL_WORKER_PROCESSES": str(len(WORKERS)),
         "CAUDAL_LOG_FORMAT": "json",
         "CAUDAL_LOG_LEVEL": "info",
     }
@@ -241,11 +278,9 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
             descriptors=(world.listening.fileno(),),
             is_ready=functools.partial(answers, world.listening, "/health/ready"),
         ),
-        Program(
-            name="worker",
-            arguments=python("caudal", "worker"),
-            environment=ours,
-            is_ready=lambda: True,
+        *(
+            Program(name=name, arguments=python("caudal", "worker"), environment=ours, is_ready=lambda: True)
+            for name in WORKERS
         ),
     ]
     world.programs = {

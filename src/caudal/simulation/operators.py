@@ -1,0 +1,74 @@
+"""Those who run it meanwhile: they write and publish rules, and drain partners; and partners are away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from caudal.simulation.http import Http, NoAnswer
+from caudal.simulation.partners import Control
+from caudal.simulation.routes import Act, Away, Drained, Publication
+from caudal_base.check import check
+
+_AGAIN_S: Final = 0.1
+
+
+class Operators:
+    """Acts as the schedule of a run says, through the API, whatever dies meanwhile."""
+
+    def __init__(self, http: Http, control: Control, usual: dict[str, dict[str, Any]]) -> None:
+        """`usual` is how partners behave when they are not away."""
+        self._http = http
+        self._control = control
+        self._usual = usual
+        self._asked = 0
+        self.done: list[Act] = []
+
+    async def begin(self, rule_sets: Sequence[dict[str, Any]]) -> None:
+        """Keep the rule sets, and let payments go by the first."""
+        for rules in rule_sets:
+            await self._post("/v1/routing/rule-sets", rules)
+        await self._post("/v1/routing/rule-sets/v1/publish")
+
+    async def carry_out(self, acts: Sequence[Act], reached: Callable[[int], Awaitable[bool]]) -> None:
+        """Act as planned, as long as there are callers; return when whoever was away is back.
+
+        `reached` waits until so many scripts have been begun, and is False if they never will be.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for act in acts:
+                if not await reached(act.after):
+                    break
+                self.done.append(act)
+                tasks.create_task(self._act(act))
+
+    async def _act(self, act: Act) -> None:
+        match act:
+            case Publication():
+                await self._post(f"/v1/routing/rule-sets/v{act.version}/publish")
+            case Away():
+                await self._control.call("PUT", "faults", {act.partner: {act.fault.value: 1.0}})
+                await asyncio.sleep(act.seconds)
+                await self._control.call("PUT", "faults", {act.partner: self._usual[act.partner]})
+            case Drained():
+                path = f"/v1/routing/partners/{act.partner}"
+                await self._post(f"{path}/drain", {"reason": "simulation"})
+                await asyncio.sleep(act.seconds)
+                await self._post(f"{path}/resume")
+
+    async def _post(self, path: str, body: Any = None) -> None:
+        """Until it is done, with one key: kills come in between."""
+        self._asked += 1
+        headers = f"Idempotency-Key: operators-{self._asked}\r\nContent-Type: application/json\r\n"
+        content = b"" if body is None else msgspec.json.encode(body)
+        while True:
+            try:
+                reply = await self._http.request("POST", path, content, headers=headers, timeout_s=5.0)
+            except NoAnswer:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if reply.status < 500 and reply.status != 429 and "retry-after" not in reply.headers:
+                check(reply.status < 300, f"operators may {path}: {reply.status} {reply.body.decode()}")
+                return
+            await asyncio.sleep(_AGAIN_S)
