@@ -53,6 +53,8 @@ class ToldEndpointView(View, frozen=True, kw_only=True):
     created_at: Time
     disabled_at: Time | None
     failing_since: Time | None
+    behind_since: Time | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
 
 
 class EventFamily(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +152,8 @@ FAMILIES: Final = (
             "webhook_endpoint.secret_rotated": "it has a new secret",
             "webhook_endpoint.enabled": "it gets events again",
             "webhook_endpoint.disabled": "it gets none: `reason` says why",
+            "webhook_endpoint.behind": "so many deliveries wait for another attempt that it gets nothing new",
+            "webhook_endpoint.caught_up": "half of those have arrived or were given up",
             "webhook_endpoint.deleted": "it is gone",
             "webhook_endpoint.test": "somebody tries it; sent to this endpoint alone",
         },
@@ -165,6 +169,7 @@ FAMILIES: Final = (
             "created_at": _ENDPOINT["created_at"],
             "disabled_at": "2026-03-07T09:30:20.123456Z",
             "failing_since": "2026-03-02T09:30:20.123456Z",
+            "behind_since": None,
         },
     ),
 )  # fmt: skip

@@ -144,6 +144,8 @@ class WebhookEndpointView(View, frozen=True, kw_only=True):
     disabled_at: Time | None = None
     failing_since: Time | None = None
     """When the first attempt failed since which none has succeeded."""
+    behind_since: Time | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
     secret: str | None = None
     """`whsec_…`: shown once, in the answer that made it, and not in a repeat of that."""
 
@@ -225,6 +227,7 @@ def endpoint_view(row: Endpoint, secret: str | None = None) -> WebhookEndpointVi
         reason=row.reason,
         disabled_at=row.disabled_at,
         failing_since=row.failing_since,
+        behind_since=row.behind_since,
         secret=secret,
     )
 

@@ -309,6 +309,7 @@ def _facts(row: Endpoint) -> list[tuple[str, Any]]:
         ("reason", shown["reason"]),
         ("created", row.created_at),
         ("failing since", row.failing_since),
+        ("behind since", row.behind_since),
         ("public key", " ".join(keys)),
     ]
 

@@ -78,6 +78,8 @@ class WebhookEndpoint(Answer, frozen=True, kw_only=True):
     reason: WebhookDisableReason | None = None
     disabled_at: dt.datetime | None = None
     failing_since: dt.datetime | None = None
+    behind_since: dt.datetime | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
     secret: str | None = None
     """`whsec_…`: only in the first answer that made it."""
 

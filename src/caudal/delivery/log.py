@@ -122,6 +122,7 @@ class DeliveryLog:
         now = self._clock.now()
         again = [(one.seq, one.id, one.type, one.object_type, one.object_id) for one in found]
         await store_log.replay(connection, book_id, endpoint.id, again, ordered=endpoint.ordered, now=now)
+        await store_drives.uncount(connection, book_id, endpoint.id)
         if endpoint.ordered:
             objects = sorted({event.object_id for event in found})
             await store_drives.promote(connection, book_id, endpoint.id, objects, now=now)

@@ -139,6 +139,15 @@ class Endpoints:
         await store.update(connection, book_id, changed, afresh=False)
         return await self._told(connection, book_id, id, "disabled", now)
 
+    async def mark_behind(self, connection: Connection, book_id: int, id: UUID, *, behind: bool) -> bool:
+        """Tell that too many deliveries wait for an endpoint, or no longer; whether that was news."""
+        now = await self._locked(connection, book_id)
+        if not await store_drives.mark_behind(connection, book_id, id, behind=behind, now=now):
+            return False
+        if await store.get(connection, book_id, id, now=now) is not None:
+            await self._told(connection, book_id, id, "behind" if behind else "caught_up", now)
+        return True
+
     async def delete(self, connection: Connection, book_id: int, id: UUID) -> None:
         """Remove an endpoint for good, with its secrets. Its log goes when it is old enough."""
         now = await self._locked(connection, book_id)
@@ -202,6 +211,7 @@ class Endpoints:
         head = await (await events.queue_head(connection, book_id)).finish()
         (event,) = await events.by_seq(connection, book_id, [head])
         await store_records.record(connection, book_id, id, [store_records.first_try(event, now)])
+        await store_drives.uncount(connection, book_id, id)
         return event
 
     async def signers(self, connection: Connection, book_id: int, id: UUID) -> Signers:
@@ -266,6 +276,7 @@ def endpoint_data(endpoint: Endpoint) -> dict[str, Any]:
         "created_at": endpoint.created_at,
         "disabled_at": endpoint.disabled_at,
         "failing_since": endpoint.failing_since,
+        "behind_since": endpoint.behind_since,
     }
 
 

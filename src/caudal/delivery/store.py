@@ -71,7 +71,7 @@ update delivery.drive
 _COLUMNS: Final[LiteralString] = """
 endpoint.id, endpoint.url, endpoint.types, endpoint.ordered, endpoint.concurrency, endpoint.description,
        endpoint.status, endpoint.reason, endpoint.created_at, endpoint.disabled_at, drive.failing_since,
-       drive.through_seq
+       drive.through_seq, drive.behind_since
 """
 
 _FROM: Final[LiteralString] = """
@@ -255,7 +255,7 @@ async def _read(
 def _endpoint(row: TupleRow, secrets: Sequence[SecretInfo]) -> Endpoint:
     (
         id, url, types, ordered, concurrency, description, status, reason, created_at, disabled_at,
-        failing_since, through_seq,
+        failing_since, through_seq, behind_since,
     ) = row  # fmt: skip
     return Endpoint(
         id=id,
@@ -269,6 +269,7 @@ def _endpoint(row: TupleRow, secrets: Sequence[SecretInfo]) -> Endpoint:
         created_at=created_at,
         disabled_at=disabled_at,
         failing_since=failing_since,
+        behind_since=behind_since,
         delivered_through=through_seq,
         secrets=tuple(secrets),
     )

@@ -98,6 +98,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: dt.datetime | None
     failing_since: dt.datetime | None
     """When the first attempt failed since which none has succeeded."""
+    behind_since: dt.datetime | None
+    """When so many deliveries waited for it that it was given nothing new."""
     delivered_through: int
     """All events up to this seq have been looked at for it; some may still be waiting for another attempt."""
     secrets: tuple[SecretInfo, ...]
