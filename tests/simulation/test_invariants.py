@@ -111,7 +111,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         without_effect("dispute"),
         ["totals_as_partners_say", "payments_as_partners_say", "clearing_at_zero"],
     ),
-    "another fee": (with_balance("partner:stripe:fees:EUR", debits=39), ["fees_as_partners_say"]),
+    "another fee": (
+        with_balance("partner:stripe:fees:EUR", debits=39),
+        ["fees_as_partners_say", "figures_follow_attempts"],
+    ),
     "another settlement": (
         with_balance("bank:settlement:EUR", debits=461),
         ["settlements_as_partners_say"],
@@ -151,7 +154,7 @@ def test_a_review_without_a_default_needs_none() -> None:
 
 
 def test_a_payment_that_was_acknowledged_and_is_gone_is_lost() -> None:
-    gone = run.stored(payments={}, attempts={}, captures={}, refunds={}, disputes={}, balances={})
+    gone = run.stored(payments={}, attempts={}, captures={}, refunds={}, disputes={}, balances={}, figures=[])
     evidence = run.evidence(stored=gone, book=run.book([], {}), events_last={})
     assert [finding.invariant for finding in invariants.broken(evidence)] == ["acknowledged_exists"]
     assert len(list(invariants.lost(evidence))) == 3  # the payment, its capture, its refund
@@ -176,6 +179,7 @@ def mistaken(*attempts: Attempt) -> dict[str, Any]:
         changes["stored"], captures={}, refunds={}, disputes={},
         attempts={attempt.id: attempt for attempt in (run.ATTEMPTS[0], *attempts)},
         balances={balance.reference: balance for balance in balances},
+        figures=[msgspec.structs.replace(run.FIGURES, cost=0)],
     )  # fmt: skip
     effects = [run.effect("charge", 999, 999, run.SUBMIT), run.effect("settlement", 999, -999, None)]
     return {**changes, "asked": run.ASKED[:1], "book": run.book(effects)}
@@ -206,4 +210,8 @@ def test_a_finding_shows_the_first_and_counts_them_all() -> None:
 
 def test_every_invariant_is_broken_by_some_case() -> None:
     covered = {name for _, expected in CASES.values() for name in expected}
-    assert covered | {"payments_ended_or_waiting", "mistakes_given_back"} == set(INVARIANTS)
+    routed = {  # test_routed.py
+        "routes_follow_rules", "publications_take_effect", "begun_once", "shares_follow_weights",
+        "figures_follow_attempts",
+    }  # fmt: skip
+    assert covered | routed | {"payments_ended_or_waiting", "mistakes_given_back"} == set(INVARIANTS)

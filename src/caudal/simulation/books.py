@@ -61,7 +61,10 @@ def amounts(payment: Payment) -> dict[str, int]:
 
 
 def payments_differ(evidence: Evidence) -> Iterator[str]:
-    """For each payment: what its partner took, gave back and paid out for it."""
+    """For each payment: what its partner took, gave back and paid out for it.
+
+    Of attempts that another has taken the place of, nothing may be left at their partner.
+    """
     for effect in evidence.of_payment.get(None, []):
         if effect.kind in _OURS:
             yield f"{effect.partner} {effect.kind} {effect.object_id} of {effect.amount}: no payment of ours"
@@ -69,10 +72,15 @@ def payments_differ(evidence: Evidence) -> Iterator[str]:
         if payment.partner is None or payment.id in evidence.mistaken:
             continue
         theirs: Counter[str] = Counter()
+        left = 0
         for effect in evidence.of_payment.get(payment.id, []):
-            if effect.kind in _OURS:
+            if effect.kind in _OURS and evidence.is_superseded(effect):
+                left += effect.delta
+            elif effect.kind in _OURS:
                 kind, sign = _OURS[effect.kind]
                 theirs[kind] += sign * effect.amount
+        if left:
+            yield f"{payment.id}: {left} of an attempt that was superseded is still at the partner"
         for kind, amount in amounts(payment).items():
             if theirs[kind] != amount:
                 yield f"{payment.id} {payment.state.value} {kind}: we {amount}, they {theirs[kind]}"

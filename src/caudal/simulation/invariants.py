@@ -11,7 +11,7 @@ from typing import Final
 
 from caudal.connectors import Operation
 from caudal.payments import AttemptState, PartState, Payment, PaymentState
-from caudal.simulation import books
+from caudal.simulation import books, routed
 from caudal.simulation.evidence import Evidence, grouped
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import differing
@@ -247,6 +247,11 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "settlements_as_partners_say": books.settlements_differ,
     "clearing_at_zero": books.clearing_open,
     "wallets_follow_payments": books.wallets_differ,
+    "routes_follow_rules": routed.misrouted,
+    "publications_take_effect": routed.outdated,
+    "begun_once": routed.begun_twice,
+    "shares_follow_weights": routed.shares_off,
+    "figures_follow_attempts": routed.figures_differ,
     "nothing_leaked": leaked,
 }
 """By name."""

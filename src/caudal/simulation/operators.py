@@ -1,6 +1,7 @@
 """Those who run it meanwhile: they write and publish rules, and drain partners; and partners are away."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -10,8 +11,38 @@ from caudal.simulation.http import Http, NoAnswer
 from caudal.simulation.partners import Control
 from caudal.simulation.routes import Act, Away, Drained, Publication
 from caudal_base.check import check
+from caudal_base.clock import SystemClock
 
 _AGAIN_S: Final = 0.1
+
+LATE: Final = dt.timedelta(seconds=5)
+"""After so long every process goes by what was published: two seconds, and what a busy machine adds."""
+
+Span = tuple[dt.datetime, dt.datetime]
+
+
+class Acted(msgspec.Struct):
+    """What was done, and when it certainly counted."""
+
+    published: list[tuple[dt.datetime, dt.datetime, int]] = []
+    """When each publication was asked for and when it had been answered, with its version."""
+    drained: list[tuple[Span, str]] = []
+    """From when the drain was answered until its end was asked for, and who was drained."""
+    away: list[Away] = []
+
+    def version_at(self, moment: dt.datetime) -> int | None:
+        """Which version alone can have counted; None: two can."""
+        current = None
+        for asked, answered, version in self.published:
+            if answered + LATE <= moment:
+                current = version
+            elif asked <= moment:
+                return None
+        return current
+
+    def drained_at(self, moment: dt.datetime) -> set[str]:
+        """Who certainly got nothing new."""
+        return {partner for (start, end), partner in self.drained if start + LATE <= moment < end}
 
 
 class Operators:
@@ -23,13 +54,14 @@ class Operators:
         self._control = control
         self._usual = usual
         self._asked = 0
-        self.done: list[Act] = []
+        self._clock = SystemClock()
+        self.acted = Acted()
 
     async def begin(self, rule_sets: Sequence[dict[str, Any]]) -> None:
         """Keep the rule sets, and let payments go by the first."""
         for rules in rule_sets:
             await self._post("/v1/routing/rule-sets", rules)
-        await self._post("/v1/routing/rule-sets/v1/publish")
+        await self._publish(1)
 
     async def carry_out(self, acts: Sequence[Act], reached: Callable[[int], Awaitable[bool]]) -> None:
         """Act as planned, as long as there are callers; return when whoever was away is back.
@@ -40,22 +72,29 @@ class Operators:
             for act in acts:
                 if not await reached(act.after):
                     break
-                self.done.append(act)
                 tasks.create_task(self._act(act))
 
     async def _act(self, act: Act) -> None:
         match act:
             case Publication():
-                await self._post(f"/v1/routing/rule-sets/v{act.version}/publish")
+                await self._publish(act.version)
             case Away():
+                self.acted.away.append(act)
                 await self._control.call("PUT", "faults", {act.partner: {act.fault.value: 1.0}})
                 await asyncio.sleep(act.seconds)
                 await self._control.call("PUT", "faults", {act.partner: self._usual[act.partner]})
             case Drained():
                 path = f"/v1/routing/partners/{act.partner}"
                 await self._post(f"{path}/drain", {"reason": "simulation"})
+                started = self._clock.now()
                 await asyncio.sleep(act.seconds)
+                self.acted.drained.append(((started, self._clock.now()), act.partner))
                 await self._post(f"{path}/resume")
+
+    async def _publish(self, version: int) -> None:
+        asked = self._clock.now()
+        await self._post(f"/v1/routing/rule-sets/v{version}/publish")
+        self.acted.published.append((asked, self._clock.now(), version))
 
     async def _post(self, path: str, body: Any = None) -> None:
         """Until it is done, with one key: kills come in between."""

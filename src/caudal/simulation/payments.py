@@ -19,6 +19,7 @@ from caudal.simulation import (
     leaks,
     partners,
     plans,
+    routed,
     routes,
     setup,
     shapes,
@@ -39,7 +40,7 @@ from caudal_base.clock import SystemClock
 
 _CUSTOMERS: Final = 48
 _FUNDING_CLIENTS: Final = 16
-_FUNDED_S: Final = 30.0
+_FUNDED_S: Final = 120.0
 _LAST_EVENTS_S: Final = 5.0
 
 Tell = Callable[[str, int, int], None]
@@ -177,6 +178,7 @@ class _Run:
             wrongly_accepted=self._callers.wrongly_accepted,
             programs_died=self._world.died,
             server_errors=self._sender.server_errors,
+            acted=self._operators.acted,
             leaks=await leaks.search(database, self._world.logs, self._canaries()),
         )
 
@@ -215,6 +217,11 @@ class _Run:
             skipped=dict(sorted(self._callers.skipped.items())),
             kills={victim.value: count for victim, count in Counter(self._hit).items()},
             faults=dict(sorted(faults.items())),
+            routes=dict(sorted(routed.routes(evidence).items())),
+            reroutes=routed.reroutes(evidence),
+            retries=dict(sorted(routed.retries(evidence).items())),
+            publications=len(evidence.acted.published),
+            outages=[f"{each.partner} {each.fault.value}" for each in evidence.acted.away],
             webhooks=dict(sorted(stats["webhooks"].items())),
             seconds=round(seconds, 1),
             phases=self._phases,

@@ -16,8 +16,15 @@ CARD_PARTNERS: Final = ("stripe", "meridian")
 _WEIGHTS: Final = (20, 35, 50, 65, 80)
 
 _RETRIES: Final[tuple[dict[str, Any], ...]] = (
-    {"cause": "soft_decline", "codes": ["insufficient_funds", "51"], "then": "later", "wait_s": 1},
+    {
+        "cause": "soft_decline",
+        "partner": "stripe",
+        "codes": ["insufficient_funds"],
+        "then": "later",
+        "wait_s": 1,
+    },
     {"cause": "soft_decline", "partner": "meridian", "then": "never"},
+    {"cause": "soft_decline", "codes": ["generic_decline", "05"], "then": "elsewhere"},
     {"cause": "rate_limited", "then": "elsewhere"},
     {"cause": "not_sent", "partner": "stripe", "then": "later", "wait_s": 1, "times": 3},
 )
@@ -108,7 +115,7 @@ def acts(seed: int, payments: int, faults: float) -> list[Act]:
             Drained(
                 after=int(draw.uniform(0.1, 0.8) * payments),
                 partner=draw.choice(CARD_PARTNERS),
-                seconds=draw.uniform(1.0, 4.0),
+                seconds=draw.uniform(4.0, 8.0),
             )
         )
     partners = draw.sample([*CARD_PARTNERS, "bank"], 3)

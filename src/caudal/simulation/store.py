@@ -2,13 +2,15 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 from psycopg import Error
 
-from caudal import jobs
+from caudal import jobs, routing
 from caudal.payments import Attempt, Capture, Dispute, Payment, Refund
+from caudal.routing import Figures, Version
 from caudal_base.clock import SystemClock
 from caudal_base.database import Connection, Database
 
@@ -163,6 +165,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """By the account's reference."""
     jobs: list[Job]
     webhooks: list[Unsettled]
+    versions: Mapping[int, Version] = {}
+    """The rule sets of routing."""
+    figures: Sequence[Figures] = ()
+    """What routing keeps of each lane."""
 
 
 async def end_claims(database: Database, book_id: int, made_before: dt.datetime) -> None:
@@ -217,6 +223,8 @@ async def read(connection: Connection, book_id: int) -> Stored:
         for queue, kind, state, run_at, payload, error in await jobs.fetchall()
     ]
     webhooks = await connection.execute(_WEBHOOKS, {"book_id": book_id})
+    versions, _ = await routing.list_versions(connection, book_id)
+    today = SystemClock().now().date()
     return Stored(
         payments={each.id: each for each in await _all(connection, book_id, _PAYMENTS, Payment)},
         attempts={each.id: each for each in await _all(connection, book_id, _ATTEMPTS, Attempt)},
@@ -226,6 +234,8 @@ async def read(connection: Connection, book_id: int) -> Stored:
         balances=await balances(connection, book_id),
         jobs=found,
         webhooks=[Unsettled(*row) for row in await webhooks.fetchall()],
+        versions={each.version: each for each in versions},
+        figures=await routing.report(connection, book_id, today - dt.timedelta(days=1), today),
     )
 
 

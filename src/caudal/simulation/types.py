@@ -71,6 +71,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """By what was killed."""
     faults: dict[str, int]
     """What went wrong at the partners, by kind."""
+    routes: dict[str, int]
+    """Payments by the rule that sent them and the partner that carried them out in the end."""
+    reroutes: int
+    """Payments that were begun at more than one partner."""
+    retries: dict[str, int]
+    """Attempts to begin a payment once more, by why."""
+    publications: int
+    """Times that rules were published."""
+    outages: list[str]
+    """Who was away for a while, and how."""
     webhooks: dict[str, int]
     """What went wrong with webhooks, by kind."""
     seconds: float
