@@ -56,6 +56,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "db": (_OPERATE, "caudal.cli.db", "The database: its schema, its version, its state."),
     "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
     "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),
+    "demo": (_OPERATE, "caudal.cli.demo", "See a trading day in a minute, on a temporary deployment."),
     "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
     "simulate": (
         _OPERATE,

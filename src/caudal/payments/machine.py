@@ -207,13 +207,16 @@ class Machine:
         """Note an event, to be written with the batch."""
         self.changes.events.append((type_, object_type, object_id, data))
 
-    def _tell_payment(self, payment: Payment, *, created: bool) -> bytes:
-        data = views.encoded(views.payment_view(payment))
+    def _tell_payment(self, payment: Payment, *, created: bool) -> bytes | None:
+        """Tell what a payment has become; the same bytes are its view, unless that says more to who asks."""
+        shown = views.payment_view(payment)
+        told = views.told_view(shown)
+        data = views.encoded(told)
         if created:
             self.tell("payment.created", "payment", payment.id, data)
         if not created or payment.state is not PaymentState.PROCESSING:
             self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
-        return data
+        return data if told is shown else None
 
     def _adopt(self, case: Case, snapshot: Snapshot | None) -> Outcome:
         """News that says nothing new may still tell under which id the partner has the payment."""
