@@ -25,6 +25,8 @@ from caudal.api import (
     MethodNotAllowed,
     Metrics,
     PathNotFound,
+    RateLimits,
+    Room,
     Route,
     Services,
     problem,
@@ -46,6 +48,7 @@ from caudal_base.errors import PROBLEM_MEDIA_TYPE, CaudalError, InvalidRequest
 from caudal_base.ids import IdSource
 from caudal_base.sealing import Sealing
 from caudal_base.settings import Environment, InvalidSettings, Settings
+from caudal_base.shared import Shared
 
 FLUSH_S: Final = 5.0
 """How often the uses of API keys are written down."""
@@ -55,11 +58,16 @@ log = structlog.get_logger("caudal.app")
 
 @contextlib.asynccontextmanager
 async def running_services(
-    settings: Settings, *, dsn: str | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    dsn: str | None = None,
+    clock: Clock | None = None,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Services]:
     """Open everything, and at the end finish what waits and close it.
 
-    `dsn` is used in place of the settings' database. Raises `Unavailable` where it cannot be reached.
+    `dsn` is used in place of the settings' database; `shared` are the processes that serve together, by
+    default this one alone. Raises `Unavailable` where it cannot be reached.
     """
     if dsn is None:
         if settings.database_url is None:
@@ -72,7 +80,9 @@ async def running_services(
     ledger = Ledger(clock)
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
-    metrics = Metrics()
+    metrics, shared = Metrics(), shared or Shared()
+    rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
+    room = Room.of(settings.pool_size, settings.long_reads)
     new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
     payments = PaymentDesk(
         database,
@@ -82,6 +92,7 @@ async def running_services(
     inbox = Inbox(database, partners, books, clock, new_ids)
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
+    metrics.watch_traffic(room, rates)
     waiting = watch_partners(metrics, partners, inbox, clock)
     flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
     try:
@@ -91,6 +102,9 @@ async def running_services(
             desk=desk,
             payments=payments,
             authenticator=authenticator,
+            rates=rates,
+            room=room,
+            shared=shared,
             books=books,
             clock=clock,
             ids=new_ids,
@@ -203,7 +217,11 @@ def _refuse(_: LitestarRequest[Any, Any, Any], error: HTTPException) -> Response
 
 
 def create_app(
-    settings: Settings | None = None, *, dsn: str | None = None, clock: Clock | None = None
+    settings: Settings | None = None,
+    *,
+    dsn: str | None = None,
+    clock: Clock | None = None,
+    shared: Shared | None = None,
 ) -> Application:
     """The application for `settings` (by default the environment's), on the database that they name or `dsn`.
 
@@ -215,4 +233,4 @@ def create_app(
         if settings.trace_exporter is not None:
             telemetry.configure(settings.trace_exporter, service="caudal-api")
     chosen = settings
-    return Application(lambda: running_services(chosen, dsn=dsn, clock=clock))
+    return Application(lambda: running_services(chosen, dsn=dsn, clock=clock, shared=shared))

@@ -4,7 +4,9 @@ from caudal.api.docs import document_text
 from caudal.api.endpoint import Endpoint
 from caudal.api.event_types import FAMILIES, EventFamily
 from caudal.api.metrics import Metrics
+from caudal.api.places import Places, Room
 from caudal.api.problems import MethodNotAllowed, PathNotFound, problem
+from caudal.api.rates import RateLimited, RateLimits
 from caudal.api.registry import ENDPOINTS
 from caudal.api.schemas import schemas_of
 from caudal.api.services import Services
@@ -21,6 +23,10 @@ __all__ = [
     "MethodNotAllowed",
     "Metrics",
     "PathNotFound",
+    "Places",
+    "RateLimited",
+    "RateLimits",
+    "Room",
     "Route",
     "Services",
     "document_text",

@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from caudal.api.places import Room
+from caudal.api.rates import RateLimits
 from caudal_base.coalesce import BATCH_SIZE_BOUNDS, Stats
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,6 +28,12 @@ _GAUGES = {
     "queued": "Requests that wait for a batch.",
     "queued_weight": "Transfers in them.",
     "in_flight": "Requests in the batch that runs.",
+}
+
+_PLACE_GAUGES = {
+    "at_once": "Requests that may hold a place.",
+    "in_use": "Requests that hold one.",
+    "waiting": "Requests that wait for one.",
 }
 
 
@@ -73,6 +81,10 @@ class Metrics:
             self._registry.register(_Queues(name, stats))
         self._registry.register(_Pool(pool))
 
+    def watch_traffic(self, room: Room, rates: RateLimits) -> None:
+        """Add who waits for a place, and who asked for too much."""
+        self._registry.register(_Traffic(room, rates))
+
     def register(self, collector: Collector) -> None:
         """Add the figures of another part of the process, which are asked for at each reading."""
         self._registry.register(collector)
@@ -112,6 +124,32 @@ def _cumulated(stats: Stats) -> list[tuple[str, float]]:
         total += count
         buckets.append((str(bound), float(total)))
     return buckets
+
+
+class _Traffic(Collector):
+    def __init__(self, room: Room, rates: RateLimits) -> None:
+        self._room = room
+        self._rates = rates
+
+    def collect(self) -> Iterator[Metric]:
+        limited = CounterMetricFamily(
+            "caudal_rate_limited",
+            "Requests of API keys that were over their rate.",
+            value=self._rates.refused,
+        )
+        yield limited
+        kinds = {"ordinary": self._room.ordinary.stats(), "long": self._room.long.stats()}
+        for name, help_ in _PLACE_GAUGES.items():
+            gauge = GaugeMetricFamily(f"caudal_places_{name}", help_, labels=["kind"])
+            for kind, stats in kinds.items():
+                gauge.add_metric([kind], getattr(stats, name))
+            yield gauge
+        refused = CounterMetricFamily(
+            "caudal_places_refused", "Requests turned away for want of a place.", labels=["kind"]
+        )
+        for kind, stats in kinds.items():
+            refused.add_metric([kind], stats.refused)
+        yield refused
 
 
 class _Pool(Collector):

@@ -49,6 +49,12 @@ _ERRORS: Final = {
     413: ("TooLarge", "The body is too large.", "payload_too_large", None),
     415: ("UnsupportedMediaType", "The body is not JSON.", "unsupported_media_type", "Content-Type"),
     422: ("Unprocessable", "A rule refuses it.", "exceeds_debit_limit", "amount"),
+    429: (
+        "TooManyRequests",
+        "The key makes more requests than it may: repeat after `Retry-After` seconds. Nothing was done.",
+        "rate_limited",
+        None,
+    ),
     500: ("InternalError", "A bug of ours; nothing was kept.", "invariant_violated", None),
     503: (
         "Unavailable",
@@ -153,7 +159,7 @@ def statuses(endpoint: Endpoint[Any, Any]) -> list[int]:
     """The statuses of errors that the endpoint may answer with."""
     found = {400, 500, 503, *endpoint.errors}
     if endpoint.access is not Access.PUBLIC:
-        found |= {401, 403}
+        found |= {401, 403, 429}
     if endpoint.access is Access.BOOK:
         found.add(404)  # the header may name no book
     if endpoint.method != "GET":
@@ -294,6 +300,17 @@ def _problem(status: int) -> Json:
         "description": description,
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": REFERENCE + "Problem"}, "example": example}},
     }
-    if status == 503:
+    if status in (429, 503):
         answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    if status == 429:
+        answer["headers"] |= {
+            "RateLimit-Policy": {
+                "description": 'What it may, such as `"key";q=100;w=2`: 100 in 2 seconds.',
+                "schema": {"type": "string"},
+            },
+            "RateLimit": {
+                "description": 'What is left, such as `"key";r=0;t=2`: none, all in 2 seconds.',
+                "schema": {"type": "string"},
+            },
+        }
     return answer

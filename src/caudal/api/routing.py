@@ -142,6 +142,7 @@ async def read_rule_set(request: Request[NoQuery, NoBody]) -> Answer:
 
 async def try_rules(request: Request[NoQuery, NewTrial]) -> Answer:
     """POST /v1/routing/try"""
+    await request.take_long_place()
     body, services = request.body, request.services
     until = utc(body.created_before, "created_before") or services.clock.now()
     since = utc(body.created_from, "created_from") or until - WEEK
@@ -155,6 +156,7 @@ async def try_rules(request: Request[NoQuery, NewTrial]) -> Answer:
 
 async def read_report(request: Request[ReportQuery, NoBody]) -> Answer:
     """GET /v1/routing/report"""
+    await request.take_long_place()
     query = request.query
     through = query.through_day or request.services.clock.now().date()
     since = query.from_day or day(through, "through") - WEEK + dt.timedelta(days=1)

@@ -4,6 +4,8 @@ import msgspec
 
 from caudal.access import Authenticator
 from caudal.api.metrics import Metrics
+from caudal.api.places import Room
+from caudal.api.rates import RateLimits
 from caudal.api.webhooks_in_metrics import Waiting
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints
@@ -14,6 +16,7 @@ from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
+from caudal_base.shared import Shared
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +27,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk
     payments: PaymentDesk
     authenticator: Authenticator
+    rates: RateLimits
+    room: Room
+    shared: Shared
+    """With the other processes that serve the same socket."""
     books: BookDirectory
     clock: Clock
     ids: IdSource
