@@ -38,6 +38,16 @@ def test_the_run_was_none_of_fair_weather(report: dict[str, Any]) -> None:
     assert sum(report["faults"].get(kind, 0) for kind in ("error_after", "drop_after", "drop_before")) > 0
 
 
+def test_customers_got_their_webhooks_though_endpoints_failed_and_secrets_changed(
+    report: dict[str, Any],
+) -> None:
+    sent = report["deliveries"]
+    assert sent["arrived"] > 500
+    assert sent["received"] >= sent["arrived"] + sent["repeated"] + sent["status_401"] + sent["status_500"]
+    assert min(sent["verified_v1"], sent["verified_v1a"], sent["status_410"], sent["unanswered"]) > 0
+    assert sent["rotated"] >= 2
+
+
 def test_it_says_how_to_see_it_again(report: dict[str, Any]) -> None:
     parameters = report["parameters"]
     assert (parameters["seed"], parameters["payments"]) == (20_261, PAYMENTS)

@@ -10,6 +10,7 @@ import msgspec
 from caudal.connectors import Operation
 from caudal.ledger import Finding as LedgerFinding
 from caudal.payments import Attempt, AttemptState, Payment
+from caudal.simulation.arrivals import Deliveries
 from caudal.simulation.operators import Acted
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import Asked
@@ -79,6 +80,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     leaks: list[str]
     acted: Acted = msgspec.field(default_factory=Acted)
     """What operators did to routes."""
+    deliveries: Deliveries = msgspec.field(default_factory=Deliveries)
+    """Of webhooks to customers' endpoints."""
 
     @property
     def payments(self) -> dict[str, Payment]:

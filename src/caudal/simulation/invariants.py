@@ -11,7 +11,7 @@ from typing import Final
 
 from caudal.connectors import Operation
 from caudal.payments import AttemptState, PartState, Payment, PaymentState
-from caudal.simulation import books, routed
+from caudal.simulation import arrivals, books, routed
 from caudal.simulation.evidence import Evidence, grouped
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import differing
@@ -219,6 +219,12 @@ def leaked(evidence: Evidence) -> Iterator[str]:
     yield from evidence.leaks
 
 
+def _of_deliveries(
+    look: Callable[[arrivals.Deliveries], Iterator[str]],
+) -> Callable[[Evidence], Iterator[str]]:
+    return lambda evidence: look(evidence.deliveries)
+
+
 INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "ledger_sound": ledger_unsound,
     "audit_unchanged": audit_changed,
@@ -253,6 +259,7 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "shares_follow_weights": routed.shares_off,
     "figures_follow_attempts": routed.figures_differ,
     "nothing_leaked": leaked,
+    **{name: _of_deliveries(look) for name, look in arrivals.INVARIANTS.items()},
 }
 """By name."""
 

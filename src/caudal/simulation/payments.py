@@ -27,6 +27,7 @@ from caudal.simulation import (
     world,
 )
 from caudal.simulation.clients import Callers
+from caudal.simulation.deliveries import Endpoints
 from caudal.simulation.evidence import Evidence, PartnerBook
 from caudal.simulation.following import Progress
 from caudal.simulation.healing import Healer
@@ -75,12 +76,17 @@ class _Run:
         seed, scale = parameters.seed, parameters.faults
         self._usual = partners.faults(seed, scale)
         self._operators = Operators(self._http, control, self._usual)
+        self._endpoints = Endpoints(parameters, here)
         self._hit: list[Victim] = []
         self._cpu: dict[str, float] = {}
         self._at_rest: str | None = None
         """What did not come to an end."""
 
     async def carry_out(self) -> Report:
+        async with self._endpoints.serving():
+            return await self._carry_out()
+
+    async def _carry_out(self) -> Report:
         started = time.monotonic()
         following = asyncio.create_task(self._progress.follow())
         try:
@@ -118,6 +124,7 @@ class _Run:
         ]
         came = None not in await asyncio.gather(*arrived)
         check(came, f"the first payments succeed; programs that ended by themselves: {self._world.died}")
+        await self._endpoints.begin()
         await self._control.call("PUT", "faults", self._usual)
 
     async def _call_and_kill(self) -> None:
@@ -128,10 +135,12 @@ class _Run:
         killing = asyncio.create_task(chaos.carry_out(schedule, self._world, self._callers.reached))
         acts = routes.acts(self._parameters.seed, count, self._parameters.faults)
         operating = asyncio.create_task(self._operators.carry_out(acts, self._callers.reached))
+        conducting = asyncio.create_task(self._endpoints.conduct(self._callers.reached))
         telling = asyncio.create_task(self._tell_progress(count))
         await self._callers.run(scripts, self._parameters.clients)
         self._hit = await killing
         await operating
+        await conducting
         telling.cancel()
 
     async def _tell_progress(self, count: int) -> None:
@@ -145,6 +154,7 @@ class _Run:
         healer = Healer(self._world, self._control, self._sender, author, patience_s=patience_s)
         self._tell("waiting for everything to end", 0, 0)
         with self._phase("ending"):
+            await self._endpoints.calm()
             await healer.heal()
             self._cpu = healer.cpu
         with self._phase("settling"):
@@ -152,6 +162,8 @@ class _Run:
         with self._phase("repeats"):
             await healer.repeat()
             await healer.rest()
+        with self._phase("deliveries"):
+            await self._endpoints.finish()
 
     async def _gather(self, following: asyncio.Task[None]) -> Evidence:
         """Look at everything from all sides."""
@@ -179,6 +191,7 @@ class _Run:
             programs_died=self._world.died,
             server_errors=self._sender.server_errors,
             acted=self._operators.acted,
+            deliveries=await self._endpoints.evidence(),
             leaks=await leaks.search(database, self._world.logs, self._canaries()),
         )
 
@@ -190,6 +203,7 @@ class _Run:
             "our API key": self._world.key,
             **{f"the API key of {name}": secret.api_key for name, secret in shared},
             **{f"the webhook secret of {name}": secret.webhook for name, secret in shared},
+            **{f"webhook secret {n}": text for n, text in enumerate(self._endpoints.secrets)},
         }
 
     def _found(self, evidence: Evidence) -> tuple[Finding, ...]:
@@ -223,6 +237,7 @@ class _Run:
             publications=len(evidence.acted.published),
             outages=[f"{each.partner} {each.fault.value}" for each in evidence.acted.away],
             webhooks=dict(sorted(stats["webhooks"].items())),
+            deliveries=self._endpoints.report(),
             seconds=round(seconds, 1),
             phases=self._phases,
             cpu={name: round(used, 1) for name, used in self._cpu.items()},

@@ -83,6 +83,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Who was away for a while, and how."""
     webhooks: dict[str, int]
     """What went wrong with webhooks, by kind."""
+    deliveries: dict[str, int]
+    """Webhooks to customers' endpoints, by what became of them."""
     seconds: float
     phases: dict[str, float]
     """Seconds of each part of the run."""

@@ -20,7 +20,7 @@ from caudal import server
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.ledger import BookMode, create_book
 from caudal.migrations import MIGRATIONS
-from caudal.simulation import partners, store
+from caudal.simulation import delivery_store, partners, store
 from caudal.simulation.http import Http, NoAnswer
 from caudal.simulation.partners import Control, Secrets
 from caudal.simulation.processes import Kept, command_line, cpu_s, descendants, kill_hard
@@ -72,6 +72,10 @@ class World:
         self.programs: dict[str, Kept] = {}
         self.died: list[str] = []
         """Programs that ended though nobody killed them."""
+        self.workers_killed: list[float] = []
+        """When, in seconds since 1970."""
+        self.workers_stopped: list[float] = []
+        """The same, of those that were let finish."""
         self._server_died_at = 0.0
         self._kills = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +140,9 @@ class World:
                 case Victim.WORKERS:
                     for name in WORKERS:
                         await self.programs[name].kill()
+                    self.workers_killed.append(time.time())
                     await store.end_claims(self.database, self.book_id, SystemClock().now())
+                    await delivery_store.end_claims(self.database, self.book_id)
                     for name in WORKERS:
                         self.programs[name].start()
                 case Victim.POSTMASTER:
@@ -150,13 +156,16 @@ class World:
         """End the workers as an operator would, and start them again: they hold no claim then."""
         async with self._kills:
             await asyncio.gather(*(self.programs[name].stop() for name in WORKERS))
+            self.workers_stopped.append(time.time())
             await store.end_claims(self.database, self.book_id, SystemClock().now())
+            await delivery_store.end_claims(self.database, self.book_id)
             for name in WORKERS:
                 self.programs[name].start()
 
     async def _kill_worker(self, name: str) -> None:
         """Kill one. What it had claimed is free a moment later; what the others have by then done is done."""
         await self.programs[name].kill()
+        self.workers_killed.append(time.time())
         killed_at = SystemClock().now()
         self.programs[name].start()
 

@@ -1,0 +1,142 @@
+"""The webhook endpoints of a run, as their customers run them: drawn from its seed. Pure."""
+
+import enum
+import random
+from typing import Final
+
+import msgspec
+
+from caudal.simulation.plans import stream
+
+RETRY_AFTER_S: Final = 3
+"""What an endpoint asks for that has had enough for now."""
+
+OVERLAPS_S: Final = (0, 1, 2, 4)
+"""How long an old secret goes on beside the new one: as short as a run needs, to see what comes after."""
+
+SIGNATURES: Final = ("v1", "v1a")
+
+
+class Manner(enum.Enum):
+    """How an endpoint behaves until the callers have left; then they all do as they should."""
+
+    HEALTHY = "healthy"
+    SLOW = "slow"
+    """It takes its time for every answer."""
+    FLAKY = "flaky"
+    """Now and then it answers 500, asks to be left alone, redirects, floods, speaks no HTTP, or hangs up."""
+    BUGGY = "buggy"
+    """It answers 500 to everything about some objects, until somebody mends it and asks for a replay."""
+    DOWN = "down"
+    """For a stretch of the run it hangs up on everybody."""
+    OUTDATED = "outdated"
+    """It verifies with its first secret, whatever has been rotated."""
+    GONE = "gone"
+    """From some moment on it answers 410."""
+    DEAD = "dead"
+    """Nobody has ever been there."""
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True):
+    """One new secret."""
+
+    after: int
+    """So many scripts must have been begun."""
+    overlap_s: int
+    signature: str
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint."""
+
+    name: str
+    manner: Manner
+    types: tuple[str, ...]
+    ordered: bool
+    concurrency: int
+    signature: str
+    """At first."""
+    rotations: tuple[Rotation, ...] = ()
+    down: tuple[int, int] = (0, 0)
+    """It goes down and comes up when so many scripts have been begun."""
+    gone_after: int = 0
+    """Webhooks that one takes which wants nothing then."""
+    silent: bool = False
+    """Whether a dead one takes connections and says nothing; else there are none to be had."""
+
+
+_EVERYTHING: Final = ("*",)
+_FILTERS: Final = (
+    ("payment.*",),
+    ("payment.created", "refund.*"),
+    ("payment.succeeded", "payment.failed", "capture.*", "dispute.*"),
+)
+_MANNERS: Final = (
+    Manner.HEALTHY, Manner.HEALTHY, Manner.SLOW, Manner.FLAKY, Manner.BUGGY, Manner.DOWN, Manner.OUTDATED,
+    Manner.GONE, Manner.DEAD,
+)  # fmt: skip
+
+
+def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
+    """The endpoints of a run: of each manner one, and the healthy one that wants everything.
+
+    Half of them want their events ordered, and a third verify `v1a`. Where nothing is to go wrong all are
+    healthy.
+    """
+    draw = stream(seed, "receivers")
+    count = len(_MANNERS)
+    ordered = draw.sample([True, False] * (count // 2 + 1), count)
+    signed = draw.sample([*SIGNATURES, SIGNATURES[0]] * (count // 3), count)
+    made = []
+    for place, (manner, in_order, signature) in enumerate(zip(_MANNERS, ordered, signed, strict=True)):
+        made.append(
+            Receiver(
+                name=f"{manner.value}{place}",
+                manner=manner if faults else Manner.HEALTHY,
+                types=_EVERYTHING if place == 0 else _types(draw, manner),
+                ordered=in_order or place == 0,
+                concurrency=draw.choice((1, 4, 16)),
+                signature=signature,
+                rotations=_rotations(draw, manner, first=place == 0, payments=payments),
+                down=_stretch(draw, payments),
+                gone_after=draw.randrange(5, max(6, payments // 2)),
+                silent=draw.random() < 0.5,
+            )
+        )
+    return made
+
+
+def _types(draw: random.Random, manner: Manner) -> tuple[str, ...]:
+    # Of one that is to be gone, or given up on, there must be enough.
+    return _FILTERS[0] if manner in (Manner.GONE, Manner.DEAD) else draw.choice(_FILTERS)
+
+
+def _rotations(draw: random.Random, manner: Manner, *, first: bool, payments: int) -> tuple[Rotation, ...]:
+    overlaps: tuple[int, ...] = OVERLAPS_S
+    if manner is Manner.OUTDATED:
+        # Early, so that there is much to be signed when its overlap is over; and none that would end at once.
+        moments, overlaps = [draw.uniform(0.1, 0.3)], OVERLAPS_S[1:3]
+    elif first:
+        moments = sorted(draw.uniform(0.05, 0.95) for _ in range(3))
+    elif manner is Manner.DEAD or draw.random() < 0.5:
+        return ()
+    else:
+        moments = [draw.uniform(0.1, 0.9)]
+    return tuple(
+        Rotation(
+            after=int(moment * payments), overlap_s=draw.choice(overlaps), signature=draw.choice(SIGNATURES)
+        )
+        for moment in moments
+    )
+
+
+def _stretch(draw: random.Random, payments: int) -> tuple[int, int]:
+    start = draw.uniform(0.1, 0.5)
+    return int(start * payments), int((start + draw.uniform(0.15, 0.4)) * payments)
+
+
+def wants(types: tuple[str, ...], type: str) -> bool:
+    """Whether an event of this type is wanted: by the words of the guide, not by our own code."""
+    return any(
+        wanted in ("*", type) or (wanted.endswith(".*") and type.startswith(wanted[:-1])) for wanted in types
+    )
