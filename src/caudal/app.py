@@ -35,6 +35,7 @@ from caudal.api import (
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
+from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
 from caudal.routing import Directory
@@ -51,7 +52,7 @@ from caudal_base.settings import Environment, InvalidSettings, Settings
 from caudal_base.shared import Shared
 
 FLUSH_S: Final = 5.0
-"""How often the uses of API keys are written down."""
+"""How often the uses of API keys, and what objectives are about, are written down."""
 
 log = structlog.get_logger("caudal.app")
 
@@ -94,7 +95,8 @@ async def running_services(
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
     waiting = watch_partners(metrics, partners, inbox, clock)
-    flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
+    meter = Meter(clock)
+    flushing = asyncio.create_task(_flush_regularly(authenticator, meter, database), name="flush")
     try:
         yield Services(
             database=database,
@@ -109,6 +111,7 @@ async def running_services(
             clock=clock,
             ids=new_ids,
             metrics=metrics,
+            meter=meter,
             partners=partners,
             routing=routing,
             inbox=inbox,
@@ -128,23 +131,27 @@ async def running_services(
         await inbox.drain()
         await payments.drain()
         await desk.drain()
-        await _flush(authenticator)
+        await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
 
 
-async def _flush_regularly(authenticator: Authenticator) -> None:
+async def _flush_regularly(authenticator: Authenticator, meter: Meter, database: Database) -> None:
     while True:
         await asyncio.sleep(FLUSH_S)
-        await _flush(authenticator)
+        await _flush(authenticator, meter, database)
 
 
-async def _flush(authenticator: Authenticator) -> None:
+async def _flush(authenticator: Authenticator, meter: Meter, database: Database) -> None:
+    # What cannot be written is kept by both for the next time; requests do not depend on it.
     try:
         await authenticator.flush()
     except psycopg.Error as error:
-        # Kept for the next time by the authenticator; requests do not depend on it.
         log.warning("key_uses_not_written", exc_info=error)
+    try:
+        await meter.flush(database)
+    except (psycopg.Error, CaudalError) as error:
+        log.warning("counts_not_written", reason=type(error).__name__)
 
 
 class Application:

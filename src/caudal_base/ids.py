@@ -34,11 +34,12 @@ SETTLEMENT: Final = "set"
 EVENT: Final = "evt"
 INBOUND: Final = "whi"
 ENDPOINT: Final = "whe"
+OBJECTIVE: Final = "obj"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
-        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT,
+        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

@@ -51,6 +51,8 @@ class Scope(enum.StrEnum):
     )
     ROUTING_READ = "routing:read", "Read routing rules and figures, and try rules on payments of the past"
     ROUTING_WRITE = "routing:write", "Write and publish routing rules, drain partners"
+    OBJECTIVES_READ = "objectives:read", "Read service-level objectives and how they stand"
+    OBJECTIVES_WRITE = "objectives:write", "Set service-level objectives"
     BOOKS_WRITE = "books:write", "Create books"
     KEYS_READ = "keys:read", "List API keys"
     KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"

@@ -15,6 +15,7 @@ from caudal.api import (
     table_customers,
     table_disputes,
     table_events,
+    table_objectives,
     table_payments,
     table_routing,
     table_transfers,
@@ -44,6 +45,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
     *table_events.ENDPOINTS,
     *table_webhooks_in.ENDPOINTS,
     *table_webhooks_out.ENDPOINTS,
+    *table_objectives.ENDPOINTS,
     *HEALTH,
 )
 """The endpoints that the document describes."""

@@ -4,11 +4,18 @@ from typing import Any, Final
 
 import msgspec
 
-from caudal.api import customer_examples, payment_examples, table_webhooks_in, table_webhooks_out
+from caudal.api import (
+    customer_examples,
+    payment_examples,
+    table_objectives,
+    table_webhooks_in,
+    table_webhooks_out,
+)
 from caudal.api.fields import Time
 from caudal.api.views import View
 from caudal.customers import CustomerView
 from caudal.delivery import DisableReason, EndpointStatus
+from caudal.objectives import ObjectiveView
 from caudal.payments import (
     AttemptView,
     CaptureView,
@@ -171,6 +178,16 @@ FAMILIES: Final = (
             "failing_since": "2026-03-02T09:30:20.123456Z",
             "behind_since": None,
         },
+    ),
+    EventFamily(
+        object_type="objective",
+        version=1,
+        data=ObjectiveView,
+        types={
+            "objective.burning": "its budget burns too fast: an alert has opened, or has another severity",
+            "objective.recovered": "the alert has ended",
+        },
+        example=table_objectives.VIEW,
     ),
 )  # fmt: skip
 """All that is told, by the kind of object that it is about."""

@@ -10,6 +10,7 @@ from caudal.api.webhooks_in_metrics import Waiting
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
+from caudal.objectives import Meter
 from caudal.payments import PaymentDesk
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
@@ -35,6 +36,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     ids: IdSource
     metrics: Metrics
+    meter: Meter
+    """Of what objectives are about."""
     partners: Registry
     routing: Directory
     inbox: Inbox

@@ -16,6 +16,7 @@ import structlog
 from caudal import access, idempotency
 from caudal.access import DEPLOYMENT
 from caudal.api.endpoint import RAW_BYTES, Access, Endpoint, KeyUse, NoBody, Stream
+from caudal.api.objective_routes import promised
 from caudal.api.parameters import QueryDecoder
 from caudal.api.problems import Incomplete, RepeatedHeader, problem
 from caudal.api.rates import HEADER as RATE_HEADER
@@ -75,6 +76,7 @@ class Route:
         # Bound once: binding the module's logger for each request takes 8 µs.
         self._log_to = log.bind(method=endpoint.method, route=endpoint.path)
         self._observe = services.metrics.route(endpoint.method, endpoint.path)
+        self._promise = promised(endpoint, services.meter)
         self._waits = endpoint.waits and endpoint.method == "GET" and endpoint.access is not Access.PUBLIC
         self._unlogged = 0
         self._shed_logged_at = -1.0
@@ -111,6 +113,8 @@ class Route:
             request.leave_place()
         seconds = time.perf_counter() - started
         self._observe(status, seconds)
+        if self._promise is not None:
+            self._promise(request.book_id, status, seconds)
         self._log(request, status, seconds)
         if telemetry.is_on():
             location = None if isinstance(answer, Stream) else dict(answer.headers).get("Location")

@@ -20,6 +20,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "settlement": ids.SETTLEMENT,
     "webhook": ids.INBOUND,
     "webhook_endpoint": ids.ENDPOINT,
+    "objective": ids.OBJECTIVE,
 }
 """By kind of object, what its ids begin with."""
 
