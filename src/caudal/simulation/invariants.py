@@ -32,7 +32,7 @@ _LIVE: Final = frozenset({AttemptState.CREATED, AttemptState.SUBMITTING, Attempt
 
 
 def ledger_unsound(evidence: Evidence) -> Iterator[str]:
-    """Every invariant of the ledger."""
+    """Every invariant of the ledger holds."""
     for finding in evidence.ledger:
         yield f"{finding.invariant}: {finding.rows[:2]}"
 
