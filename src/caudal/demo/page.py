@@ -217,8 +217,8 @@ def _foot(report: Report) -> Iterator[str]:
     given = report.parameters
     cpu = ", ".join(f"{name} {seconds:g} s" for name, seconds in report.cpu.items())
     yield (
-        f"<footer><p>{escape(report.machine)}. Processor time of the day: {escape(cpu)}. After the closing it "
-        f"took {report.after_s:g} s until the last payment had ended; all of it took {report.seconds:g} s."
+        f"<footer><p>{escape(report.machine)}. Processor time of the day: {escape(cpu)}. The last payment "
+        f"had ended {report.after_s:g} s after the closing. All of it took {report.seconds:g} s."
         f" Again: <code>caudal demo day --seconds {given.seconds:g} --rate {given.rate:g}"
         f" --processes {given.processes} --seed {given.seed}</code></p></footer>"
     )

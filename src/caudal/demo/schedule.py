@@ -53,8 +53,8 @@ class Day:
         return (hour - OPENS) / (CLOSES - OPENS) * self.seconds
 
     def hour(self, second: float) -> float:
-        """How late it is; after the closing the clock goes on."""
-        return OPENS + second / self.seconds * (CLOSES - OPENS)
+        """How late it is; after the closing it gets no later."""
+        return min(CLOSES, OPENS + second / self.seconds * (CLOSES - OPENS))
 
     def clock(self, second: float) -> str:
         """How late it is, as people say it: `13:45`."""
