@@ -22,6 +22,7 @@ from caudal.ledger import BookMode, create_book
 from caudal.migrations import MIGRATIONS
 from caudal.simulation import delivery_store, partners, store
 from caudal.simulation.http import Http, NoAnswer
+from caudal.simulation.nursery import Nursery
 from caudal.simulation.partners import Control, Secrets
 from caudal.simulation.processes import Kept, command_line, cpu_s, descendants, kill_hard
 from caudal.simulation.types import Victim
@@ -40,6 +41,11 @@ API_PROCESSES: Final = 2
 """That share one socket, below one that watches over them."""
 
 WORKERS: Final = ("worker", "worker-2")
+
+SANDBOX: Final = "sandbox"
+
+_NEEDED: Final = ("caudal.app", "caudal.server", "caudal.worker", "caudal.supervisor")
+"""What the programs are made of, as far as this package may know it."""
 
 _LEASE_S: Final = 3.0
 """How long the claims of a killed worker last: longer than the calls that another has under way."""
@@ -93,7 +99,7 @@ class World:
     @property
     def logs(self) -> list[Path]:
         """What the API, the workers and PostgreSQL have written."""
-        ours = [program.log for name, program in self.programs.items() if name != "sandbox"]
+        ours = [program.log for name, program in self.programs.items() if name != SANDBOX]
         return [*ours, self.postgres.layout.log]
 
     def http(self) -> Http:
@@ -225,9 +231,13 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-simulation-")))
             directory.chmod(0o755)  # PostgreSQL may run as another user than we do
+        directory.mkdir(parents=True, exist_ok=True)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        nursery = stack.enter_context(
+            contextlib.closing(Nursery(_NEEDED, [listening.fileno()], directory / "nursery.log"))
+        )
         postgres = stack.enter_context(EmbeddedPostgres(directory / "data", settings=_SERVER))
         migrate(postgres.dsn(), MIGRATIONS)
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         sandbox_socket = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         database = await Database.open(postgres.dsn(), min_size=1, max_size=4)
         world = World(directory, postgres, listening=listening, database=database)
@@ -235,7 +245,7 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
         try:
             await world.prepare()
             world.shared = partners.secrets(seed)
-            _describe(world, sandbox_socket, seed)
+            _describe(world, sandbox_socket, nursery, seed)
             await start(world)
             tending = asyncio.create_task(world.tend())
             try:
@@ -257,7 +267,7 @@ async def start(world: World) -> None:
     await asyncio.gather(*(program.ready() for program in world.programs.values()))
 
 
-def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
+def _describe(world: World, sandbox_socket: socket.socket, nursery: Nursery, seed: int) -> None:
     """What is to run, in the order of starting."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAUDAL_")}
     sandbox_url = server.url_of(sandbox_socket)
@@ -272,7 +282,7 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
     }
     programs = [
         Program(
-            name="sandbox",
+            name=SANDBOX,
             arguments=python(
                 "caudal_sandbox", "serve", "--listen-fd", str(sandbox_socket.fileno()), "--seed", str(seed)
             ),
@@ -293,7 +303,12 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
         ),
     ]
     world.programs = {
-        program.name: Kept(program, world.directory / f"{program.name}.log") for program in programs
+        program.name: Kept(
+            program,
+            world.directory / f"{program.name}.log",
+            None if program.name == SANDBOX else nursery,
+        )
+        for program in programs
     }
 
 
