@@ -23,8 +23,8 @@ from caudal.payments import (
     DisputeView,
     PartState,
     PaymentState,
-    PaymentView,
     RefundView,
+    ToldPaymentView,
 )
 from caudal.webhooks import InboundState
 
@@ -89,8 +89,12 @@ FAMILIES: Final = (
     EventFamily(
         object_type="payment",
         version=1,
-        data=PaymentView,
-        types={"payment.created": "it was taken", **_states("payment", PaymentState)},
+        data=ToldPaymentView,
+        types={
+            "payment.created": "it was taken",
+            **_states("payment", PaymentState),
+            "payment.rerouted": "it goes on at another partner: `rerouted` says from whom to whom, and why",
+        },
         example=payment_examples.PAYMENT_VIEW,
     ),
     EventFamily(

@@ -150,6 +150,8 @@ class Machine:
         told = None
         if new or moved.state is not payment.state:
             told = self._tell_payment(moved, created=new)
+        if situation.again is not None and moved.partner != payment.partner:
+            self._tell_rerouted(payment.partner or "", after)
         self.cases[moved.id] = after
         if new:
             self.changes.created.add(moved.id)
@@ -217,6 +219,16 @@ class Machine:
         if not created or payment.state is not PaymentState.PROCESSING:
             self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
         return data if told is shown else None
+
+    def _tell_rerouted(self, before: str, case: Case) -> None:
+        """Tell that a payment goes on at another partner; its state is the same."""
+        retried = None if case.begun is None else case.begun.retried
+        if retried is not None:
+            why = views.ReroutedView(
+                from_=before, to=case.payment.partner or "", cause=retried.cause, reason=retried.reason
+            )
+            told = views.rerouted_view(views.payment_view(case.payment), why)
+            self.tell("payment.rerouted", "payment", case.payment.id, views.encoded(told))
 
     def _adopt(self, case: Case, snapshot: Snapshot | None) -> Outcome:
         """News that says nothing new may still tell under which id the partner has the payment."""

@@ -145,6 +145,24 @@ class PaymentView(View, frozen=True, kw_only=True):
     decision: DecisionView | None = None
 
 
+class ReroutedView(View, frozen=True, kw_only=True):
+    """Between which partners a payment has moved on, and why."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    cause: str
+    """As the table of retries has it: `soft_decline`, `not_sent`, …"""
+    reason: str
+    """At whom it came to nothing, with the partner's code."""
+
+
+class ToldPaymentView(PaymentView, frozen=True, kw_only=True):
+    """A payment as events tell of it: as it looks, but for what is for the customer's browser alone."""
+
+    rerouted: ReroutedView | None = None
+    """Of `payment.rerouted` alone."""
+
+
 class AttemptView(View, frozen=True, kw_only=True):
     """One call to a partner. Its id is the partner's idempotency key, and in the partner's metadata."""
 
@@ -249,6 +267,11 @@ def payment_view(p: Payment) -> PaymentView:
         failure=failure_view(p.failure), review=_review(p),
         decision=None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
     )  # fmt: skip
+
+
+def rerouted_view(shown: PaymentView, rerouted: ReroutedView) -> ToldPaymentView:
+    """What is told of a payment that goes on at another partner."""
+    return ToldPaymentView(**msgspec.structs.asdict(told_view(shown)), rerouted=rerouted)
 
 
 def told_view(shown: PaymentView) -> PaymentView:
