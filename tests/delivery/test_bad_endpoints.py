@@ -364,6 +364,28 @@ async def test_one_that_fails_ten_times_in_a_row_is_left_alone_and_tried_with_on
 # Disabling
 
 
+async def test_while_it_is_being_disabled_nobody_takes_it_over(outbox: Outbox, listener: Listener) -> None:
+    """The book's lock, which that waits for, may be held for long; all workers look for something to do."""
+    listener.answer = lambda _: answer(410)
+    issued = await outbox.endpoint(listener.url, concurrency=1)
+    await outbox.tell(1, 2)
+    async with outbox.database.transaction() as connection:
+        await outbox.endpoints._locked(connection, outbox.book.book_id)
+        async with outbox.delivering(), outbox.delivering():
+            await until(lambda: len(listener.received) == 1)
+            for _ in range(3):
+                outbox.counts.unread.clear()
+                await until(lambda: outbox.book.book_id in outbox.counts.unread)  # they have looked
+            assert len(listener.received) == 1
+            await connection.rollback()
+    await outbox.settled()
+
+    assert len(listener.received) == 1
+    async with outbox.database.connection() as connection:
+        endpoint = await outbox.endpoints.get(connection, outbox.book.book_id, issued.endpoint.id)
+    assert (endpoint.status, endpoint.reason) == (EndpointStatus.DISABLED, DisableReason.GONE)
+
+
 async def test_410_disables_the_endpoint_and_says_so(outbox: Outbox, listener: Listener) -> None:
     listener.answer = lambda _: answer(410)
     issued = await outbox.endpoint(listener.url)

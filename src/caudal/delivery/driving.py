@@ -126,6 +126,9 @@ class Drive:
             await self._lanes.end()
         if self._disable is not None:
             await self._notices.disable(self._claim.book_id, self._endpoint.id, self._disable)
+            # Not before: whoever had the claim meanwhile would send more.
+            async with self._tools.database.transaction() as connection:
+                await self._release(connection, self._reader.through)
 
     def _close(self) -> None:
         self._closing = True
@@ -259,10 +262,8 @@ class Drive:
             nothing = not (found.fresh or found.held or self._dropped or self._ended or self._window.out)
             more = not self._closing and (self._window.waiting > 0 or found.goes_on)
             done = nothing and not more
-            if done:
-                await store_claims.release(
-                    connection, claim.book_id, self._endpoint.id, claim.token, through_seq=found.through
-                )
+            if done and self._disable is None:
+                await self._release(connection, found.through)
         self._taken_over = True
         self._lease.extend(moment + tools.options.lease_s)
         self._waiting, self._counted_at, self._parked = waiting, counted_at, found.parked
@@ -273,6 +274,10 @@ class Drive:
         self._dropped += [*found.held, *(item for item in behind if not item.stored)]
         self._window.add(free)
         return not done
+
+    async def _release(self, connection: database.Connection, through_seq: int) -> None:
+        """Give the claim up."""
+        await store_claims.release(connection, self._claim.book_id, *self.held, through_seq=through_seq)
 
     async def _renewed(
         self, connection: database.Connection, ended: list[Ended], waiting: Waiting, now: dt.datetime
