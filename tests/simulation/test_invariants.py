@@ -203,6 +203,17 @@ def test_a_refund_that_came_back_is_no_contradiction() -> None:
     assert list(books.attempts_differ(evidence)) == []
 
 
+@pytest.mark.parametrize("ends_as", [PaymentState.EXPIRED, None])
+def test_a_void_of_what_had_run_out_at_the_partner_needs_no_effect(ends_as: PaymentState | None) -> None:
+    void = run.attempt("att_void", Operation.CANCEL, 200)
+    stored = run.stored(
+        payments={run.PAYMENT: run.payment(ends_as=ends_as)},
+        attempts={each.id: each for each in (*run.ATTEMPTS, void)},
+    )
+    found = list(books.attempts_differ(run.evidence(stored=stored)))
+    assert found == [] if ends_as is not None else len(found) == 1
+
+
 def test_a_finding_shows_the_first_and_counts_them_all() -> None:
     (finding,) = invariants.broken(run.evidence(server_errors=[f"error {n}" for n in range(8)]))
     assert (finding.count, finding.examples) == (8, tuple(f"error {n}" for n in range(5)))

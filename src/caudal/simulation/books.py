@@ -134,8 +134,10 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
 
 def _ran_out(evidence: Evidence, attempt: Attempt) -> bool:
     """Whether it is a void of what the partner released by itself before: it has what it was after."""
-    ended = evidence.payments[attempt.payment_id].state
-    return attempt.operation is Operation.CANCEL and ended is PaymentState.EXPIRED
+    payment = evidence.payments[attempt.payment_id]
+    # What was captured before stays, and such a payment has succeeded.
+    ran_out = PaymentState.EXPIRED in (payment.state, payment.ends_as)
+    return attempt.operation is Operation.CANCEL and ran_out
 
 
 def _undone(evidence: Evidence, attempt: Attempt, effect: Effect) -> bool:
