@@ -64,7 +64,7 @@ def day(
     if file is not None:
         file.write_text(page(report), encoding="utf-8")
     call.terminal.answer(report, lambda out: _show(report, out))
-    if file is not None:
+    if file is not None and not call.terminal.as_json:
         call.terminal.note(f"With plots: {file}")
     return Exit.DONE if report.holds else Exit.REFUSED
 
