@@ -35,11 +35,12 @@ EVENT: Final = "evt"
 INBOUND: Final = "whi"
 ENDPOINT: Final = "whe"
 OBJECTIVE: Final = "obj"
+RULE_SET: Final = "rls"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
-        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE,
+        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE, RULE_SET,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 import caudal
-from caudal import events
+from caudal import events, payments
 from caudal.api import FAMILIES, EventFamily
+from caudal.customers import CustomerAction
+from caudal.delivery import Endpoints
 
 TYPES = [type_ for family in FAMILIES for type_ in family.types]
 
@@ -41,6 +43,38 @@ def test_every_type_that_the_code_spells_out_is_in_the_catalogue() -> None:
     told = {one for one in found if isinstance(one, str) and one.partition(".")[0] in families and "." in one}
     assert {"payment.created", "refund.created", "customer.created"} <= told
     assert told <= set(TYPES)
+
+
+def test_every_change_that_the_tables_of_states_allow_is_told_by_a_documented_event() -> None:
+    """A payment that stays as it is is not told of, but where another partner takes over."""
+    payment = {f"payment.{row.to.value}" for row in payments.TABLE}
+    capture = {f"capture.{state.value}" for state in payments.PartState}
+    refund = {f"refund.{to.value}" for to, _ in payments.REFUNDS.values()}
+    dispute = {f"dispute.{to.value}" for to, _ in payments.DISPUTES.values()}
+    assert len(payment) == len(payments.PaymentState)
+    assert payment | capture | refund | dispute | {"payment.created", "payment.rerouted"} <= set(TYPES)
+
+
+def test_every_change_of_what_people_set_up_is_told_by_a_documented_event() -> None:
+    customers = {action.value for action in CustomerAction} | {"create", "change_product"}
+    told = {"block": "blocked", "unblock": "unblocked", "close": "closed", "create": "created"}
+    told["change_product"] = "product_changed"
+    assert customers == told.keys()
+    assert {f"customer.{name}" for name in told.values()} <= set(TYPES)
+
+    changes = {"create": "created", "change": "updated", "rotate": "secret_rotated", "delete": "deleted"}
+    changes |= {"enable": "enabled", "disable": "disabled", "test": "test"}
+    assert changes.keys() <= set(dir(Endpoints))
+    assert {f"webhook_endpoint.{name}" for name in changes.values()} <= set(TYPES)
+    assert {"rule_set.created", "rule_set.published"} <= set(TYPES)
+
+
+def test_each_kind_of_object_is_in_the_reference_with_its_version_and_its_example() -> None:
+    page = (Path(caudal.__path__[0]).parents[1] / "docs/reference/events.md").read_text()
+    for family in FAMILIES:
+        assert all(f"`{type_}`" in page for type_ in family.types)
+        assert str(family.example["id"]) in page
+        assert family.version >= 1
 
 
 def _name(call: ast.Call) -> str:

@@ -2,9 +2,10 @@
 
 import json
 
+import msgspec
 import pytest
 
-from caudal import routing
+from caudal import events, routing
 from caudal.connectors import PartnerUnknown
 from caudal.routing import Directory, NoDefaultRule, Rules, RuleSetNotFound, Version
 from caudal_base.database import Database
@@ -44,6 +45,21 @@ async def test_rules_are_a_draft_until_they_are_published_and_both_is_audited(wo
         ("operator", "routing.create", "rules@1", "created"),
         ("operator", "routing.publish", "rules@1", "published"),
     ]
+
+
+async def test_a_rule_set_is_told_of_when_it_is_kept_and_each_time_it_is_published(
+    world: RoutingWorld,
+) -> None:
+    await world.create(ALPHA)
+    await world.publish(1)
+    await world.publish(2)
+    await world.publish(1)
+    async with world.database.connection() as connection:
+        page = await events.find(connection, world.book_id)
+    told = [(event.type, msgspec.json.decode(event.data)) for event in page.events]
+    assert [type_ for type_, _ in told] == ["rule_set.created", "rule_set.published", "rule_set.published"]
+    assert {data["id"] for _, data in told} == {"rls_00000000000000000000000000000001"}
+    assert [data.get("published_by") for _, data in told] == [None, "operator", "operator"]
 
 
 async def test_rules_that_cannot_work_may_be_kept_but_not_published(world: RoutingWorld) -> None:

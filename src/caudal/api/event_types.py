@@ -7,6 +7,7 @@ import msgspec
 from caudal.api import (
     customer_examples,
     payment_examples,
+    routing_examples,
     table_objectives,
     table_webhooks_in,
     table_webhooks_out,
@@ -26,6 +27,7 @@ from caudal.payments import (
     RefundView,
     ToldPaymentView,
 )
+from caudal.routing import RuleSetToldView
 from caudal.webhooks import InboundState
 
 Json = dict[str, Any]
@@ -140,6 +142,26 @@ FAMILIES: Final = (
             "customer.product_changed": "they have another product, or another version of it",
         },
         example=customer_examples.CUSTOMER_VIEW,
+    ),
+    EventFamily(
+        object_type="rule_set",
+        version=1,
+        data=RuleSetToldView,
+        types={
+            "rule_set.created": "rules are kept as the next version, a draft",
+            "rule_set.published": "payments go by this version from now on",
+        },
+        example={
+            "id": "rls_00000000000000000000000000000003",
+            "name": routing_examples.NAME,
+            "version": 3,
+            "rules": 2,
+            "note": routing_examples.RULES["note"],
+            "created_at": routing_examples.RULE_SET["created_at"],
+            "created_by": routing_examples.RULE_SET["created_by"],
+            "published_at": routing_examples.PUBLISHED["published_at"],
+            "published_by": routing_examples.PUBLISHED["published_by"],
+        },
     ),
     EventFamily(
         object_type="webhook",

@@ -21,6 +21,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "webhook": ids.INBOUND,
     "webhook_endpoint": ids.ENDPOINT,
     "objective": ids.OBJECTIVE,
+    "rule_set": ids.RULE_SET,
 }
 """By kind of object, what its ids begin with."""
 

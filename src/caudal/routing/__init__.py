@@ -69,6 +69,7 @@ from caudal.routing.types import (
     Then,
     Version,
 )
+from caudal.routing.views import RuleSetToldView, rule_set_told
 
 __all__ = [
     "CAUSES",
@@ -108,6 +109,7 @@ __all__ = [
     "RoutesInCircle",
     "Rule",
     "RuleSetNotFound",
+    "RuleSetToldView",
     "Rules",
     "RulesInvalid",
     "Share",
@@ -136,6 +138,7 @@ __all__ = [
     "report",
     "resume",
     "row_of",
+    "rule_set_told",
     "warnings",
     "writes",
 ]  # fmt: skip

@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from caudal import audit
+from caudal import audit, events
 from caudal.access import Caller
 from caudal.connectors import Capabilities, PartnerUnknown
+from caudal.events import NewEvent
 from caudal.ledger import Ledger
 from caudal.routing import checking, store
 from caudal.routing.errors import RuleSetNotFound, RulesInvalid
@@ -28,8 +29,11 @@ from caudal.routing.types import (
     Rules,
     Version,
 )
+from caudal.routing.views import rule_set_told
+from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
+from caudal_base.ids import IdSource
 from caudal_base.personal import refuse_personal
 from caudal_base.statements import Statement
 
@@ -50,11 +54,13 @@ async def create(
     """
     _refuse_personal_in(rules)
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
     version = await store.insert(connection, book_id, rules, at, caller.principal.actor)
     record = _record(book_id, "routing.create", f"rules@{version}", "created", caller, at)
     await audit.append(connection, [record])
-    return Version(version=version, rules=rules, created_at=at, created_by=caller.principal.actor)
+    kept = Version(version=version, rules=rules, created_at=at, created_by=caller.principal.actor)
+    await _tell(connection, book_id, kept, "created", max(at, book.recorded_at))
+    return kept
 
 
 async def publish(
@@ -67,7 +73,7 @@ async def publish(
     `RuleSetNotFound`; it leaves an audit record too. Raises `BookNotFound`.
     """
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
     if not found:
@@ -82,7 +88,9 @@ async def publish(
     if refused is not None:
         return refused
     await store.publish(connection, book_id, version, at, caller.principal.actor)
-    return msgspec.structs.replace(found[0], published_at=at, published_by=caller.principal.actor)
+    current = msgspec.structs.replace(found[0], published_at=at, published_by=caller.principal.actor)
+    await _tell(connection, book_id, current, "published", max(at, book.recorded_at))
+    return current
 
 
 async def get_version(connection: Connection, book_id: int, version: int | None = None) -> Version:
@@ -176,6 +184,13 @@ def writes(
     if up:
         found.append(store.up(book_id, sorted(set(up))))
     return found
+
+
+async def _tell(connection: Connection, book_id: int, version: Version, what: str, at: dt.datetime) -> None:
+    """Tell of a rule set, under the book's lock; the event's id is of the moment `at`."""
+    view = rule_set_told(version)
+    told = NewEvent(type=f"rule_set.{what}", object_type="rule_set", object_id=view.id, at=at, data=view)
+    await events.append(connection, book_id, [told], IdSource(ManualClock(at)))
 
 
 def _refuse_personal_in(rules: Rules) -> None:
