@@ -13,7 +13,7 @@ import msgspec
 from caudal.simulation.http import Http, NoAnswer
 
 _PAGE: Final = 500
-_PAUSE_S: Final = 0.05
+_PAUSE_S: Final = 0.12
 _AFTER_TROUBLE_S: Final = 0.1
 
 FINAL: Final = frozenset({"succeeded", "declined", "failed", "cancelled", "expired", "returned"})
