@@ -103,7 +103,7 @@ def panel(live: Live) -> RenderableType:
     curve = Text(sparkline(live.curve, _CURVE), "cyan")
     body = Group(
         ProgressBar(total=live.of, completed=min(live.second, live.of), width=_CURVE),
-        "", figures, "", Text.assemble(curve, ("  accepted a second", "dim")),
+        "", "", figures, "", Text.assemble(curve, ("  accepted a second", "dim")),
     )  # fmt: skip
     title = Text.assemble(
         (live.clock, "bold"), "  ", (live.phase, "bold red" if "down" in live.phase else "bold")

@@ -34,7 +34,19 @@ from caudal.demo.sink import Sink
 from caudal.demo.types import CURRENCY, MARKET, SHOP, Parameters
 from caudal.ledger import Ledger
 from caudal.migrations import MIGRATIONS
-from caudal.simulation import BOOK, Control, Kept, World, answers, python, start, stream
+from caudal.simulation import (
+    BOOK,
+    NEEDED,
+    SANDBOX,
+    Control,
+    Kept,
+    Nursery,
+    World,
+    answers,
+    python,
+    start,
+    stream,
+)
 from caudal.supervisor import Program
 from caudal_base import ids
 from caudal_base.check import check
@@ -77,7 +89,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def logs(self) -> list[Path]:
         """What our own programs and PostgreSQL have written."""
-        ours = [kept.log for name, kept in self.world.programs.items() if name != "sandbox"]
+        ours = [kept.log for name, kept in self.world.programs.items() if name != SANDBOX]
         return [*ours, self.world.postgres.layout.log]
 
     @property
@@ -96,9 +108,12 @@ async def running(parameters: Parameters, directory: Path | None = None) -> Asyn
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-demo-")))
             directory.chmod(0o755)  # PostgreSQL may run as another user than we do
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        nursery = stack.enter_context(
+            contextlib.closing(Nursery(NEEDED, [listening.fileno()], directory / "nursery.log"))
+        )
         postgres = stack.enter_context(EmbeddedPostgres(directory / "data"))
         migrate(postgres.dsn(), MIGRATIONS)
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         sandbox_socket = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         database = await Database.open(postgres.dsn(), min_size=1, max_size=4)
         world = World(directory, postgres, listening=listening, database=database)
@@ -106,7 +121,7 @@ async def running(parameters: Parameters, directory: Path | None = None) -> Asyn
         try:
             await world.prepare()
             shared = partners.secrets(stream(parameters.seed, "secrets"))
-            _describe(world, sandbox_socket, parameters, shared)
+            _describe(world, sandbox_socket, nursery, parameters, shared)
             shop, market = await _fill(world)
             async with Sink().listening() as sink:
                 await _subscribe(world, sink)
@@ -132,8 +147,9 @@ async def running(parameters: Parameters, directory: Path | None = None) -> Asyn
 
 
 def _describe(
-    world: World, sandbox_socket: socket.socket, parameters: Parameters, shared: dict[str, Secrets]
-) -> None:
+    world: World, sandbox_socket: socket.socket, nursery: Nursery, parameters: Parameters,
+    shared: dict[str, Secrets],
+) -> None:  # fmt: skip
     """What is to run, in the order of starting."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAUDAL_")}
     ours = {
@@ -149,7 +165,7 @@ def _describe(
     sandbox_fd, api_fd = str(sandbox_socket.fileno()), str(world.listening.fileno())
     programs = [
         Program(
-            name="sandbox",
+            name=SANDBOX,
             arguments=python(
                 "caudal_sandbox", "serve", "--listen-fd", sandbox_fd, "--seed", str(parameters.seed)
             ),
@@ -175,7 +191,12 @@ def _describe(
         ),
     ]
     world.programs = {
-        program.name: Kept(program, world.directory / f"{program.name}.log") for program in programs
+        program.name: Kept(
+            program,
+            world.directory / f"{program.name}.log",
+            None if program.name == SANDBOX else nursery,
+        )
+        for program in programs
     }
 
 

@@ -4,6 +4,7 @@ from caudal.simulation.evidence import Evidence, PartnerBook
 from caudal.simulation.http import Http, NoAnswer, Reply
 from caudal.simulation.invariants import INVARIANTS, broken
 from caudal.simulation.leaks import search as search_leaks
+from caudal.simulation.nursery import Nursery
 from caudal.simulation.partners import Control
 from caudal.simulation.payments import run as simulate_payments
 from caudal.simulation.plans import Action, Ask, Manner, stream
@@ -12,11 +13,13 @@ from caudal.simulation.requests import Asked
 from caudal.simulation.store import Stored, balances, unrest
 from caudal.simulation.store import read as read_stored
 from caudal.simulation.types import Finding, Parameters, Report, Victim
-from caudal.simulation.world import BOOK, World, answers, python, start
+from caudal.simulation.world import BOOK, NEEDED, SANDBOX, World, answers, python, start
 
 __all__ = [
     "BOOK",
     "INVARIANTS",
+    "NEEDED",
+    "SANDBOX",
     "Action",
     "Ask",
     "Asked",
@@ -27,6 +30,7 @@ __all__ = [
     "Kept",
     "Manner",
     "NoAnswer",
+    "Nursery",
     "Parameters",
     "PartnerBook",
     "Reply",

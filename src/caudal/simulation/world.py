@@ -44,7 +44,7 @@ WORKERS: Final = ("worker", "worker-2")
 
 SANDBOX: Final = "sandbox"
 
-_NEEDED: Final = ("caudal.app", "caudal.server", "caudal.worker", "caudal.supervisor")
+NEEDED: Final = ("caudal.app", "caudal.server", "caudal.worker", "caudal.supervisor")
 """What the programs are made of, as far as this package may know it."""
 
 _LEASE_S: Final = 3.0
@@ -234,7 +234,7 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
         directory.mkdir(parents=True, exist_ok=True)
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         nursery = stack.enter_context(
-            contextlib.closing(Nursery(_NEEDED, [listening.fileno()], directory / "nursery.log"))
+            contextlib.closing(Nursery(NEEDED, [listening.fileno()], directory / "nursery.log"))
         )
         postgres = stack.enter_context(EmbeddedPostgres(directory / "data", settings=_SERVER))
         migrate(postgres.dsn(), MIGRATIONS)
