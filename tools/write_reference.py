@@ -16,7 +16,7 @@ from typing import Any, Final
 import typer
 
 from caudal import payments
-from caudal.api import ENDPOINTS, FAMILIES, document_text, schemas_of
+from caudal.api import ENDPOINTS, FAMILIES, described, document_text, schemas_of
 from caudal.ledger import REASONS
 from caudal_base.errors import CaudalError
 
@@ -114,6 +114,16 @@ An event is told for every change of state, in the transaction of the change. `G
 API showed it then; its form follows from the type and the `version`. A version changes when a reader would
 have to: a field that goes, or means something else. Fields may be added without, so ignore those that you do
 not know. An event never changes: old ones keep the version that they were told in.
+"""
+
+_METRICS_INTRODUCTION: Final = """\
+# Measurements
+
+What `/metrics` says, in the text format of Prometheus: the API at `/metrics` of its own port, to keys with
+the scope `ledger:read`; a worker at the port that `CAUDAL_WORKER_METRICS_PORT` names. Each process speaks for
+itself. Those marked *database* come from the tables, at most ten seconds old, and are the same whichever
+process is asked: take the `max` over instances, not the sum; nothing but their reader pays for them.
+`book` is a book's number; `caudal_book_info` has its name. A histogram has `_bucket`, `_count` and `_sum`.
 """
 
 _API_INTRODUCTION: Final = """\
@@ -342,11 +352,29 @@ def _json_type(schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
     return str(schema.get("format", schema.get("type", "any")))
 
 
+def metrics_page() -> str:
+    """docs/reference/metrics.md"""
+    rows = (
+        (
+            f"`{one.name}`",
+            one.type,
+            " ".join(f"`{label}`" for label in one.labels),
+            one.unit,
+            ", ".join(one.where),
+            one.help,
+        )
+        for one in described()
+    )
+    table = _table(("name", "type", "labels", "unit", "of", "meaning"), rows)
+    return "\n".join((_HEAD + _METRICS_INTRODUCTION, table))
+
+
 PAGES: Final = {
     "errors.md": errors_page,
     "api.md": api_page,
     "commands.md": commands_page,
     "events.md": events_page,
+    "metrics.md": metrics_page,
 }
 
 

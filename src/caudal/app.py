@@ -94,7 +94,7 @@ async def running_services(
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
-    waiting = watch_partners(metrics, partners, inbox, clock)
+    waiting = watch_partners(metrics, partners, inbox, clock, database)
     meter = Meter(clock)
     flushing = asyncio.create_task(_flush_regularly(authenticator, meter, database), name="flush")
     try:

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from caudal import audit, objectives
 from caudal.objectives import (
@@ -109,12 +110,12 @@ async def test_what_cannot_be_is_refused_and_nothing_is_kept(world: ObjectiveWor
 
 
 def test_the_rule_file_has_an_alert_for_each_rule_of_each_objective_that_is_watched() -> None:
-    text = rule_file("main", [DEFAULTS[0], msgspec.structs.replace(DEFAULTS[1], enabled=False)])
+    text = rule_file(3, "main", [DEFAULTS[0], msgspec.structs.replace(DEFAULTS[1], enabled=False)])
 
-    assert text.count("- alert: CaudalObjectiveBurning") == 3
+    assert text.count("- alert: CaudalObjectiveBurning") == 2
     assert "accept_latency" not in text
     assert (
-        '        expr: \'max(caudal_objective_burn_rate{book="main",objective="payments_accepted",'
-        'window="1h"}) >= 14.4 and max(caudal_objective_burn_rate{book="main",'
-        'objective="payments_accepted",window="5m"}) >= 14.4\'\n'
+        '        expr: \'max(caudal_objective_alert{book="3",objective="payments_accepted",'
+        'severity="page"}) > 0\'\n'
     ) in text
+    assert yaml.safe_load(text)["groups"][0]["rules"][-1]["labels"] == {"severity": "page", "book": "main"}

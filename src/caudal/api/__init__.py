@@ -1,5 +1,6 @@
 """The public HTTP API: for each endpoint parse, call, render; nothing is decided here."""
 
+from caudal.api.described_metrics import Described, described
 from caudal.api.docs import document_text
 from caudal.api.endpoint import Endpoint
 from caudal.api.event_types import FAMILIES, EventFamily
@@ -18,6 +19,7 @@ __all__ = [
     "ENDPOINTS",
     "FAMILIES",
     "SECURITY",
+    "Described",
     "Endpoint",
     "EventFamily",
     "MethodNotAllowed",
@@ -29,6 +31,7 @@ __all__ = [
     "Room",
     "Route",
     "Services",
+    "described",
     "document_text",
     "problem",
     "schemas_of",

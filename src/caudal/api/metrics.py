@@ -35,6 +35,11 @@ _PLACE_GAUGES = {
     "in_use": "Requests that hold one.",
     "waiting": "Requests that wait for one.",
 }
+_POOL_GAUGES = {
+    "pool_size": "Connections to the database.",
+    "pool_available": "Connections that are free.",
+    "requests_waiting": "Pieces of work that wait for a connection.",
+}
 
 
 class Metrics:
@@ -56,6 +61,22 @@ class Metrics:
             buckets=_LATENCY_BOUNDS_S,
             registry=self._registry,
         )
+
+        self.replays = Counter(
+            "caudal_http_replays",
+            "Requests answered with what their idempotency key had been answered before.",
+            registry=self._registry,
+        )
+        self._errors = Counter(
+            "caudal_http_errors",
+            "Requests that an error ended, by its code; what a batch refuses stands under its status alone.",
+            ["code"],
+            registry=self._registry,
+        )
+
+    def failed(self, code: str) -> None:
+        """An error of this code has ended a request."""
+        self._errors.labels(code).inc()
 
     def route(self, method: str, path: str) -> Callable[[int, float], None]:
         """A function that counts a request of this route: its status, and how many seconds it took."""
@@ -88,6 +109,10 @@ class Metrics:
     def register(self, collector: Collector) -> None:
         """Add the figures of another part of the process, which are asked for at each reading."""
         self._registry.register(collector)
+
+    def families(self) -> list[Metric]:
+        """All of it, by name."""
+        return list(self._registry.collect())
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
@@ -158,9 +183,5 @@ class _Pool(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures = self._statistics()
-        for name in ("pool_size", "pool_available", "requests_waiting"):
-            yield GaugeMetricFamily(
-                f"caudal_database_{name}",
-                f"psycopg's pool: {name}.",
-                value=figures.get(name, 0),
-            )
+        for name, help_ in _POOL_GAUGES.items():
+            yield GaugeMetricFamily(f"caudal_database_{name}", help_, value=figures.get(name, 0))

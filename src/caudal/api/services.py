@@ -6,7 +6,7 @@ from caudal.access import Authenticator
 from caudal.api.metrics import Metrics
 from caudal.api.places import Room
 from caudal.api.rates import RateLimits
-from caudal.api.webhooks_in_metrics import Waiting
+from caudal.api.webhooks_in_metrics import Asked
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
@@ -43,5 +43,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     inbox: Inbox
     endpoints: Endpoints
     """Of webhooks out."""
-    waiting: Waiting
+    waiting: Asked
+    """Measurements that the database is asked for."""
     max_body_bytes: int

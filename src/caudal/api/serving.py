@@ -113,6 +113,8 @@ class Route:
             request.leave_place()
         seconds = time.perf_counter() - started
         self._observe(status, seconds)
+        if request.replayed:
+            self._services.metrics.replays.inc()
         if self._promise is not None:
             self._promise(request.book_id, status, seconds)
         self._log(request, status, seconds)
@@ -213,6 +215,7 @@ class Route:
         )
 
     def _failed(self, error: CaudalError, request_id: str, cause: Exception | None = None) -> Answer:
+        self._services.metrics.failed(error.code)
         if error.status == 503:
             reason = cause or error.__cause__
             if reason is None:

@@ -1,16 +1,18 @@
 """Measurements of partners and their webhooks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import psycopg
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from caudal.api.book_metrics import Books
 from caudal.api.metrics import Metrics
 from caudal.connectors import LATENCY_BOUNDS_S, BreakerState, Registry
-from caudal.webhooks import Inbox, Unsettled
+from caudal.webhooks import Inbox, InboxCounts, Unsettled
 from caudal_base.clock import Clock
+from caudal_base.database import Database
 from caudal_base.errors import CaudalError
 
 _log = structlog.get_logger("caudal.api")
@@ -19,9 +21,9 @@ _log = structlog.get_logger("caudal.api")
 class Waiting(Collector):
     """How many webhooks are not settled, and for how long: asked of the database before each reading."""
 
-    def __init__(self, inbox: Inbox, clock: Clock) -> None:
-        """Knows nothing before the first `look`."""
-        self._inbox = inbox
+    def __init__(self, unsettled: Callable[[], Awaitable[list[Unsettled]]], clock: Clock) -> None:
+        """Knows nothing before the first `look`, which calls `unsettled`."""
+        self._unsettled = unsettled
         self._clock = clock
         self._found: list[Unsettled] = []
 
@@ -29,7 +31,7 @@ class Waiting(Collector):
         """Ask the database. Without it there are no figures; the other measurements do not depend on it."""
         self._found = []
         try:
-            self._found = await self._inbox.unsettled()
+            self._found = await self._unsettled()
         except (psycopg.Error, CaudalError) as error:
             _log.warning("webhooks_not_counted", reason=type(error).__name__)
 
@@ -57,13 +59,13 @@ class Waiting(Collector):
 class Received(Collector):
     """What came in at this process."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        """`inbox` counts."""
-        self._inbox = inbox
+    def __init__(self, counts: InboxCounts) -> None:
+        """`counts` are the inbox's own."""
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """The counts as they stand."""
-        counts = self._inbox.counts
+        counts = self._counts
         for name, help_, by_partner in (
             ("received", "Partners' webhooks that were verified and stored.", counts.received),
             ("repeated", "Partners' webhooks that were there already.", counts.repeated),
@@ -139,9 +141,25 @@ def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
     return buckets
 
 
-def watch_partners(metrics: Metrics, partners: Registry, inbox: Inbox, clock: Clock) -> Waiting:
-    """Add the figures of partners and of their webhooks; the one that must be asked to look."""
-    waiting = Waiting(inbox, clock)
-    for collector in (Partners(partners), Received(inbox), waiting):
+class Asked:
+    """The measurements that the database is asked for before they are read."""
+
+    def __init__(self, waiting: Waiting, books: Books) -> None:
+        """Of webhooks, and of all else."""
+        self._waiting = waiting
+        self._books = books
+
+    async def look(self) -> None:
+        """Ask the database."""
+        await self._waiting.look()
+        await self._books.look()
+
+
+def watch_partners(
+    metrics: Metrics, partners: Registry, inbox: Inbox, clock: Clock, database: Database
+) -> Asked:
+    """Add the figures of partners, of their webhooks and of what the tables say; what is to be asked."""
+    waiting, books = Waiting(inbox.unsettled, clock), Books(database, clock)
+    for collector in (Partners(partners), Received(inbox.counts), waiting, books):
         metrics.register(collector)
-    return waiting
+    return Asked(waiting, books)

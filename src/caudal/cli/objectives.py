@@ -139,7 +139,7 @@ async def prometheus(operator: Operator, book: BookOption = FIRST_BOOK) -> None:
     found = await operator.book(book)
     async with operator.database.connection() as connection:
         watched = await objectives.watched(connection, found.book_id)
-    text = objectives.rule_file(found.name, [one.version.objective for one in watched])
+    text = objectives.rule_file(found.book_id, found.name, [one.version.objective for one in watched])
     operator.terminal.answer(
         {"rules": text}, lambda out: out.print(text, end="", soft_wrap=True, markup=False, highlight=False)
     )

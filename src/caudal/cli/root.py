@@ -162,8 +162,8 @@ FLAGS: Final = frozenset(
     {
         "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
         "--deployment", "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver",
-        "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to",
-        "--watch", "--yes", "-y",
+        "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered",
+        "--up-to", "--watch", "--yes", "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""

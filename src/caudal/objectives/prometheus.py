@@ -1,19 +1,19 @@
 """Objectives as rules of Prometheus, for those who are woken by its Alertmanager. Pure.
 
-The burn rates are Caudal's own, from `/metrics`: so both say the same, and the rules stay short.
+Whether somebody is told is Caudal's own decision, from `/metrics`: so both say the same, the windows, the
+rates and what is too little to be told of included.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from caudal.objectives import rules
-from caudal.objectives.types import BurnRule, Objective
+from caudal.objectives.types import Objective, Severity
 
 _FOR: Final = "2m"
 
 
-def rule_file(book: str, objectives: Sequence[Objective]) -> str:
-    """A rule file, in YAML, with the alerts of a book's objectives that are watched."""
+def rule_file(number: int, book: str, objectives: Sequence[Objective]) -> str:
+    """A rule file, in YAML, with the alerts of a book's objectives that are watched; its number and name."""
     lines = [
         "# Made by `caudal objectives prometheus`.",
         "groups:",
@@ -22,38 +22,37 @@ def rule_file(book: str, objectives: Sequence[Objective]) -> str:
     ]
     watched = [one for one in objectives if one.enabled]
     for one in watched:
-        for rule in rules.BURN_RULES:
-            lines += _rule(book, one, rule)
-    lines += _silent(book) if watched else ["      []"]
+        for severity in reversed(Severity):
+            lines += _rule(number, book, one, severity)
+    lines += _silent(number, book) if watched else ["      []"]
     return "\n".join(lines) + "\n"
 
 
-def _rule(book: str, one: Objective, rule: BurnRule) -> list[str]:
-    long, short = rules.label(rule.long), rules.label(rule.short)
-    of = f'book="{book}",objective="{one.name}"'
-    both = (
-        f'max(caudal_objective_burn_rate{{{of},window="{long}"}}) >= {rule.rate:g}'
-        f' and max(caudal_objective_burn_rate{{{of},window="{short}"}}) >= {rule.rate:g}'
-    )
+def _rule(number: int, book: str, one: Objective, severity: Severity) -> list[str]:
+    of = f'book="{number}",objective="{one.name}"'
+    hour = f'caudal_objective_burn_rate{{{of},window="1h"}}'
+    left = f"caudal_objective_budget_left_ratio{{{of}}}"
     return [
         "      - alert: CaudalObjectiveBurning",
-        f"        expr: '{both}'",
+        f"        expr: 'max(caudal_objective_alert{{{of},severity=\"{severity.value}\"}}) > 0'",
         "        labels:",
-        f"          severity: {rule.severity.value}",
+        f"          severity: {severity.value}",
         f"          book: '{book}'",
         f"          objective: {one.name}",
-        f"          window: {long}",
         "        annotations:",
-        f"          summary: '{one.name} of {book} burns its budget {rule.rate:g} times as fast as it may'",
+        f"          summary: '{one.name} of {book} burns its budget too fast'",
+        f"          target: '{one.target_basis_points / 100:g} % in {one.window_days} days'",
+        "          burns: '{{ with query `max(" + hour + ")` }}{{ . | first | value }}{{ end }} in 1 h'",
+        "          left: '{{ with query `max(" + left + ")` }}{{ . | first | value }}{{ end }}'",
     ]
 
 
-def _silent(book: str) -> list[str]:
+def _silent(number: int, book: str) -> list[str]:
     """Where nothing is evaluated any more no burn rate rises."""
-    age = f'min(caudal_objective_evaluated_age_seconds{{book="{book}"}})'
+    age = f'min(caudal_objective_evaluated_age_seconds{{book="{number}"}})'
     return [
         "      - alert: CaudalObjectivesNotEvaluated",
-        f"        expr: '{age} > 300 or absent(caudal_objective_evaluated_age_seconds{{book=\"{book}\"}})'",
+        f"        expr: '{age} > 300 or absent(caudal_objective_evaluated_age_seconds{{book=\"{number}\"}})'",
         f"        for: {_FOR}",
         "        labels:",
         "          severity: page",
