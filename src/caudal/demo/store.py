@@ -20,9 +20,10 @@ select (select count(*)
           from payments.attempt
          where book_id = %(book_id)s
            and state = 'unknown'),
-       (select coalesce(max(seq), 0)
-          from events.head
-         where book_id = %(book_id)s)
+       (select count(*)
+          from events.event
+         where book_id = %(book_id)s
+           and type >= 'payment.' and type < 'payment/')
 """
 
 _TRANSFERS: Final = """
@@ -44,7 +45,7 @@ class Waiting(msgspec.Struct, frozen=True):
     open: int
     unknown: int
     events: int
-    """That have been told so far."""
+    """Of payments, that have been told so far."""
 
 
 async def waiting(connection: Connection, book_id: int) -> Waiting:
