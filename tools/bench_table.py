@@ -160,7 +160,7 @@ def inserted(readme: str, text: str, name: str = "ledger") -> str:
 
 
 def marked(readme: str, name: str) -> str:
-    """`readme` with the marks of a benchmark: where they are not there yet, behind the last table before it."""
+    """`readme` with the marks of a benchmark, put behind the last table before it where there are none."""
     start, end = MARKS[name]
     if start in readme or end in readme:
         return readme

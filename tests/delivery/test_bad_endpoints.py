@@ -329,6 +329,19 @@ async def test_one_that_never_answers_holds_up_nobody_else(outbox: Outbox, liste
             assert 0 < len(dead.received) <= 12
 
 
+async def test_of_a_dead_one_only_little_is_read(outbox: Outbox, listener: Listener) -> None:
+    """What it is not sent it need not be read, and written down as waiting."""
+    async with Listener(answer=never).serving() as dead:
+        issued = await outbox.endpoint(dead.url, concurrency=4)
+        await outbox.endpoint(listener.url)
+        async with outbox.delivering():
+            await outbox.tell(*range(1, 301))
+            await until(lambda: len(listener.received) == 300)
+            await until(lambda: outbox.counts.attempts.get("none", 0) >= 4)
+
+    assert len(await log_of(outbox, issued)) <= 32
+
+
 async def test_no_more_go_out_at_once_than_the_endpoint_takes(outbox: Outbox, listener: Listener) -> None:
     async def slowly(_: object) -> bytes:
         await asyncio.sleep(0.005)

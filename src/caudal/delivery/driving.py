@@ -145,7 +145,7 @@ class Drive:
         if self._window.waiting or not self._reader.behind or self._closing or self._is_full():
             return False
         at_hand = self._window.out + len(self._ended)
-        return at_hand <= self._tools.options.at_hand // 2 and self._lanes.could_take_more
+        return at_hand <= self._reader.at_hand // 2 and self._lanes.could_take_more
 
     def _is_full(self) -> bool:
         """Whether so many wait in the database that nothing more is read."""
@@ -167,7 +167,7 @@ class Drive:
         if not self._ended:
             self._first_ended = tools.monotonic()
         self._ended.append(Ended(item=item, reply=reply, verdict=verdict, at=at, seconds=seconds))
-        if len(self._ended) in (1, tools.options.at_hand // 4):
+        if len(self._ended) in (1, self._reader.at_hand // 4):
             self._bell.set()
         return verdict
 
@@ -204,7 +204,7 @@ class Drive:
         # The deliverer extends the lease before that; where it cannot, a step tries.
         reasons = [self._lease.until - options.lease_s / 2 - now]
         if self._ended:
-            full = len(self._ended) >= options.at_hand // 4
+            full = len(self._ended) >= self._reader.at_hand // 4
             reasons.append(0.0 if full else self._first_ended + options.linger_s - now)
         if self._window.waiting and not self._lanes.open:
             held_for = self._lanes.held_for(now)
@@ -270,6 +270,7 @@ class Drive:
         for item in known:
             item.stored = True
         self._reader.through = found.through
+        self._reader.learn(ended)
         free, behind = self._reader.still_first(found.fresh, self._ended)
         self._dropped += [*found.held, *(item for item in behind if not item.stored)]
         self._window.add(free)

@@ -170,9 +170,11 @@ class Lanes:
             "caudal.endpoint": ids.encode(ids.ENDPOINT, self._endpoint.id),
             "caudal.book": self._claim.book_id,
         }
-        payment = event.object_id if event.object_type == "payment" else None
-        with telemetry.span("webhook out", told, payment_id=payment) as span:
-            reply = await connection.post(self._headers(item, at), item.body)
+        with telemetry.span("webhook out", told, payment_id=_payment_of(event)) as span:
+            headers, parent = self._headers(item, at), telemetry.traceparent()
+            reply = await connection.post(
+                headers if parent is None else [*headers, ("traceparent", parent)], item.body
+            )
             span.say("http.response.status_code", reply.status or 0)
             return reply
 

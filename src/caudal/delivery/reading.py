@@ -13,6 +13,8 @@ from caudal.delivery.types import Endpoint
 from caudal.delivery.window import Item, Window
 from caudal_base import database
 
+LEAST_AT_HAND: Final = 16
+
 
 class Reader:
     """Reads for one endpoint, from its place in the events on."""
@@ -23,6 +25,9 @@ class Reader:
         self._book_id: Final = book_id
         self._endpoint: Final = endpoint
         self._patterns: Final = rules.patterns(endpoint.types)
+        self._least: Final = min(options.at_hand, max(LEAST_AT_HAND, 2 * endpoint.concurrency))
+        self.at_hand: int = self._least
+        """Events read ahead of the answers, at most. It grows as they arrive: who is dead costs little."""
         self.through: int = through_seq
         """Up to where the events have been read."""
         self.head: int = 0
@@ -33,13 +38,21 @@ class Reader:
         """Whether there are events that have not been looked at."""
         return self.through < self.head
 
+    def learn(self, ended: Sequence[Ended]) -> None:
+        """So many attempts have ended: read further ahead where they go well, and less where none does."""
+        delivered = sum(one.verdict.delivered for one in ended)
+        if 4 * delivered >= self.at_hand:
+            self.at_hand = min(2 * self.at_hand, self._options.at_hand)
+        elif ended and not delivered:
+            self.at_hand = self._least
+
     async def due(
         self, connection: database.Connection, window: Window, ended: Sequence[Ended], now: dt.datetime
     ) -> list[Item]:
         """What is to be tried again, as much as there is room for."""
         taken = _taken(window, ended)
-        room = self._options.at_hand - len(taken)
-        if room < self._options.at_hand // 4:
+        room = self.at_hand - len(taken)
+        if room < self.at_hand // 4:
             return []
         found = await store_drives.due(
             connection, self._book_id, self._endpoint.id, known=taken, now=now, limit=room
@@ -69,8 +82,8 @@ class Reader:
         they wait there with it.
         """
         taken = len(_taken(window, ended))
-        room = self._options.at_hand - taken - len(due)
-        if not self.behind or room <= 0 or self._options.at_hand - taken < self._options.at_hand // 4:
+        room = self.at_hand - taken - len(due)
+        if not self.behind or room <= 0 or self.at_hand - taken < self.at_hand // 4:
             return self.through, [], []
         through = min(self.head, self.through + self._options.span)
         found = await events.matching(
