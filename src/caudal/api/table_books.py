@@ -148,6 +148,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         tag=_REPORTS,
         summary="The trial balance, now or of the past",
         handle=reports.read_trial_balance,
+        waits=False,
         query=TrialBalanceQuery,
         body=NoBody,
         scope=Scope.LEDGER_READ,

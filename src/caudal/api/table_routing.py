@@ -118,6 +118,7 @@ _HEALTH: Final[tuple[Endpoint[Any, Any], ...]] = (
         tag=_TAG,
         summary="How each route does: approvals, declines, cost",
         handle=routing.read_report,
+        waits=False,
         query=routing.ReportQuery,
         body=NoBody,
         scope=Scope.ROUTING_READ,
