@@ -48,6 +48,13 @@ def test_customers_got_their_webhooks_though_endpoints_failed_and_secrets_change
     assert sent["rotated"] >= 2
 
 
+def test_payments_went_by_rules_to_all_partners_and_one_was_away(report: dict[str, Any]) -> None:
+    partners = {route.rpartition(": ")[2] for route in report["routes"]}
+    assert partners == {"stripe", "meridian", "bank"}
+    assert report["publications"] >= 2
+    assert len(report["outages"]) == 1
+
+
 def test_it_says_how_to_see_it_again(report: dict[str, Any]) -> None:
     parameters = report["parameters"]
     assert (parameters["seed"], parameters["payments"]) == (20_261, PAYMENTS)

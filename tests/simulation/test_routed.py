@@ -78,6 +78,7 @@ def test_a_soft_decline_that_another_partner_takes_breaks_nothing() -> None:
     "first",
     [
         msgspec.structs.replace(FIRST, superseded=False),
+        msgspec.structs.replace(FIRST, updated_at=run.NOW + 2 * SECOND),
         msgspec.structs.replace(FIRST, failure=Failure(code="43", class_="hard_decline")),
     ],
 )
@@ -156,6 +157,14 @@ def test_everything_that_can_be_done_to_routes_is_done_in_some_seeds() -> None:
     assert [act.after for act in routes.acts(3, 500, 1.0)] == sorted(
         act.after for act in routes.acts(3, 500, 1.0)
     )
+
+
+def test_the_longer_a_run_the_more_is_done_to_routes() -> None:
+    acts = routes.acts(5, 20_000, 1.0)
+    publications = [act.version for act in acts if isinstance(act, Publication)]
+    assert publications == [2, 1] * 10
+    assert sum(isinstance(act, Away) for act in acts) == 40
+    assert sum(isinstance(act, Drained) for act in acts) == 10
 
 
 def test_in_fair_weather_nobody_is_away() -> None:

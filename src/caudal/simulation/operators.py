@@ -55,6 +55,7 @@ class Operators:
         self._usual = usual
         self._asked = 0
         self._clock = SystemClock()
+        self._one_by_one = {kind: asyncio.Lock() for kind in (Publication, Away, Drained)}
         self.acted = Acted()
 
     async def begin(self, rule_sets: Sequence[dict[str, Any]]) -> None:
@@ -75,6 +76,11 @@ class Operators:
                 tasks.create_task(self._act(act))
 
     async def _act(self, act: Act) -> None:
+        """Do it once nothing else of its kind is being done."""
+        async with self._one_by_one[type(act)]:
+            await self._do(act)
+
+    async def _do(self, act: Act) -> None:
         match act:
             case Publication():
                 await self._publish(act.version)

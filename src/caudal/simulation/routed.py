@@ -72,6 +72,8 @@ def _wrong_retry(payment: Payment, before: Attempt, attempt: Attempt) -> Iterato
     """Why this attempt should not have followed that one."""
     if payment.named or payment.route is None:
         yield f"{payment.id}: begun again, though no rule sent it"
+    if before.updated_at > attempt.created_at:
+        yield f"{attempt.id}: made at {attempt.created_at}, and {before.id} ended at {before.updated_at}"
     if attempt.retried is None:
         yield f"{attempt.id}: nothing says why it was made"
     elif attempt.retried.cause in _NEVER:

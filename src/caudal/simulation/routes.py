@@ -107,17 +107,19 @@ def _split(draw: random.Random) -> dict[str, Any]:
 def acts(seed: int, payments: int, faults: float) -> list[Act]:
     """What is done to routes during a run, in order. Without faults no partner is away."""
     draw = stream(seed, "acts")
-    made: list[Act] = [Publication(after=int(draw.uniform(0.2, 0.5) * payments), version=2)]
-    if draw.random() < 0.5:
-        made.append(Publication(after=int(draw.uniform(0.6, 0.9) * payments), version=1))
-    if draw.random() < 0.4:
-        made.append(
-            Drained(
-                after=int(draw.uniform(0.1, 0.8) * payments),
-                partner=draw.choice(CARD_PARTNERS),
-                seconds=draw.uniform(4.0, 8.0),
-            )
+    points = sorted(draw.uniform(0.2, 0.9) for _ in range(max(draw.choice((1, 2)), payments // 1_000)))
+    made: list[Act] = [
+        Publication(after=int(point * payments), version=2 - number % 2)
+        for number, point in enumerate(points)
+    ]
+    made += [
+        Drained(
+            after=int(draw.uniform(0.1, 0.8) * payments),
+            partner=draw.choice(CARD_PARTNERS),
+            seconds=draw.uniform(4.0, 8.0),
         )
+        for _ in range(max(int(draw.random() < 0.4), payments // 2_000))
+    ]
     partners = draw.sample([*CARD_PARTNERS, "bank"], 3)
     made += [
         Away(

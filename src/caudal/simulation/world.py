@@ -53,6 +53,7 @@ _LEASE_S: Final = 3.0
 _SERVER: Final = {
     # The processes are killed, not the machine: what the system has been given survives without a sync.
     "fsync": "off",
+    "full_page_writes": "off",
     "shared_buffers": "128MB",
 }
 _LOOK_EVERY_S: Final = 0.01
