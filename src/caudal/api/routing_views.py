@@ -126,6 +126,8 @@ class TrialView(View, frozen=True, kw_only=True):
     payments: int
     moved: int
     """Payments that would have gone to another partner."""
+    foreign: int
+    """Of those, the ones by an instrument that is not the vault's: it may mean nothing to that partner."""
     lines: tuple[TrialLineView, ...]
     unserved: tuple[UnservedView, ...]
     complete: bool
@@ -208,6 +210,7 @@ def trial_view(tried: Tried, since: dt.datetime, until: dt.datetime) -> TrialVie
         created_before=until,
         payments=trial.payments,
         moved=trial.moved,
+        foreign=trial.foreign,
         complete=tried.complete,
         lines=tuple(
             TrialLineView(

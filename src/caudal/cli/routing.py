@@ -175,6 +175,11 @@ async def try_(
             )  # fmt: skip
         out.print(shown if trial.lines else "No payments in this time.")
         out.print(f"{trial.payments} payments, of which {trial.moved} would have gone elsewhere.")
+        if trial.foreign:
+            out.print(
+                f"{trial.foreign} of these have an instrument that is not the vault's, and may mean nothing "
+                "to that partner."
+            )
         for left in trial.unserved:
             out.print(
                 f"No rule serves {left.payments} of {left.kind} by {left.method} in {left.currency}, "

@@ -14,6 +14,7 @@ from caudal.delivery.window import Item, Window
 from caudal_base import database
 
 LEAST_AT_HAND: Final = 16
+"""Events that an endpoint is given at once before it has answered any."""
 
 
 class Reader:
