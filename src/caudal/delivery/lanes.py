@@ -20,6 +20,7 @@ from caudal.delivery.store_claims import Claimed
 from caudal.delivery.tools import Signers, Tools
 from caudal.delivery.types import Endpoint
 from caudal.delivery.window import Item, Window
+from caudal.events import Event
 from caudal_base import ids, telemetry
 from caudal_base.limits import Breaker, BreakerState
 
@@ -35,6 +36,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     signers: Signers
 
+
+class _Part(msgspec.Struct, frozen=True):
+    """What belongs to a payment says of it."""
+
+    payment: str
+
+
+_PARTS: Final = frozenset({"capture", "refund", "dispute"})
 
 Answered = Callable[[Item, Reply, dt.datetime, float], Verdict]
 """What follows from an attempt that began at a moment and took so many seconds."""
@@ -188,3 +197,10 @@ class Lanes:
         if not lane.cancelled() and lane.exception() is not None:
             self.failure = lane.exception()
         self.bell.set()
+
+
+def _payment_of(event: Event) -> str | None:
+    """The payment that an event tells of, if it does: also one about a part of it."""
+    if event.object_type == "payment":
+        return event.object_id
+    return msgspec.json.decode(event.data, type=_Part).payment if event.object_type in _PARTS else None
