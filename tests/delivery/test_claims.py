@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator
 
 from caudal.delivery import Limits, Options
 from caudal_base.database import Database
-from support.deliveries import OK, OPTIONS, Listener, Outbox, Received, new_outbox, until, until_async
+from support.deliveries import (
+    OK,
+    OPTIONS,
+    Listener,
+    Outbox,
+    Received,
+    log_of,
+    new_outbox,
+    until,
+    until_async,
+)
 
 
 async def never(_: object) -> bytes:
@@ -142,3 +152,32 @@ async def test_a_request_that_hangs_holds_up_none_that_come_after_it(
     await asyncio.gather(task, return_exceptions=True)
 
     assert took < 7.5, "they waited for the time-out of the first"
+
+
+async def test_what_an_ordered_endpoint_was_not_given_before_its_driver_stopped_comes_from_the_next(
+    outbox: Outbox, listener: Listener
+) -> None:
+    """It waited for the one before it, which was out, and nothing else of its object follows."""
+    answered = asyncio.Event()
+
+    async def hold_the_first(got: Received) -> bytes:
+        if got.event["seq"] == 2:
+            await answered.wait()
+        return OK
+
+    async def written() -> bool:
+        return [row["state"] for row in await log_of(outbox, issued)] == ["pending", "pending", "delivered"]
+
+    listener.answer = hold_the_first
+    issued = await outbox.endpoint(listener.url, ordered=True)
+    await outbox.tell(1, 1, 2)
+    async with outbox.delivering() as deliverer:
+        await until_async(written)
+        deliverer.stop()
+        answered.set()
+    assert sorted(listener.seqs) == [2, 4]
+
+    await outbox.settled()
+
+    assert listener.seqs[2:] == [3]
+    assert {row["state"] for row in await log_of(outbox, issued)} == {"delivered"}

@@ -277,8 +277,11 @@ class Drive:
         return not done
 
     async def _release(self, connection: database.Connection, through_seq: int) -> None:
-        """Give the claim up."""
-        await store_claims.release(connection, self._claim.book_id, *self.held, through_seq=through_seq)
+        """Give the claim up. Those at hand have waited for one another here: now they do in the database."""
+        book_id, now = self.book_id, self._tools.clock.now()
+        if self._endpoint.ordered and self._window.waiting:
+            await store_drives.promote_all(connection, book_id, self._endpoint.id, now=now)
+        await store_claims.release(connection, book_id, *self.held, through_seq=through_seq)
 
     async def _renewed(
         self, connection: database.Connection, ended: list[Ended], waiting: Waiting, now: dt.datetime

@@ -37,7 +37,7 @@ update delivery.delivery
        ))
 """
 
-# What a driver that died had at hand: of each object the first becomes due.
+# What a driver had at hand that died or has stopped: of each object the first becomes due.
 PROMOTE_ALL: Final[LiteralString] = """
 update delivery.delivery
    set next_at = %(now)s
