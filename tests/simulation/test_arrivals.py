@@ -30,6 +30,10 @@ def disabled(reason: str, at: float) -> Told:
     )  # fmt: skip
 
 
+def enabled(at: float) -> Told:
+    return Told(seq=7, id="evt_7", type="webhook_endpoint.enabled", object=run.ENDPOINT, at=at, digest=b"")
+
+
 SLOW = receiver(manner=Manner.SLOW)
 GONE = receiver(manner=Manner.GONE)
 DEAD = receiver(manner=Manner.DEAD)
@@ -140,6 +144,16 @@ CASES: dict[str, tuple[Deliveries, list[str]]] = {
         deliveries(endpoint(receiver=DEAD, arrivals=[], rows=[], tries=[])),
         ["disabled_left_alone"],
     ),
+    "one that came though it was disabled": (
+        deliveries(
+            endpoint(
+                receiver=SLOW,
+                arrivals=[arrival(3, 1), arrival(4, 3, at=20.2, signed_at=20)],
+            ),
+            events=[*run.EVENTS, disabled("requested", 4.0), enabled(30.0)],
+        ),
+        ["paused_left_alone"],
+    ),
     "one that came too soon": (
         deliveries(
             endpoint(
@@ -233,6 +247,15 @@ def test_what_waits_for_a_dead_workers_claim_to_end_is_late_for_that_reason() ->
     late = [arrival(3, 1), arrival(4, 3, at=2.1 + HEALTHY_WITHIN_S)]
     assert after_a_kill(1.5, arrivals=late) == []
     assert after_a_kill(2.2 + HEALTHY_WITHIN_S, arrivals=late) == ["healthy_not_delayed"]
+
+
+def test_a_healthy_one_that_was_disabled_has_its_time_from_then_on() -> None:
+    came = [arrival(3, 1), arrival(4, 3, at=40.0, signed_at=40)]
+    events = [*run.EVENTS, disabled("requested", 3.0), enabled(30.0)]
+    assert broken(deliveries(endpoint(arrivals=came), events=events)) == []
+    assert broken(deliveries(endpoint(arrivals=came), events=[*events[:-1], enabled(20.0)])) == [
+        "healthy_not_delayed"
+    ]
 
 
 def test_one_that_is_gone_need_not_have_got_everything() -> None:

@@ -9,12 +9,13 @@ import msgspec
 
 from caudal.delivery import Options
 from caudal.simulation.delivery_store import Row, Try
-from caudal.simulation.receivers import Manner, Receiver, wants
+from caudal.simulation.receivers import ENDING, Manner, Receiver, wants
 from caudal.simulation.sink import FLOOD_BYTES
 from caudal.simulation.targets import Arrival
 
 TEST: Final = "webhook_endpoint.test"
 _CREATED: Final = "webhook_endpoint.created"
+_ENABLED: Final = "webhook_endpoint.enabled"
 _DISABLED: Final = "webhook_endpoint.disabled"
 
 KEPT_BYTES: Final = 2_048
@@ -26,12 +27,17 @@ HEALTHY_WITHIN_S: Final = 15.0
 NOTICED_WITHIN_S: Final = 0.5
 """After a `Retry-After` was sent it may take so long until whoever delivers has heard of it."""
 
+_REQUESTED: Final = "requested"
+
 _LEASE_S: Final = Options().lease_s
+
+STOPS_WITHIN_S: Final = 5.0
+"""Whoever drives an endpoint hears within seconds that it has been changed."""
 
 RECORDED_WITHIN_S: Final = 15.0
 """What a worker that is killed has not written down is no older than this."""
 
-_COMES: Final = frozenset(Manner) - {Manner.GONE, Manner.DEAD}
+_COMES: Final = frozenset(Manner) - ENDING
 """Manners of endpoints at which everything arrives in the end; at one that is gone, unless it has said so."""
 
 
@@ -118,13 +124,25 @@ class Deliveries(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def wanted(self, endpoint: Received) -> list[Told]:
         """What the endpoint is to be told, in order: what it wants, from its own creation on."""
-        start = next((e.seq for e in self.events if e.type == _CREATED and e.object == endpoint.id), 0)
+        start = next((event.seq for event in self.of_endpoint(endpoint.id) if event.type == _CREATED), 0)
         return [
             event
             for event in self.events[max(0, start - 1) :]
             if (event.type != TEST and wants(endpoint.receiver.types, event.type))
             or self.tested.get(event.id) == endpoint.id
         ]
+
+    @cached_property
+    def _of_endpoints(self) -> dict[str, list[Told]]:
+        found: defaultdict[str, list[Told]] = defaultdict(list)
+        for event in self.events:
+            if event.type.startswith("webhook_endpoint."):
+                found[event.object].append(event)
+        return dict(found)
+
+    def of_endpoint(self, id: str) -> list[Told]:
+        """What was told of an endpoint itself."""
+        return self._of_endpoints.get(id, [])
 
     def killed_between(self, start: float, end: float) -> bool:
         """Whether a worker was killed then."""
@@ -206,7 +224,11 @@ def unverified(deliveries: Deliveries) -> Iterator[str]:
 
 def sent_to_disabled(deliveries: Deliveries) -> Iterator[str]:
     """Who has answered 410, or has failed for days, is disabled, which is told, and gets nothing any more."""
-    ends = {event.object: event for event in deliveries.events if event.type == _DISABLED}
+    ends = {
+        event.object: event
+        for event in deliveries.events
+        if event.type == _DISABLED and event.reason != _REQUESTED
+    }
     for endpoint in deliveries.endpoints:
         gone = any(arrival.status == 410 for arrival in endpoint.arrivals)
         reason = "gone" if gone else "failing" if endpoint.receiver.manner is Manner.DEAD else None
@@ -222,8 +244,24 @@ def sent_to_disabled(deliveries: Deliveries) -> Iterator[str]:
                 yield f"{endpoint.name}: {len(late)} webhooks after it was disabled"
 
 
+def sent_while_paused(deliveries: Deliveries) -> Iterator[str]:
+    """What an owner has disabled gets nothing until it is enabled, but for what was under way."""
+    for endpoint in deliveries.endpoints:
+        stopped: float | None = None
+        for event in deliveries.of_endpoint(endpoint.id):
+            if event.type == _DISABLED and event.reason == _REQUESTED:
+                stopped = event.at
+            elif event.type == _ENABLED and stopped is not None:
+                late = [
+                    a for a in endpoint.arrivals if a.signed_at > stopped + STOPS_WITHIN_S and a.at < event.at
+                ]
+                if late:
+                    yield f"{endpoint.name}: {len(late)} webhooks while it was disabled"
+                stopped = None
+
+
 def sent_too_soon(deliveries: Deliveries) -> Iterator[str]:
-    """After a `Retry-After` nothing at all is sent before then. A worker that has ended has forgotten it."""
+    """After a `Retry-After` nothing at all is sent before then, but by who follows a worker that is killed."""
     for endpoint in deliveries.endpoints:
         for asked in endpoint.arrivals:
             if not asked.asked_quiet_s:
@@ -291,12 +329,15 @@ def healthy_delayed(deliveries: Deliveries) -> Iterator[str]:
     for endpoint in deliveries.endpoints:
         if endpoint.receiver.manner is not Manner.HEALTHY:
             continue
+        enabled = [told.at for told in deliveries.of_endpoint(endpoint.id) if told.type == _ENABLED]
         for event in deliveries.wanted(endpoint):
             came = endpoint.by_event.get(event.id)
-            if not came or came[0].at - event.at <= HEALTHY_WITHIN_S:
+            if not came:
                 continue
-            if not deliveries.killed_between(event.at - _LEASE_S, came[0].at):
-                yield f"{endpoint.name}: {event.type} {event.seq} came after {came[0].at - event.at:.1f} s"
+            first = came[0].at
+            since = max([event.at, *(at for at in enabled if at <= first)])
+            if first - since > HEALTHY_WITHIN_S and not deliveries.killed_between(since - _LEASE_S, first):
+                yield f"{endpoint.name}: {event.type} {event.seq} came after {first - since:.1f} s"
 
 
 INVARIANTS: Final[Mapping[str, Callable[[Deliveries], Iterator[str]]]] = {
@@ -306,6 +347,7 @@ INVARIANTS: Final[Mapping[str, Callable[[Deliveries], Iterator[str]]]] = {
     "deliveries_in_order": out_of_order,
     "deliveries_verified": unverified,
     "disabled_left_alone": sent_to_disabled,
+    "paused_left_alone": sent_while_paused,
     "retry_after_kept": sent_too_soon,
     "delivery_log_true": log_differs,
     "answers_bounded": floods_read,

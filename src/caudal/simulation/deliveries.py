@@ -25,6 +25,7 @@ from caudal.simulation.types import Parameters
 from caudal.simulation.verifying import Key, hmac_key, public_key, require_verifier
 from caudal.simulation.world import World
 from caudal_base.check import check
+from caudal_base.database import Connection
 
 _TIMEOUT_S: Final = 5.0
 _AGAIN_S: Final = 0.1
@@ -77,6 +78,9 @@ class _Endpoint:
         self.target = target
         self.receiver: Receiver = target.receiver
         self.id = ""
+        """Once it is made."""
+        self.paused = False
+        """Disabled by its owner."""
         self.given_up: set[int] = set()
         self.replayed_from = 0
 
@@ -119,20 +123,10 @@ class Endpoints:
                 self._http.close()
 
     async def begin(self) -> None:
-        """Make them all."""
+        """Make those that are there from the beginning."""
         for each in self._endpoints:
-            receiver = each.receiver
-            body = {
-                "url": self._sink.url(each.target),
-                "types": receiver.types,
-                "ordered": receiver.ordered,
-                "concurrency": receiver.concurrency,
-                "signature": receiver.signature,
-            }
-            view = await self._post("", body, _View)
-            each.id = view.id
-            if not self._learn(each, view):
-                await self._rotate(each, Rotation(after=0, overlap_s=0, signature=receiver.signature))
+            if not each.receiver.begins:
+                await self._make(each)
 
     async def conduct(self, reached: Reached) -> None:
         """Do what is drawn when so many scripts have been begun, until there are no callers any more."""
@@ -140,17 +134,21 @@ class Endpoints:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for each in self._endpoints:
-                    tasks.create_task(self._rotate_often(each, reached))
-                    if each.receiver.manner is Manner.DOWN:
-                        tasks.create_task(self._go_down(each, reached))
+                    tasks.create_task(self._live(each, reached))
         finally:
             hastening.cancel()
 
     async def calm(self) -> None:
-        """Nothing goes wrong any more, but for those that are gone or dead."""
+        """Nothing goes wrong any more, but for those that are gone or dead; of these days have passed."""
         for each in self._endpoints:
             each.target.calm = each.receiver.manner is not Manner.GONE
+            if not each.id:
+                await self._make(each)
+            elif each.paused:
+                await self._post(f"/{each.id}/enable", None, dict[str, Any])
         self._sink.hang_up()
+        async with self._world.database.connection() as connection:
+            await self._age(connection)
 
     async def finish(self) -> None:
         """Wait until everything has arrived; what was given up is sent again. Raises `NotAtRest`."""
@@ -210,18 +208,50 @@ class Endpoints:
 
     # What is done with endpoints
 
+    async def _make(self, each: _Endpoint) -> None:
+        receiver = each.receiver
+        body = {
+            "url": self._sink.url(each.target),
+            "types": receiver.types,
+            "ordered": receiver.ordered,
+            "concurrency": receiver.concurrency,
+            "signature": receiver.signature,
+        }
+        each.target.rotating = True
+        view = await self._post("", body, _View)
+        if not self._learn(each, view):
+            await self._rotate(view.id, each, Rotation(after=0, overlap_s=0, signature=receiver.signature))
+        each.target.rotating = False
+        each.id = view.id
+
+    async def _live(self, each: _Endpoint, reached: Reached) -> None:
+        """All that happens to one while there are callers."""
+        receiver = each.receiver
+        if receiver.begins:
+            if not await reached(receiver.begins):
+                return
+            await self._make(each)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rotate_often(each, reached))
+            if receiver.manner is Manner.DOWN:
+                tasks.create_task(self._go_down(each, reached))
+        if receiver.pauses is not None and await reached(receiver.pauses):
+            await self._post(f"/{each.id}/disable", None, dict[str, Any])
+            each.paused = True
+            self.counts["paused"] += 1
+
     async def _rotate_often(self, each: _Endpoint, reached: Reached) -> None:
         for rotation in each.receiver.rotations:
             if not await reached(rotation.after):
                 return
-            await self._rotate(each, rotation)
+            await self._rotate(each.id, each, rotation)
 
-    async def _rotate(self, each: _Endpoint, rotation: Rotation) -> None:
+    async def _rotate(self, id: str, each: _Endpoint, rotation: Rotation) -> None:
         """Until the new secret is known: whose answer was lost has to have another."""
         body = {"overlap_s": rotation.overlap_s, "signature": rotation.signature}
         each.target.rotating = True
         while True:
-            view = await self._post(f"/{each.id}/rotate_secret", body, _View)
+            view = await self._post(f"/{id}/rotate_secret", body, _View)
             self.counts["rotated"] += 1
             if self._learn(each, view):
                 break
@@ -283,12 +313,12 @@ class Endpoints:
         waiting = [
             each.uuid
             for each in self._endpoints
-            if each.receiver.manner is not Manner.DEAD and each.target.quiet_until < now
+            if each.id and each.receiver.manner is not Manner.DEAD and each.target.quiet_until < now
         ]
         buggy = [
             each.uuid
             for each in self._endpoints
-            if each.receiver.manner is Manner.BUGGY and not each.target.calm
+            if each.id and each.receiver.manner is Manner.BUGGY and not each.target.calm
         ]
         async with self._world.database.connection() as connection:
             await delivery_store.exhaust(connection, self._world.book_id, buggy)
@@ -298,10 +328,9 @@ class Endpoints:
         """Wait until nothing is on its way any more."""
         deadline = time.monotonic() + self._parameters.patience_s
         names = {each.uuid: each.receiver.name for each in self._endpoints}
-        dead = [each.uuid for each in self._endpoints if each.receiver.manner is Manner.DEAD]
         while True:
             async with self._world.database.connection() as connection:
-                await delivery_store.age(connection, self._world.book_id, dead, _FAILING_DAYS)
+                await self._age(connection)
                 found = await delivery_store.unrest(connection, self._world.book_id, list(names))
             if not found:
                 return
@@ -310,6 +339,11 @@ class Endpoints:
                 raise NotAtRest(what)
             await self._hasten_once()
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _age(self, connection: Connection) -> None:
+        """Let who is dead have been so for days."""
+        dead = [each.uuid for each in self._endpoints if each.receiver.manner is Manner.DEAD]
+        await delivery_store.age(connection, self._world.book_id, dead, _FAILING_DAYS)
 
     async def _given_up(self) -> list[_Endpoint]:
         """Those with something that was given up, which is kept in mind."""

@@ -11,7 +11,7 @@ from caudal.simulation.plans import stream
 RETRY_AFTER_S: Final = 3
 """What an endpoint asks for that has had enough for now."""
 
-OVERLAPS_S: Final = (0, 1, 2, 4)
+OVERLAPS_S: Final[tuple[int, ...]] = (0, 1, 2, 4)
 """How long an old secret goes on beside the new one: as short as a run needs, to see what comes after."""
 
 SIGNATURES: Final = ("v1", "v1a")
@@ -37,6 +37,10 @@ class Manner(enum.Enum):
     """Nobody has ever been there."""
 
 
+ENDING: Final = frozenset({Manner.GONE, Manner.DEAD})
+"""Endpoints that are disabled for what they do."""
+
+
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """One new secret."""
 
@@ -56,6 +60,10 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     signature: str
     """At first."""
+    begins: int = 0
+    """It is made when so many scripts have been begun."""
+    pauses: int | None = None
+    """When so many have been begun its owner disables it, until the callers have left; None is never."""
     rotations: tuple[Rotation, ...] = ()
     down: tuple[int, int] = (0, 0)
     """It goes down and comes up when so many scripts have been begun."""
@@ -66,10 +74,11 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _EVERYTHING: Final = ("*",)
+_PAYMENTS: Final = ("payment.*",)
 _FILTERS: Final = (
-    ("payment.*",),
     ("payment.created", "refund.*"),
     ("payment.succeeded", "payment.failed", "capture.*", "dispute.*"),
+    ("payment.authorised", "payment.capturing", "payment.succeeded", "refund.*"),
 )
 _MANNERS: Final = (
     Manner.HEALTHY, Manner.HEALTHY, Manner.SLOW, Manner.FLAKY, Manner.BUGGY, Manner.DOWN, Manner.OUTDATED,
@@ -78,10 +87,11 @@ _MANNERS: Final = (
 
 
 def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
-    """The endpoints of a run: of each manner one, and the healthy one that wants everything.
+    """The endpoints of a run: of each manner one, and the healthy one that wants everything all the time.
 
-    Half of them want their events ordered, and a third verify `v1a`. Where nothing is to go wrong all are
-    healthy.
+    The others are made on the way, and most are disabled by their owners some time later: what happens then
+    waits. Half of them want their events ordered, and a third verify `v1a`. Where nothing is to go wrong all
+    are healthy.
     """
     draw = stream(seed, "receivers")
     count = len(_MANNERS)
@@ -89,6 +99,8 @@ def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
     signed = draw.sample([*SIGNATURES, SIGNATURES[0]] * (count // 3), count)
     made = []
     for place, (manner, in_order, signature) in enumerate(zip(_MANNERS, ordered, signed, strict=True)):
+        start, end = (0.0, 1.0) if place == 0 else _span(draw)
+        span = _Span(draw, start * payments, end * payments)
         made.append(
             Receiver(
                 name=f"{manner.value}{place}",
@@ -97,9 +109,11 @@ def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
                 ordered=in_order or place == 0,
                 concurrency=draw.choice((1, 4, 16)),
                 signature=signature,
-                rotations=_rotations(draw, manner, first=place == 0, payments=payments),
-                down=_stretch(draw, payments),
-                gone_after=draw.randrange(5, max(6, payments // 2)),
+                begins=span.at(0.0),
+                pauses=span.at(1.0) if end < 1.0 and manner not in ENDING else None,
+                rotations=_rotations(span, manner, first=place == 0),
+                down=(span.at(draw.uniform(0.1, 0.3)), span.at(draw.uniform(0.6, 0.9))),
+                gone_after=draw.randrange(5, max(6, payments // 8)),
                 silent=draw.random() < 0.5,
             )
         )
@@ -108,11 +122,31 @@ def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
 
 def _types(draw: random.Random, manner: Manner) -> tuple[str, ...]:
     # Of one that is to be gone, or given up on, there must be enough.
-    return _FILTERS[0] if manner in (Manner.GONE, Manner.DEAD) else draw.choice(_FILTERS)
+    return _PAYMENTS if manner in (Manner.BUGGY, Manner.GONE, Manner.DEAD) else draw.choice(_FILTERS)
 
 
-def _rotations(draw: random.Random, manner: Manner, *, first: bool, payments: int) -> tuple[Rotation, ...]:
-    overlaps: tuple[int, ...] = OVERLAPS_S
+def _span(draw: random.Random) -> tuple[float, float]:
+    """From when to when one is there while there are callers, in parts of the run."""
+    start = draw.uniform(0.0, 0.6)
+    end = start + draw.uniform(0.2, 0.5)
+    return start, end
+
+
+class _Span:
+    """A part of the run, in which something is to happen."""
+
+    def __init__(self, draw: random.Random, start: float, end: float) -> None:
+        self.draw = draw
+        self._start = start
+        self._length = end - start
+
+    def at(self, part: float) -> int:
+        """So many scripts have been begun when this part of it is over."""
+        return int(self._start + part * self._length)
+
+
+def _rotations(span: _Span, manner: Manner, *, first: bool) -> tuple[Rotation, ...]:
+    draw, overlaps = span.draw, OVERLAPS_S
     if manner is Manner.OUTDATED:
         # Early, so that there is much to be signed when its overlap is over; and none that would end at once.
         moments, overlaps = [draw.uniform(0.1, 0.3)], OVERLAPS_S[1:3]
@@ -123,16 +157,9 @@ def _rotations(draw: random.Random, manner: Manner, *, first: bool, payments: in
     else:
         moments = [draw.uniform(0.1, 0.9)]
     return tuple(
-        Rotation(
-            after=int(moment * payments), overlap_s=draw.choice(overlaps), signature=draw.choice(SIGNATURES)
-        )
+        Rotation(after=span.at(moment), overlap_s=draw.choice(overlaps), signature=draw.choice(SIGNATURES))
         for moment in moments
     )
-
-
-def _stretch(draw: random.Random, payments: int) -> tuple[int, int]:
-    start = draw.uniform(0.1, 0.5)
-    return int(start * payments), int((start + draw.uniform(0.15, 0.4)) * payments)
 
 
 def wants(types: tuple[str, ...], type: str) -> bool:
