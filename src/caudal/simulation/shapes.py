@@ -30,7 +30,7 @@ GOOD_CARDS: Final = (
 DECLINED_CARDS: Final = (
     "pm_card_visa_chargeDeclined", "pm_card_visa_chargeDeclinedInsufficientFunds",
     "pm_card_visa_chargeDeclinedLostCard", "pm_card_visa_chargeDeclinedExpiredCard",
-    "tok_card_declined", "tok_card_stolen", "mtk_refused", "mtk_stolen", "mtk_slow_refused",
+    *["tok_card_declined"] * 2, *["tok_card_stolen"] * 3, "mtk_refused", "mtk_stolen", "mtk_slow_refused",
     "mtk_issuer_down", "mtk_sca",
 )  # fmt: skip
 HALF_DECLINED_CARDS: Final = ("tok_card_not_stripe", "tok_card_not_meridian")
@@ -65,9 +65,10 @@ Body = dict[str, Any]
 
 
 def _card(author: Author, cards: Sequence[str] = GOOD_CARDS, **more: Any) -> Body:
-    """A payment by one of `cards`; those of Meridian are charged in euros."""
+    """A payment by one of `cards`; those of Meridian are charged in euros, and most that it takes too."""
     card = author.draw.choice(cards)
-    euros = {"currency": "EUR"} if card.startswith("mtk_") else {}
+    in_euros = card.startswith("mtk_") or (card.startswith("tok_card_") and author.draw.random() < 0.7)
+    euros = {"currency": "EUR"} if in_euros else {}
     return {"kind": "pay_in", "method": "card", "instrument": card, **euros, **more}
 
 
@@ -127,8 +128,6 @@ def half_declined(author: Author, number: int) -> Script:
     """The card pays at one of its partners only: charged at once, or captured later, or paid back."""
     manual = author.draw.random() < 0.5
     body = _card(author, HALF_DECLINED_CARDS, capture="manual" if manual else "automatic")
-    if author.draw.random() < 0.8:
-        body["currency"] = "EUR"
     after, action = (AUTHORISED, Action.CAPTURE) if manual else (SUCCEEDED, Action.REFUND)
     steps = [Step(after=after, asks=(author.ask(action),))] if author.draw.random() < 0.6 else []
     return author.payment(number, "half_declined", body, *steps)
