@@ -7,7 +7,7 @@ scope, size, content type, query, idempotency key, body. What the ledger then re
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import psycopg
@@ -23,6 +23,7 @@ from caudal.api.rates import HEADER as RATE_HEADER
 from caudal.api.rates import RateLimited
 from caudal.api.request import Headers, Request
 from caudal.api.services import Services
+from caudal.api.streaming import CallerGone, Receive, Send, send_stream
 from caudal.idempotency import Answer, Claim
 from caudal_base import telemetry
 from caudal_base.database import translate
@@ -30,8 +31,6 @@ from caudal_base.errors import CaudalError, InvariantError, PayloadTooLarge
 from caudal_base.strictjson import StrictDecoder, require_json
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_DEPTH: Final = 16
 
@@ -103,7 +102,7 @@ class Route:
             more = self._told_with(request, scope)
             if isinstance(answer, Stream):
                 status = 200
-                await _send_stream(answer, request_id, send, more)
+                await self._send_stream(answer, request_id, receive, send, more)
             else:
                 status = answer.status
                 # It is made: who is slow to read it keeps nobody from the database.
@@ -121,6 +120,27 @@ class Route:
         if telemetry.is_on():
             location = None if isinstance(answer, Stream) else dict(answer.headers).get("Location")
             self._trace(request, status, seconds, location)
+
+    async def _send_stream(
+        self,
+        stream: Stream,
+        request_id: str,
+        receive: Receive,
+        send: Send,
+        more: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        headers = [
+            (b"content-type", stream.content_type.encode("latin-1")),
+            (b"x-request-id", request_id.encode("ascii")),
+            *SECURITY,
+            *_CLOSED,
+            *more,
+        ]
+        try:
+            await send_stream(stream, headers, receive, send)
+        except CallerGone as gone:
+            self._log_to.info("stream_given_up", request_id=request_id, reason=str(gone))
+            raise
 
     def _told_with(self, request: Request[Any, Any], scope: Scope) -> list[tuple[bytes, bytes]]:
         """Headers that belong to this time alone, and not to the answer."""
@@ -308,22 +328,6 @@ async def send_answer(
         headers += _CLOSED
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-
-
-async def _send_stream(
-    stream: Stream, request_id: str, send: Send, more: Iterable[tuple[bytes, bytes]]
-) -> None:
-    headers = [
-        (b"content-type", stream.content_type.encode("latin-1")),
-        (b"x-request-id", request_id.encode("ascii")),
-        *SECURITY,
-        *_CLOSED,
-        *more,
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for chunk in stream.chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _refuse_repeated(raw: Any) -> None:
