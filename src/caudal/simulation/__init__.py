@@ -1,5 +1,6 @@
 """Seeded worlds: callers, faults and crashes drawn from one number, and what must hold afterwards."""
 
+from caudal.simulation.arrivals import INVARIANTS as INVARIANTS_OF_DELIVERIES
 from caudal.simulation.evidence import Evidence, PartnerBook
 from caudal.simulation.http import Http, NoAnswer, Reply
 from caudal.simulation.invariants import INVARIANTS, broken
@@ -18,6 +19,7 @@ from caudal.simulation.world import BOOK, NEEDED, SANDBOX, World, answers, pytho
 __all__ = [
     "BOOK",
     "INVARIANTS",
+    "INVARIANTS_OF_DELIVERIES",
     "NEEDED",
     "SANDBOX",
     "Action",
