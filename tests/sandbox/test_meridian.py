@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from caudal_sandbox.meridian.cards import CARDS
+from caudal_sandbox.stripe.tokens import METHODS
 from support.banks import listener
 from support.doc_pages import ROOT
 from support.meridians import OLDER_SECRET, SECRET, Accepting, MeridianWorld, meridian_world, payment
@@ -221,6 +222,13 @@ async def test_what_is_due_is_paid_out_as_a_file(world: MeridianWorld) -> None:
     assert file[1].split(";")[7:10] == ["10.50", "0.23", "10.27"]
     assert file[2].split(";")[9] == "-10.27"
     assert (await world.book())["balances"] == {"meridian": {"eur": 0}}
+
+
+def test_cards_of_a_vault_are_known_to_every_partner_that_takes_cards() -> None:
+    shared = {name for name in CARDS if name.startswith("tok_")}
+    assert shared == {name for name in METHODS if name.startswith("tok_")}
+    guide = (ROOT / "docs" / "guides" / "sandbox.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(tok_card_\w+)` \|", guide, re.MULTILINE)) == shared
 
 
 def test_the_page_tells_of_every_card() -> None:
