@@ -181,10 +181,14 @@ class Blocked:
 
 
 def test_a_request_in_work_is_finished_before_it_stops(tmp_path: Path, up: Up) -> None:
-    with running_up(tmp_path / "none", CAUDAL_DATABASE_URL=dsn_of(up)) as other:
+    own = {"CAUDAL_DATABASE_URL": dsn_of(up), "CAUDAL_DRAIN_NOTICE_S": "3"}
+    with running_up(tmp_path / "none", key=up.key, **own) as other:
         blocked = Blocked(other.url, up)
 
         other.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not other.ready())
+        served = other.get("/v1/accounts")
+        assert (served.status_code, served.headers["connection"]) == (200, "close")
         wait_for(lambda: _turns_away(other))
         assert other.process.poll() is None
         blocked.let_go()
