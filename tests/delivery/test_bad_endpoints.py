@@ -473,6 +473,48 @@ async def test_after_429_nothing_is_sent_until_it_may_be(outbox: Outbox, listene
     assert [row["attempts"] for row in others] == [0, 0]
 
 
+async def looked(outbox: Outbox) -> None:
+    """Deliver until it has been looked for something to deliver."""
+    outbox.counts.unread.clear()
+    await outbox.deliver(lambda: outbox.book.book_id in outbox.counts.unread)
+
+
+async def test_also_by_whoever_drives_it_next_and_about_what_happens_next(
+    outbox: Outbox, listener: Listener
+) -> None:
+    listener.answer = lambda _: answer(503, "Retry-After: 60")
+    issued = await outbox.endpoint(listener.url)
+    await outbox.tell(1)
+    await outbox.settled()
+    listener.answer = lambda _: OK
+    await outbox.tell(2)
+    outbox.clock.advance(dt.timedelta(seconds=59))
+    await looked(outbox)
+    assert listener.seqs == [2]
+
+    outbox.clock.advance(dt.timedelta(seconds=1))
+    await outbox.settled()
+
+    assert sorted(listener.seqs) == [2, 2, 3]
+    assert {row["state"] for row in await log_of(outbox, issued)} == {"delivered"}
+
+
+async def test_unless_its_owner_enables_it_anew(outbox: Outbox, listener: Listener) -> None:
+    listener.answer = lambda _: answer(429, "Retry-After: 3600")
+    issued = await outbox.endpoint(listener.url)
+    book_id, endpoint_id = outbox.book.book_id, issued.endpoint.id
+    await outbox.tell(1)
+    await outbox.settled()
+    listener.answer = lambda _: OK
+    await outbox.tell(2)
+    async with outbox.database.transaction() as connection:
+        await outbox.endpoints.disable(connection, book_id, endpoint_id, DisableReason.REQUESTED)
+        await outbox.endpoints.enable(connection, book_id, endpoint_id)
+    await outbox.settled()
+
+    assert listener.seqs == [2, 3]
+
+
 async def test_a_schedule_that_is_over_ends_the_delivery(outbox: Outbox, listener: Listener) -> None:
     listener.answer = lambda _: answer(500)
     issued = await outbox.endpoint(listener.url)

@@ -297,6 +297,7 @@ class Drive:
             failed=any(not one.verdict.delivered for one in ended),
             pending=waiting.count,
             oldest_pending=waiting.oldest,
+            quiet_until=max((at for one in ended if (at := one.verdict.quiet_until)), default=None),
             now=now,
             until=now + dt.timedelta(seconds=self._tools.options.lease_s),
         )

@@ -63,7 +63,8 @@ TOUCH_DRIVE: Final[LiteralString] = """
 update delivery.drive
    set active = %(active)s,
        revision = revision + 1,
-       failing_since = case when %(afresh)s then null else failing_since end
+       failing_since = case when %(afresh)s then null else failing_since end,
+       quiet_until = case when %(afresh)s then null else quiet_until end
  where book_id = %(book_id)s
    and endpoint_id = %(id)s
 """

@@ -21,6 +21,7 @@ with due as materialized (
      where book_id = %(book_id)s
        and active
        and (claimed_until is null or claimed_until <= %(now)s)
+       and (quiet_until is null or quiet_until <= %(now)s)
        and (
                through_seq < %(head)s and coalesce(pending, 0) < %(max_pending)s
             or claim is not null
@@ -77,7 +78,8 @@ update delivery.drive
            else failing_since
        end,
        pending = case when pending is not null then %(pending)s::integer end,
-       oldest_pending = %(oldest_pending)s::bigint
+       oldest_pending = %(oldest_pending)s::bigint,
+       quiet_until = greatest(quiet_until, %(quiet_until)s::timestamptz)
  where book_id = %(book_id)s
    and endpoint_id = %(endpoint_id)s
    and claim = %(claim)s
@@ -131,7 +133,7 @@ async def claim(
     now: dt.datetime,
     until: dt.datetime,
 ) -> list[Claimed]:
-    """Claim up to `limit` endpoints that have something to do and that nobody drives.
+    """Claim up to `limit` endpoints that have something to do, are not to be left alone, and nobody drives.
 
     One for which `max_pending` wait already has something to do when one of those is due.
     """
@@ -170,12 +172,14 @@ async def renew(
     failed: bool,
     pending: int | None,
     oldest_pending: int | None,
+    quiet_until: dt.datetime | None,
     now: dt.datetime,
     until: dt.datetime,
 ) -> Renewed | None:
     """Go on driving; None where the claim is no longer ours.
 
-    `pending` wait once this transaction is done, none of them of an event before `oldest_pending`.
+    `pending` wait once this transaction is done, none of them of an event before `oldest_pending`. Nobody is
+    to claim the endpoint before `quiet_until`.
     """
     cursor = await connection.execute(
         RENEW,
@@ -188,6 +192,7 @@ async def renew(
             "failed": failed,
             "pending": pending,
             "oldest_pending": oldest_pending,
+            "quiet_until": quiet_until,
             "now": now,
             "until": until,
         },
