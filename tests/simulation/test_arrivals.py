@@ -232,15 +232,15 @@ def test_what_a_worker_had_not_written_down_when_it_was_killed_may_be_missing_in
     assert after_a_kill(2.5, arrivals=came, **counted) == []
 
 
-def test_a_worker_that_was_killed_has_forgotten_that_it_was_to_wait() -> None:
+def test_a_worker_that_was_killed_at_once_could_not_write_down_that_it_was_to_wait() -> None:
     changes = {
         "receiver": SLOW,
         "arrivals": [ASKED_QUIET, arrival(3, 3, at=2.5, signed_at=2), arrival(4, 5, **LATER)],
         "rows": [row(3, attempts=2), row(4)],
         "tries": [tried(3, 1, 429), tried(3, 2), tried(4)],
     }
-    assert after_a_kill(1.5, **changes) == []
-    assert after_a_kill(3.5, **changes) == ["retry_after_kept"]
+    assert after_a_kill(1.2, **changes) == []
+    assert after_a_kill(2.4, **changes) == ["retry_after_kept"]
 
 
 def test_what_waits_for_a_dead_workers_claim_to_end_is_late_for_that_reason() -> None:

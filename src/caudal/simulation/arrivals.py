@@ -112,8 +112,6 @@ class Deliveries(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """How many bytes of endless answers were read, at least as far as buffers know."""
     workers_killed: list[float] = []
     """When."""
-    workers_stopped: list[float] = []
-    """When they were let finish, and others began."""
     tested: Mapping[str, str] = {}
     """By test event, the endpoint that it is for."""
 
@@ -147,10 +145,6 @@ class Deliveries(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def killed_between(self, start: float, end: float) -> bool:
         """Whether a worker was killed then."""
         return any(start <= at <= end for at in self.workers_killed)
-
-    def ended_between(self, start: float, end: float) -> bool:
-        """Whether a worker ended then, however it did."""
-        return any(start <= at <= end for at in (*self.workers_killed, *self.workers_stopped))
 
 
 def missed(deliveries: Deliveries) -> Iterator[str]:
@@ -261,15 +255,20 @@ def sent_while_paused(deliveries: Deliveries) -> Iterator[str]:
 
 
 def sent_too_soon(deliveries: Deliveries) -> Iterator[str]:
-    """After a `Retry-After` nothing at all is sent before then, but by who follows a worker that is killed."""
+    """After a `Retry-After` nothing at all is sent before then, unless the endpoint was enabled anew.
+
+    Nor, if the worker was killed before it could write that down.
+    """
     for endpoint in deliveries.endpoints:
         for asked in endpoint.arrivals:
             if not asked.asked_quiet_s:
                 continue
-            start, end = asked.answered_at, asked.answered_at + asked.asked_quiet_s
+            start = asked.answered_at
+            anew = [told.at for told in deliveries.of_endpoint(endpoint.id) if told.type == _ENABLED]
+            end = min([start + asked.asked_quiet_s, *(at for at in anew if at > start)])
             for other in endpoint.arrivals:
                 soon = other.signed_at >= start + NOTICED_WITHIN_S and other.at < end
-                if soon and not deliveries.ended_between(start, other.at):
+                if soon and not deliveries.killed_between(start, start + NOTICED_WITHIN_S):
                     yield f"{endpoint.name}: {other.event} {other.at - start:.1f} s after a Retry-After"
 
 

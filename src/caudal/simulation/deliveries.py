@@ -187,7 +187,6 @@ class Endpoints:
             strays=self._sink.strays,
             flooded=self._sink.flooded,
             workers_killed=self._world.workers_killed,
-            workers_stopped=self._world.workers_stopped,
             tested=self._tested,
         )
 

@@ -81,8 +81,6 @@ class World:
         """Programs that ended though nobody killed them."""
         self.workers_killed: list[float] = []
         """When, in seconds since 1970."""
-        self.workers_stopped: list[float] = []
-        """The same, of those that were let finish."""
         self._server_died_at = 0.0
         self._kills = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -163,7 +161,6 @@ class World:
         """End the workers as an operator would, and start them again: they hold no claim then."""
         async with self._kills:
             await asyncio.gather(*(self.programs[name].stop() for name in WORKERS))
-            self.workers_stopped.append(time.time())
             await store.end_claims(self.database, self.book_id, SystemClock().now())
             await delivery_store.end_claims(self.database, self.book_id)
             for name in WORKERS:
