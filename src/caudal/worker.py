@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal import audit, delivery, idempotency, jobs, payments, risk, webhooks
+from caudal import audit, delivery, idempotency, jobs, objectives, payments, risk, routing, webhooks
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal.routing import Directory
@@ -155,6 +155,8 @@ def build(
             *risk.handlers(),
             *payments.handlers(paying, partners),
             *delivery.handlers(keep_log),
+            *objectives.handlers(ledger, clock, new_ids),
+            *routing.handlers(partners),
             *webhooks.handlers(partners, paying, ledger, new_ids, applied, keep_parked=keep_parked),
         ],
         books=_books(database),
@@ -166,6 +168,8 @@ def build(
             *payments.PERIODICS,
             *webhooks.PERIODICS,
             *delivery.PERIODICS,
+            *objectives.PERIODICS,
+            *routing.PERIODICS,
         ),
         options=msgspec.structs.replace(options, queues=queues(partners), background=BACKGROUND),
     )

@@ -63,6 +63,14 @@ PARKED = f"""
 """
 
 
+BURNING = f"""
+    insert into objectives.standing (book_id, name, data)
+    values (1, 'ledger_reads', '{{"evaluated_at": "{NOW.isoformat()}", "total": 100, "bad": 30,
+        "budget_left_basis_points": -90000, "burn_rates": {{"1h": 300.0}}, "severity": "page",
+        "since": "{NOW.isoformat()}", "demanded_at": "{NOW.isoformat()}"}}')
+"""
+
+
 def endpoint(status: str, reason: str, failing: str) -> str:
     return f"""
         insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, reason,
@@ -124,6 +132,19 @@ TROUBLES = [
         "delete from routing.drain",
         "partner_drained",
         "main/acme",
+    ),
+    (
+        "insert into routing.clock (book_id, partner, ahead_ms, measured_at)"
+        " values (1, 'acme', 12000, now() - interval '59 min'), (1, 'beta', 12000, now() - interval '2 h')",
+        "delete from routing.clock",
+        "clock_skew",
+        "main/acme",
+    ),
+    (
+        BURNING,
+        "delete from objectives.standing",
+        "objective_burning",
+        "main/ledger_reads",
     ),
     (
         "drop index payments.attempt_unsettled_idx",

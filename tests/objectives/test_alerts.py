@@ -1,10 +1,12 @@
 """Alerts as events, and objectives as versions."""
 
+import asyncio
+
 import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from caudal import audit, objectives
+from caudal import audit, jobs, objectives
 from caudal.objectives import (
     DEFAULTS,
     MAX_OBJECTIVES,
@@ -14,6 +16,8 @@ from caudal.objectives import (
     ObjectiveNotFound,
     rule_file,
 )
+from caudal.worker import build
+from caudal_base.clock import SystemClock
 from support.objective_worlds import ObjectiveWorld, objective_id
 
 NAME = "payments_accepted"
@@ -107,6 +111,20 @@ async def test_what_cannot_be_is_refused_and_nothing_is_kept(world: ObjectiveWor
 
     async with world.database.connection() as connection:
         assert len(await objectives.watched(connection, world.book_id)) == MAX_OBJECTIVES
+
+
+async def test_a_worker_watches_the_objectives_of_every_book(world: ObjectiveWorld) -> None:
+    async def watched() -> int:
+        rows = await world.execute("select count(*) from objectives.standing where book_id = %(book)s")
+        return int(rows[0][0])
+
+    worker = build(world.database, SystemClock(), options=jobs.Options(poll_max_s=0.01, upkeep_s=0.05))
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(30):
+        while await watched() < len(DEFAULTS):
+            await asyncio.sleep(0.01)
+    worker.stop()
+    await running
 
 
 def test_the_rule_file_has_an_alert_for_each_rule_of_each_objective_that_is_watched() -> None:

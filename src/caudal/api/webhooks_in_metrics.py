@@ -116,6 +116,11 @@ class Partners(Collector):
             "waiting": GaugeMetricFamily(
                 "caudal_partner_waiting", "Calls that wait for their turn.", labels=["partner"]
             ),
+            "clock": GaugeMetricFamily(
+                "caudal_partner_clock_ahead_seconds",
+                "How far the partner's clock is ahead of ours, by the Date of its answers.",
+                labels=["partner"],
+            ),
         }
         for partner in self._partners:
             name, stats = partner.name, partner.stats
@@ -130,6 +135,8 @@ class Partners(Collector):
             gauges["breaker"].add_metric([name], float(stats.breaker is not BreakerState.CLOSED))
             gauges["in_flight"].add_metric([name], stats.in_flight)
             gauges["waiting"].add_metric([name], stats.waiting)
+            if stats.clock_ahead_s is not None:
+                gauges["clock"].add_metric([name], stats.clock_ahead_s)
         yield from (calls, drift, seconds, *gauges.values())
 
 

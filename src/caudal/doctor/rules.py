@@ -14,6 +14,8 @@ from caudal.doctor.types import (
     Severity,
     Work,
 )
+from caudal.objectives import Severity as ObjectiveSeverity
+from caudal.objectives import Watched
 
 OVERDUE_AFTER: Final = dt.timedelta(minutes=2)
 """A job that was due so long ago has nobody to do it: an idle worker looks four times a second."""
@@ -29,6 +31,9 @@ UNSETTLED_LONG: Final = dt.timedelta(hours=24)
 
 REVIEW_AFTER: Final = dt.timedelta(hours=4)
 """A customer waits meanwhile; a review that nobody decides ends by itself after its time."""
+
+UNEVALUATED_AFTER: Final = dt.timedelta(minutes=10)
+"""An evaluation is a minute old; one that is older than this was of another time."""
 
 FAILING_AFTER: Final = dt.timedelta(minutes=30)
 """An endpoint's restart or deployment is over by then."""
@@ -214,6 +219,28 @@ def outages(found: Sequence[Outage]) -> Iterable[Finding]:
                 remedy=f"see its status page and its key in the settings; caudal routing drain {one.partner} "
                 f"--book {one.book} sends payments elsewhere",
             )
+
+
+def objectives(found: Sequence[Watched], book: str, now: dt.datetime, *, running: bool) -> Iterable[Finding]:
+    """Objectives whose budget burns too fast, and whether anybody evaluates them."""
+    for one in found:
+        standing, objective = one.standing, one.version.objective
+        if standing is None or standing.severity is None:
+            continue
+        if running and now - standing.evaluated_at > UNEVALUATED_AFTER:
+            continue  # it says nothing of now; that no worker is there is found elsewhere
+        page = standing.severity is ObjectiveSeverity.PAGE
+        yield Finding(
+            code="objective_burning",
+            severity=Severity.CRITICAL if page else Severity.WARNING,
+            subject=_subject(book, objective.name),
+            what=f"{standing.bad:,} of {standing.total:,} were bad; of the budget of {objective.window_days} "
+            f"days {standing.budget_left_basis_points / 100:.0f} % are left, and in the last hour it burned "
+            f"{standing.burn_rates.get('1h', 0.0):g} times as fast as it may",
+            since=standing.since,
+            count=standing.bad,
+            remedy=f"caudal objectives show {objective.name} --book {book}; what else is found here says why",
+        )
 
 
 def _subject(book: str, name: str) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from caudal.doctor.types import (
     MANY,
+    Clocks,
     Connections,
     Endpoint,
     Group,
@@ -144,6 +145,14 @@ _DRAINS: Final[LiteralString] = """
 select partner, reason, since
   from routing.drain
  where book_id = %(book_id)s
+ order by partner
+"""
+
+_CLOCKS: Final[LiteralString] = """
+select partner, ahead_ms
+  from routing.clock
+ where book_id = %(book_id)s
+   and measured_at > %(since)s
  order by partner
 """
 
@@ -292,6 +301,15 @@ async def outages(connection: Connection, book_id: int, book: str) -> list[Outag
             for partner, reason, since in await cursor.fetchall()
         ]
     return found
+
+
+async def clocks(connection: Connection, book_id: int, book: str, *, since: dt.datetime) -> list[Clocks]:
+    """The clocks of partners, as workers have measured them by answers since then."""
+    cursor = await connection.execute(_CLOCKS, {"book_id": book_id, "since": since})
+    return [
+        Clocks(other=f"{book}/{partner}", ahead_s=ahead_ms / 1_000, within_s=0.0)
+        for partner, ahead_ms in await cursor.fetchall()
+    ]
 
 
 async def indexes(connection: Connection, schemas: Sequence[str]) -> Indexes:

@@ -10,6 +10,7 @@ rules would have done with payments of the past. Payments ask and do: nothing he
 """
 
 from caudal.routing.checking import problems, warnings
+from caudal.routing.clocks import PERIODICS, handlers
 from caudal.routing.directory import FRESH_S, NOTHING, Directory, Standing
 from caudal.routing.errors import (
     NoDefaultRule,
@@ -78,6 +79,7 @@ __all__ = [
     "FRESH_S",
     "MAX_ATTEMPTS",
     "NOTHING",
+    "PERIODICS",
     "PROBE_EVERY",
     "RECOVERY",
     "Again",
@@ -132,6 +134,7 @@ __all__ = [
     "drain",
     "first_standing",
     "get_version",
+    "handlers",
     "list_versions",
     "problems",
     "publish",
