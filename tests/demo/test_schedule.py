@@ -31,7 +31,7 @@ def test_the_spike_is_ten_times_the_base_load() -> None:
 
 def test_the_outage_begins_in_the_spike_and_ends_before_the_recovery() -> None:
     down = [phase.name for phase in PHASES if phase.outage]
-    assert down == ["spike, partner down", "partner down"]
+    assert down == ["spike, outage", "outage"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_outage_begins_in_the_spike_and_ends_before_the_recovery() -> None:
         (5.0, "08:30", "opening", 13.0),
         (10.0, "09:00", "morning", 20.0),
         (50.0, "13:00", "spike", 200.0),
-        (57.5, "13:45", "spike, partner down", 200.0),
+        (57.5, "13:45", "spike, outage", 200.0),
         (94.9, "17:29", "closing", 4.16),
     ],
 )

@@ -106,7 +106,7 @@ def panel(live: Live) -> RenderableType:
         "", "", figures, "", Text.assemble(curve, ("  accepted a second", "dim")),
     )  # fmt: skip
     title = Text.assemble(
-        (live.clock, "bold"), "  ", (live.phase, "bold red" if "down" in live.phase else "bold")
+        (live.clock, "bold"), "  ", (live.phase, "bold red" if "outage" in live.phase else "bold")
     )
     return Panel(body, title=title, title_align="left", box=box.ROUNDED, expand=False)
 

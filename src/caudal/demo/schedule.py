@@ -31,8 +31,8 @@ PHASES: Final = (
     Phase(name="morning", begins=9.0, ends=12.0, load=(1.0, 1.0)),
     Phase(name="lunch", begins=12.0, ends=12.75, load=(0.5, 0.5)),
     Phase(name="spike", begins=12.75, ends=13.5, load=(SPIKE, SPIKE)),
-    Phase(name="spike, partner down", begins=13.5, ends=14.0, load=(SPIKE, SPIKE), outage=True),
-    Phase(name="partner down", begins=14.0, ends=15.0, load=(1.0, 1.0), outage=True),
+    Phase(name="spike, outage", begins=13.5, ends=14.0, load=(SPIKE, SPIKE), outage=True),
+    Phase(name="outage", begins=14.0, ends=15.0, load=(1.0, 1.0), outage=True),
     Phase(name="recovery", begins=15.0, ends=16.5, load=(1.0, 1.0)),
     Phase(name="closing", begins=16.5, ends=17.5, load=(1.0, 0.2)),
 )

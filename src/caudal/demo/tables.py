@@ -23,6 +23,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 def tables(report: Report) -> Iterator[Table]:
     """All of them, in the order in which they are read."""
     yield phases(report)
+    yield latencies(report)
     yield routes(report)
     yield attempts(report)
     yield handled(report)
@@ -31,25 +32,36 @@ def tables(report: Report) -> Iterator[Table]:
 
 
 def phases(report: Report) -> Table:
-    """What came in each phase, and how long it took."""
-    numbers = (
-        "offered", "a second", "accepted", "shed", "answer p50", "p95", "p99",
-        "end p50", "end p95", "end p99",
-    )  # fmt: skip
+    """What came in each phase."""
+    numbers = ("offered", "a second", "accepted", "turned away")
     return Table(
         title="Phases",
-        note="Latencies in ms, from when a request was due: to its answer, and to the end of its payment.",
-        columns=("phase", "time", *numbers),
+        columns=("phase", "from", *numbers),
         right=numbers,
         rows=[
             (
-                each.name, f"{each.begins} to {each.ends}", f"{each.offered:,}",
-                f"{each.offered_per_second:,.1f}", f"{each.accepted:,}", f"{each.shed:,}",
-                *_ms(each.answer), *_ms(each.end),
+                each.name,
+                each.begins,
+                f"{each.offered:,}",
+                f"{each.offered_per_second:,.1f}",
+                f"{each.accepted:,}",
+                f"{each.shed:,}",
             )
             for each in report.phases
         ],
-    )  # fmt: skip
+    )
+
+
+def latencies(report: Report) -> Table:
+    """How long it took in each phase."""
+    numbers = ("answer p50", "p95", "p99", "end p50", "p95", "p99")
+    return Table(
+        title="Latencies by phase",
+        note="In ms, from when a request was due: to its answer, and to the end of its payment.",
+        columns=("phase", *numbers),
+        right=numbers,
+        rows=[(each.name, *_ms(each.answer), *_ms(each.end)) for each in report.phases],
+    )
 
 
 def routes(report: Report) -> Table:
@@ -73,27 +85,34 @@ def routes(report: Report) -> Table:
 
 def attempts(report: Report) -> Table:
     """What partners made of attempts, and what they cost."""
-    outcomes = ("approved", "soft_decline", "hard_decline", "failed", "not_sent")
-    numbers = (
-        *(name.replace("_", " ") for name in outcomes),
-        "approval",
-        f"approved {CURRENCY}",
-        f"cost {CURRENCY}",
-    )
+    outcomes = [name for name in _OUTCOMES if any(each.outcomes.get(name) for each in report.lanes)]
+    numbers = (*(_OUTCOMES[name] for name in outcomes), "rate", "cost")
     return Table(
         title="Attempts by route",
-        note="As routing counts them, the two payments before the opening included.",
+        note="As routing counts them, those before the opening included. Soft and hard are declines, the "
+        f"rate is that of approvals, costs are fees in {CURRENCY}.",
         columns=("rule", "partner", *numbers),
         right=numbers,
         rows=[
             (
-                each.rule or "—", each.partner, *(f"{each.outcomes.get(name, 0):,}" for name in outcomes),
+                each.rule or "—",
+                each.partner,
+                *(f"{each.outcomes.get(name, 0):,}" for name in outcomes),
                 "" if each.approval_basis_points is None else f"{each.approval_basis_points / 100:.1f} %",
-                _money(each.approved_amount), _money(each.cost),
+                _money(each.cost),
             )
             for each in report.lanes
         ],
-    )  # fmt: skip
+    )
+
+
+_OUTCOMES: Final = {
+    "approved": "approved",
+    "soft_decline": "soft",
+    "hard_decline": "hard",
+    "failed": "failed",
+    "not_sent": "unsent",
+}
 
 
 def handled(report: Report) -> Table:
