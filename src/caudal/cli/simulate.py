@@ -60,6 +60,11 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} for {name}" for name, count in counts.items()) or "none"
 
 
+def _sent(report: Report) -> str:
+    sent = report.deliveries
+    return f"{sent['received']}, {sent['arrived']} arrived, {sent['repeated']} again"
+
+
 def _show(report: Report, out: Console) -> None:
     out.print(
         facts(
@@ -68,6 +73,7 @@ def _show(report: Report, out: Console) -> None:
                 ("payments", report.payments),
                 ("outcomes", report.outcomes),
                 ("requests", f"{report.requests} sent {report.sent} times, {report.unanswered} unanswered"),
+                ("webhooks sent", _sent(report)),
                 ("kills", report.kills),
                 ("routes", report.routes),
                 ("elsewhere", f"{report.reroutes} payments; tried again: {_counts(report.retries)}"),
