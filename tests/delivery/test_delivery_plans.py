@@ -119,7 +119,8 @@ async def test_a_page_of_the_log_costs_what_it_shows(
 
 
 async def test_what_is_old_goes_in_lots_that_cost_their_length(connection: Connection) -> None:
-    values = {**PLACE, "endpoint_id": UUID(int=3), "before": NOW, "limit": 500}
+    third = {**PLACE, "endpoint_id": UUID(int=3)}
+    values = {**third, "before": NOW, "limit": 500, "after": 0, "forgotten": False}
     told = await touched_by(connection, store_log.PURGE, values)
     assert told.scanned == []
     row = await (

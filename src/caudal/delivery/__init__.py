@@ -22,7 +22,7 @@ from caudal.delivery.errors import (
     InvalidEventTypes,
     TooManyEndpoints,
 )
-from caudal.delivery.handlers import PERIODICS, PURGE, handlers
+from caudal.delivery.handlers import PERIODICS, PURGE, PURGE_LOT, handlers
 from caudal.delivery.log import REPLAY_LOT, DeliveryLog
 from caudal.delivery.rules import JITTER, MAX_ATTEMPTS, PAUSES_S, TEST, Reply
 from caudal.delivery.sending import Connection, Limits, Network
@@ -54,6 +54,7 @@ __all__ = [
     "PAUSES_S",
     "PERIODICS",
     "PURGE",
+    "PURGE_LOT",
     "REPLAY_LOT",
     "TEST",
     "Attempt",

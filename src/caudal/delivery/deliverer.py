@@ -84,6 +84,8 @@ class Deliverer:
     def stop(self) -> None:
         """Drive nothing more, and let `run` return when what is out has come back, or after the grace."""
         self._stopping.set()
+        for drive in self._drives.values():
+            drive.stop()
         self._bell.set()
 
     async def disable(self, book_id: int, endpoint_id: UUID, reason: DisableReason) -> None:
