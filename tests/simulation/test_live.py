@@ -42,10 +42,11 @@ def test_customers_got_their_webhooks_though_endpoints_failed_and_secrets_change
     report: dict[str, Any],
 ) -> None:
     sent = report["deliveries"]
+    answered = sum(count for name, count in sent.items() if name.startswith("status_"))
+    assert sent["received"] == answered + sent.get("unanswered", 0)
+    assert sent["received"] > sent["status_200"] == sent["arrived"] + sent["repeated"]
     assert sent["arrived"] > 500
-    assert sent["received"] >= sent["arrived"] + sent["repeated"] + sent["status_401"] + sent["status_500"]
-    assert min(sent["verified_v1"], sent["verified_v1a"], sent["status_410"], sent["unanswered"]) > 0
-    assert sent["rotated"] >= 2
+    assert min(sent["verified_v1"], sent["verified_v1a"], sent["rotated"]) > 0
 
 
 def test_payments_went_by_rules_to_all_partners_and_one_was_away(report: dict[str, Any]) -> None:
