@@ -14,7 +14,7 @@ from caudal.simulation.partners import Control
 from caudal.simulation.plans import Action, Ask, Deed, Script, Step
 from caudal.simulation.requests import Asked, Sender
 
-_WAIT_S: Final = 6.0
+_WAIT_S: Final = 10.0
 """How long a script waits for the state that its next step needs, before its caller loses patience."""
 
 _DISPUTES: Final = frozenset({Deed.DISPUTE, Deed.WIN_DISPUTE, Deed.LOSE_DISPUTE})

@@ -18,6 +18,9 @@ _AGAIN_S: Final = 0.1
 LATE: Final = dt.timedelta(seconds=5)
 """After so long every process goes by what was published: two seconds, and what a busy machine adds."""
 
+Reached = Callable[[int], Awaitable[bool]]
+"""Waits until so many scripts have been begun; False: they never will be."""
+
 Span = tuple[dt.datetime, dt.datetime]
 
 
@@ -64,30 +67,27 @@ class Operators:
             await self._post("/v1/routing/rule-sets", rules)
         await self._publish(1)
 
-    async def carry_out(self, acts: Sequence[Act], reached: Callable[[int], Awaitable[bool]]) -> None:
-        """Act as planned, as long as there are callers; return when whoever was away is back.
-
-        `reached` waits until so many scripts have been begun, and is False if they never will be.
-        """
+    async def carry_out(self, acts: Sequence[Act], reached: Reached) -> None:
+        """Act as planned, as long as there are callers; return when whoever was away is back."""
         async with asyncio.TaskGroup() as tasks:
             for act in acts:
                 if not await reached(act.after):
                     break
-                tasks.create_task(self._act(act))
+                tasks.create_task(self._act(act, reached))
 
-    async def _act(self, act: Act) -> None:
+    async def _act(self, act: Act, reached: Reached) -> None:
         """Do it once nothing else of its kind is being done."""
         async with self._one_by_one[type(act)]:
-            await self._do(act)
+            await self._do(act, reached)
 
-    async def _do(self, act: Act) -> None:
+    async def _do(self, act: Act, reached: Reached) -> None:
         match act:
             case Publication():
                 await self._publish(act.version)
             case Away():
                 self.acted.away.append(act)
                 await self._control.call("PUT", "faults", {act.partner: {act.fault.value: 1.0}})
-                await asyncio.sleep(act.seconds)
+                await asyncio.gather(asyncio.sleep(act.seconds), reached(act.after + act.lasts))
                 await self._control.call("PUT", "faults", {act.partner: self._usual[act.partner]})
             case Drained():
                 path = f"/v1/routing/partners/{act.partner}"

@@ -13,6 +13,9 @@ SHARED: Final = "tok_card_"
 
 CARD_PARTNERS: Final = ("stripe", "meridian")
 
+MOST_MEANWHILE: Final = 60
+"""Payments that are begun during an outage, before it may end."""
+
 _WEIGHTS: Final = (20, 35, 50, 65, 80)
 
 _RETRIES: Final[tuple[dict[str, Any], ...]] = (
@@ -51,9 +54,11 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Away(msgspec.Struct, frozen=True, kw_only=True):
-    """A partner does nothing right for a while."""
+    """A partner does nothing right for a while: at least for some seconds, and while payments are made."""
 
     after: int
+    lasts: int
+    """So many scripts must have been begun meanwhile."""
     partner: str
     fault: Fault
     seconds: float
@@ -124,6 +129,7 @@ def acts(seed: int, payments: int, faults: float) -> list[Act]:
     made += [
         Away(
             after=int(draw.uniform(0.05, 0.8) * payments),
+            lasts=min(payments // 10, MOST_MEANWHILE),
             partner=partners[number % len(partners)],
             fault=draw.choice(list(Fault)),
             seconds=draw.uniform(1.5, 4.0),
