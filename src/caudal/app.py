@@ -70,27 +70,22 @@ async def running_services(
     `dsn` is used in place of the settings' database; `shared` are the processes that serve together, by
     default this one alone. Raises `Unavailable` where it cannot be reached.
     """
-    if dsn is None:
-        if settings.database_url is None:
-            raise InvalidSettings(["CAUDAL_DATABASE_URL must name the database that the API serves"])
-        dsn = settings.database_url.reveal()
-    clock = clock or SystemClock()
+    dsn = dsn or _dsn(settings)
+    clock, shared = clock or SystemClock(), shared or Shared()
     partners = Registry.from_settings(settings.partners, clock)
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
     database = await Database.open(dsn, min_size=2, max_size=settings.pool_size, timeouts=timeouts)
     ledger = Ledger(clock)
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
-    metrics, shared = Metrics(), shared or Shared()
     rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
     room = Room.of(settings.pool_size, settings.long_reads)
     new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
-    payments = PaymentDesk(
-        database,
-        Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing),
-        msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit),
-    )
+    paying = Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing)
+    limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
+    payments = PaymentDesk(database, paying, limits)
     inbox = Inbox(database, partners, books, clock, new_ids)
+    metrics = Metrics()
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
@@ -115,13 +110,7 @@ async def running_services(
             partners=partners,
             routing=routing,
             inbox=inbox,
-            endpoints=Endpoints(
-                ledger,
-                clock,
-                new_ids,
-                Sealing(settings.sealing_key, settings.data_dir),
-                Policy(development=settings.env is Environment.DEVELOPMENT),
-            ),
+            endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
             max_body_bytes=settings.max_body_bytes,
         )
@@ -134,6 +123,19 @@ async def running_services(
         await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
+
+
+def _dsn(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise InvalidSettings(["CAUDAL_DATABASE_URL must name the database that the API serves"])
+    return settings.database_url.reveal()
+
+
+def _endpoints(settings: Settings, ledger: Ledger, clock: Clock, new_ids: IdSource) -> Endpoints:
+    """Webhooks out, as the API knows them."""
+    sealing = Sealing(settings.sealing_key, settings.data_dir)
+    policy = Policy(development=settings.env is Environment.DEVELOPMENT)
+    return Endpoints(ledger, clock, new_ids, sealing, policy)
 
 
 async def _flush_regularly(authenticator: Authenticator, meter: Meter, database: Database) -> None:

@@ -86,7 +86,10 @@ async def create(
         )
     if not isinstance(issued, IssuedKey):
         raise issued
-    names = {one.book_id: one.name for one in directory}
+    _show_once(operator, issued, {one.book_id: one.name for one in directory})
+
+
+def _show_once(operator: Operator, issued: IssuedKey, names: dict[int, str]) -> None:
     text = issued.text.reveal()
 
     def show(out: Console) -> None:
