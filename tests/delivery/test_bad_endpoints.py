@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from caudal import audit, events
-from caudal.delivery import DisableReason, EndpointStatus, Issued, Policy
+from caudal.delivery import DisableReason, EndpointStatus, Issued, Limits, Policy
 from caudal_base import ids
 from caudal_base.database import Database
-from support.deliveries import OK, Listener, Outbox, answer, log_of, new_outbox, until
+from support.deliveries import IMPATIENT, OK, Listener, Outbox, answer, log_of, new_outbox, until
 
 
 async def failed_with(outbox: Outbox, issued: Issued) -> str:
@@ -62,6 +62,7 @@ async def looked(outbox: Outbox) -> None:
 
 
 async def test_one_that_never_answers_is_given_up_at_the_time_out(outbox: Outbox, listener: Listener) -> None:
+    outbox.limits = IMPATIENT
     listener.answer = never
     issued = await outbox.endpoint(listener.url)
     await outbox.tell(1)
@@ -80,6 +81,7 @@ async def test_one_that_answers_byte_by_byte_has_no_more_time_than_others(outbox
             await writer.drain()
             await asyncio.sleep(0.02)
 
+    outbox.limits = IMPATIENT
     async with await raw(drip) as server:
         issued = await outbox.endpoint(url_of(server))
         await outbox.tell(1)
@@ -277,9 +279,8 @@ async def test_a_name_that_comes_to_mean_something_inside_is_not_called(
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
-    limits = {"reuse_s": 0.0}
     outbox = await new_outbox(delivery_database, more={"resolve": rebinding})
-    outbox.limits = type(outbox.limits)(connect_s=2.0, total_s=0.5, **limits)
+    outbox.limits = Limits(reuse_s=0.0)
     issued = await outbox.endpoint(f"http://rebinding.test:{listener.port}/", concurrency=1)
     await outbox.tell(1)
     await outbox.settled()
@@ -327,6 +328,7 @@ async def test_outside_development_nothing_goes_to_this_machine_whatever_was_all
 
 
 async def test_one_that_never_answers_holds_up_nobody_else(outbox: Outbox, listener: Listener) -> None:
+    outbox.limits = IMPATIENT
     async with Listener(answer=never).serving() as dead:
         await outbox.endpoint(dead.url, concurrency=4)
         await outbox.endpoint(listener.url)
@@ -338,6 +340,7 @@ async def test_one_that_never_answers_holds_up_nobody_else(outbox: Outbox, liste
 
 async def test_of_a_dead_one_only_little_is_read(outbox: Outbox, listener: Listener) -> None:
     """What it is not sent it need not be read, and written down as waiting."""
+    outbox.limits = IMPATIENT
     async with Listener(answer=never).serving() as dead:
         issued = await outbox.endpoint(dead.url, concurrency=4)
         await outbox.endpoint(listener.url)

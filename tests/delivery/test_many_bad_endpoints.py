@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from caudal.delivery import Issued
-from support.deliveries import OK, Listener, Outbox, answer, log_of, until
+from support.deliveries import IMPATIENT, OK, Listener, Outbox, answer, log_of, until
 
 Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 DAY = dt.timedelta(days=1)
@@ -104,6 +104,7 @@ async def errors_of(outbox: Outbox, issued: Issued) -> set[str | None]:
 async def test_bad_endpoints_fail_each_in_its_way_and_a_good_one_gets_everything_at_once(
     outbox: Outbox, listener: Listener
 ) -> None:
+    outbox.limits = IMPATIENT
     async with contextlib.AsyncExitStack() as stack:
         urls = {name: await stack.enter_async_context(answering(how)) for name, (how, _) in BAD.items()}
         inside = await stack.enter_async_context(Listener().serving())
