@@ -1,12 +1,14 @@
 """A partner's clock against ours: what the resolution of `Date` and the way explain is no skew."""
 
+import asyncio
 import datetime as dt
 from email.utils import format_datetime
 
 import pytest
 
+from caudal.connectors.lanes import Lanes
 from caudal.connectors.skew import EVERY, Skew
-from caudal_base.clock import ManualClock
+from caudal_base.clock import ManualClock, SystemClock
 
 SENT = dt.datetime(2026, 3, 2, 9, 30, 15, 200_000, tzinfo=dt.UTC)
 
@@ -40,3 +42,25 @@ def test_answers_are_listened_to_every_ten_seconds() -> None:
     assert skew.asked() is None
     clock.advance(EVERY)
     assert skew.asked() == SENT + EVERY
+
+
+async def test_what_a_partner_answers_over_http_is_heard_by_whoever_listens() -> None:
+    date = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1), usegmt=True)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    skew, lanes = Skew(SystemClock()), Lanes(dt.timedelta(seconds=5))
+    await lanes.send("GET", url, headers={})
+    assert skew.ahead_s is None
+    with skew.listening():
+        await lanes.send("GET", url, headers={})
+    await lanes.close()
+    server.close()
+
+    assert skew.ahead_s == pytest.approx(3_600, abs=30)

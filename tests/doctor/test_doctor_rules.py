@@ -11,7 +11,7 @@ import typer
 
 from caudal.cli.root import COMMANDS
 from caudal.doctor import Severity, rules, rules_server
-from caudal.doctor.types import Clocks, Disk, Index, Settings, Slot
+from caudal.doctor.types import Clocks, Disk, Index, Settings, Slot, Work
 from caudal.migrations import MIGRATIONS
 from caudal_base.migrate import read_migrations
 
@@ -114,6 +114,14 @@ def test_clocks_disagree_by_what_the_reading_itself_does_not_explain(
     clocks = Clocks(other="the database", ahead_s=ahead, within_s=within)
 
     assert told(rules_server.clocks(clocks)) == found
+
+
+def test_of_the_deployment_nobody_is_missed_since_what_is_regular_there_is_done_hourly() -> None:
+    now = dt.datetime.now(dt.UTC)
+    found = Work(periodic_at=now - dt.timedelta(minutes=50))
+
+    assert told(rules.work(found, "", now, running=True)) == []
+    assert told(rules.work(found, "main", now, running=True)) == [("worker_absent", Severity.CRITICAL)]
 
 
 def test_a_server_that_may_lose_data_is_critical_and_missing_checksums_matter_in_production_only() -> None:
