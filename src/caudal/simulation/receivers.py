@@ -73,6 +73,9 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a dead one takes connections and says nothing; else there are none to be had."""
 
 
+_ALWAYS_THERE: Final = ENDING | {Manner.OUTDATED}
+"""Those that are not disabled by their owners: who would mend one mends it."""
+
 _EVERYTHING: Final = ("*",)
 _PAYMENTS: Final = ("payment.*",)
 _FILTERS: Final = (
@@ -110,7 +113,7 @@ def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
                 concurrency=draw.choice((1, 4, 16)),
                 signature=signature,
                 begins=span.at(0.0),
-                pauses=span.at(1.0) if end < 1.0 and manner not in ENDING else None,
+                pauses=None if place == 0 or manner in _ALWAYS_THERE else span.at(1.0),
                 rotations=_rotations(span, manner, first=place == 0),
                 down=(span.at(draw.uniform(0.1, 0.3)), span.at(draw.uniform(0.6, 0.9))),
                 gone_after=draw.randrange(5, max(6, payments // 8)),
@@ -127,9 +130,8 @@ def _types(draw: random.Random, manner: Manner) -> tuple[str, ...]:
 
 def _span(draw: random.Random) -> tuple[float, float]:
     """From when to when one is there while there are callers, in parts of the run."""
-    start = draw.uniform(0.0, 0.6)
-    end = start + draw.uniform(0.2, 0.5)
-    return start, end
+    start = draw.uniform(0.0, 0.7)
+    return start, start + draw.uniform(0.12, 0.28)
 
 
 class _Span:
