@@ -59,9 +59,7 @@ class PaymentWorld(World):
     _partner_ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
-    async def make(
-        cls, http: httpx.AsyncClient, services: Services, *, name: str = BOOK
-    ) -> "PaymentWorld":
+    async def make(cls, http: httpx.AsyncClient, services: Services, *, name: str = BOOK) -> "PaymentWorld":
         """The book with its product."""
         async with services.database.transaction() as connection:
             book = await create_book(
