@@ -27,12 +27,9 @@ def world(server: "Server", migrated_template: str) -> Iterator[tuple[str, str]]
         await made.served(good=10, bad=30)
         await made.watch()
         async with database.connection() as connection:
-            cursor = await connection.execute(
-                "select name from ledger.book where book_id = %s", (made.book_id,)
-            )
-            ((book,),) = await cursor.fetchall()
+            book = await require_book_number(connection, made.book_id)
         await database.close()
-        return str(book)
+        return book.name
 
     yield server.dsn(name), asyncio.run(fill())
     server.drop_database(name)

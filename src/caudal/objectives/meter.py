@@ -84,7 +84,7 @@ class Meter:
             )
 
     def _minute(self) -> int:
-        return int(self._clock.now().timestamp()) // 60
+        return int(self._clock.now().timestamp() // 60)
 
     def _count(self, book_id: int, minute: int, measure: Measure, *, bad: bool) -> None:
         if book_id == DEPLOYMENT and not bad:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from caudal_base.enums import QuickEnum
 
-class Indicator(enum.Enum):
+
+class Indicator(QuickEnum):
     """What is counted: of so many, how many were bad."""
 
     PAYMENTS_ACCEPTED = "payments_accepted"
