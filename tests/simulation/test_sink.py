@@ -107,9 +107,12 @@ async def test_a_changed_body_is_refused() -> None:
 
 async def test_while_a_new_secret_is_on_its_way_a_refusal_is_no_surprise() -> None:
     async with asking(target()) as one:
-        one.target.rotating = True
+        one.target.unsure_until = time.time() + 60
         assert (await one.post(OTHER)).status == 401
-    assert (one.target.refused, one.target.unverified) == (1, [])
+        assert (one.target.refused, one.target.unverified) == (1, [])
+        one.target.unsure_until = time.time() - 1
+        assert (await one.post(OTHER)).status == 401
+    assert len(one.target.unverified) == 1
 
 
 async def test_after_a_rotation_either_secret_is_good_until_the_old_one_ends() -> None:

@@ -3,72 +3,34 @@
 import asyncio
 import contextlib
 import datetime as dt
-import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from psycopg import Error
 
 from caudal.simulation import arrivals, delivery_store
-from caudal.simulation.arrivals import Received, Told
+from caudal.simulation.arrivals import Received
 from caudal.simulation.healing import NotAtRest
-from caudal.simulation.http import NoAnswer, Reply
+from caudal.simulation.owners import EndpointView, Owners
 from caudal.simulation.plans import stream
 from caudal.simulation.receivers import Manner, Receiver, Rotation, receivers
 from caudal.simulation.sink import Sink
-from caudal.simulation.targets import Bodies, Target, digest_of
+from caudal.simulation.targets import Bodies, Target
 from caudal.simulation.types import Parameters
-from caudal.simulation.verifying import Key, hmac_key, public_key, require_verifier
+from caudal.simulation.verifying import GRACE_S, Key, hmac_key, public_key, require_verifier
 from caudal.simulation.world import World
-from caudal_base.check import check
 from caudal_base.database import Connection
 
-_TIMEOUT_S: Final = 5.0
-_AGAIN_S: Final = 0.1
 _HASTEN_EVERY_S: Final = 0.4
 _LOOK_EVERY_S: Final = 0.1
-_PAGE: Final = 1_000
-_NOT_FINAL: Final = frozenset({408, 425, 429})
 _FAILING_DAYS: Final = 6
 """After fewer an endpoint is disabled at which everything fails."""
 
 Reached = Callable[[int], Awaitable[bool]]
-
-
-class _Secret(msgspec.Struct, frozen=True):
-    signature: str
-    created_at: str
-    public_key: str | None = None
-    expires_at: str | None = None
-
-
-class _View(msgspec.Struct, frozen=True):
-    id: str
-    status: str
-    secrets: list[_Secret]
-    secret: str | None = None
-
-
-class _Event(msgspec.Struct, frozen=True):
-    seq: int
-    id: str
-    type: str
-    object: str
-    created_at: dt.datetime
-    data: msgspec.Raw
-
-
-class _Feed(msgspec.Struct, frozen=True):
-    data: list[msgspec.Raw]
-    next_after: int
-
-
-class _Reason(msgspec.Struct, frozen=True):
-    reason: str | None = None
 
 
 class _Endpoint:
@@ -97,7 +59,7 @@ class Endpoints:
         require_verifier()
         self._parameters = parameters
         self._world = world
-        self._http = world.http()
+        self._owners = Owners(world.http())
         self._bodies = Bodies()
         drawn = receivers(parameters.seed, parameters.payments, parameters.faults)
         self._endpoints = [
@@ -107,7 +69,6 @@ class Endpoints:
             for each in drawn
         ]
         self._sink = Sink({each.receiver.name: each.target for each in self._endpoints})
-        self._keys = itertools.count(1)
         self._tested: dict[str, str] = {}
         self.secrets: list[str] = []
         """All that the API has shown: to be found nowhere."""
@@ -120,7 +81,7 @@ class Endpoints:
             try:
                 yield
             finally:
-                self._http.close()
+                self._owners.close()
 
     async def begin(self) -> None:
         """Make those that are there from the beginning."""
@@ -145,7 +106,7 @@ class Endpoints:
             if not each.id:
                 await self._make(each)
             elif each.paused:
-                await self._post(f"/{each.id}/enable", None, dict[str, Any])
+                await self._owners.post(f"/{each.id}/enable", None, dict[str, Any])
         self._sink.hang_up()
         async with self._world.database.connection() as connection:
             await self._age(connection)
@@ -162,11 +123,12 @@ class Endpoints:
 
     async def evidence(self) -> arrivals.Deliveries:
         """All there is to be known."""
+        await self._given_up()
         async with self._world.database.connection() as connection:
             rows, tries = await delivery_store.log(connection, self._world.book_id)
-        statuses = {view.id: view.status for view in await self._list()}
+        statuses = {view.id: view.status for view in await self._owners.endpoints()}
         return arrivals.Deliveries(
-            events=await self._feed(),
+            events=await self._owners.feed(),
             endpoints=[
                 Received(
                     id=each.id,
@@ -216,11 +178,14 @@ class Endpoints:
             "concurrency": receiver.concurrency,
             "signature": receiver.signature,
         }
-        each.target.rotating = True
-        view = await self._post("", body, _View)
-        if not self._learn(each, view):
-            await self._rotate(view.id, each, Rotation(after=0, overlap_s=0, signature=receiver.signature))
-        each.target.rotating = False
+        each.target.unsure_until = math.inf
+        view = await self._owners.post("", body, EndpointView)
+        if self._learn(each, view):
+            each.target.unsure_until = 0.0
+        else:
+            self.counts["secrets_lost"] += 1
+            again = Rotation(after=0, overlap_s=0, signature=receiver.signature)
+            await self._rotate(view.id, each, again, lost=True)
         each.id = view.id
 
     async def _live(self, each: _Endpoint, reached: Reached) -> None:
@@ -235,7 +200,7 @@ class Endpoints:
             if receiver.manner is Manner.DOWN:
                 tasks.create_task(self._go_down(each, reached))
         if receiver.pauses is not None and await reached(receiver.pauses):
-            await self._post(f"/{each.id}/disable", None, dict[str, Any])
+            await self._owners.post(f"/{each.id}/disable", None, dict[str, Any])
             each.paused = True
             self.counts["paused"] += 1
 
@@ -245,19 +210,21 @@ class Endpoints:
                 return
             await self._rotate(each.id, each, rotation)
 
-    async def _rotate(self, id: str, each: _Endpoint, rotation: Rotation) -> None:
+    async def _rotate(self, id: str, each: _Endpoint, rotation: Rotation, *, lost: bool = False) -> None:
         """Until the new secret is known: whose answer was lost has to have another."""
         body = {"overlap_s": rotation.overlap_s, "signature": rotation.signature}
-        each.target.rotating = True
+        each.target.unsure_until = math.inf
         while True:
-            view = await self._post(f"/{id}/rotate_secret", body, _View)
+            view = await self._owners.post(f"/{id}/rotate_secret", body, EndpointView)
             self.counts["rotated"] += 1
             if self._learn(each, view):
                 break
             self.counts["secrets_lost"] += 1
-        each.target.rotating = False
+            lost = True
+        # What is under way may be signed with the one that nobody has ever heard of.
+        each.target.unsure_until = time.time() + GRACE_S if lost else 0.0
 
-    def _learn(self, each: _Endpoint, view: _View) -> bool:
+    def _learn(self, each: _Endpoint, view: EndpointView) -> bool:
         """Take the new secret; False where the answer does not have it."""
         newest, *older = view.secrets
         if view.secret is not None:
@@ -288,14 +255,14 @@ class Endpoints:
     async def _replay(self, each: _Endpoint, which: Mapping[str, Any]) -> None:
         after: int | None = 0
         while after is not None:
-            answer = await self._post(f"/{each.id}/replay", {**which, "after": after}, dict[str, Any])
+            answer = await self._owners.post(f"/{each.id}/replay", {**which, "after": after}, dict[str, Any])
             self.counts["replayed"] += answer["replayed"]
             after = answer.get("next_after")
 
     async def _test(self) -> None:
         """A test event, for one alone."""
         each = self._endpoints[0]
-        answer = await self._post(f"/{each.id}/test", None, dict[str, Any])
+        answer = await self._owners.post(f"/{each.id}/test", None, dict[str, Any])
         self._tested[answer["id"]] = each.id
 
     # Time
@@ -353,57 +320,6 @@ class Endpoints:
             by_uuid[uuid].given_up.add(seq)
         self.counts["given_up"] += len(found)
         return [by_uuid[uuid] for uuid in dict.fromkeys(uuid for uuid, _ in found)]
-
-    # The API
-
-    async def _post(self, path: str, body: Any, type: type[Any]) -> Any:
-        """Ask until there is an answer, with one key; it must be a 2xx."""
-        headers = f"Idempotency-Key: endpoint-{next(self._keys)}\r\nContent-Type: application/json\r\n"
-        data = b"" if body is None else msgspec.json.encode(body)
-        reply = await self._asked("POST", path, data, headers)
-        return msgspec.json.decode(reply.body, type=type)
-
-    async def _asked(self, method: str, path: str, data: bytes = b"", headers: str = "") -> Reply:
-        while True:
-            try:
-                reply = await self._http.request(
-                    method, f"/v1/webhook_endpoints{path}", data, headers=headers, timeout_s=_TIMEOUT_S
-                )
-            except NoAnswer:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if reply.status < 500 and reply.status not in _NOT_FINAL and "retry-after" not in reply.headers:
-                check(reply.status < 300, f"{method} {path}: {reply.status} {reply.body[:300].decode()}")
-                return reply
-            await asyncio.sleep(_AGAIN_S)
-
-    async def _list(self) -> list[_View]:
-        reply = await self._asked("GET", "?limit=1000")
-        return [msgspec.convert(each, _View) for each in msgspec.json.decode(reply.body)["data"]]
-
-    async def _feed(self) -> list[Told]:
-        told: list[Told] = []
-        after, full = 0, True
-        while full:
-            reply = await self._http.request("GET", f"/v1/events?after={after}&limit={_PAGE}")
-            page = msgspec.json.decode(reply.body, type=_Feed)
-            told += [_told(bytes(raw)) for raw in page.data]
-            after, full = page.next_after, len(page.data) == _PAGE
-        return told
-
-
-def _told(raw: bytes) -> Told:
-    event = msgspec.json.decode(raw, type=_Event)
-    disabled = event.type == "webhook_endpoint.disabled"
-    return Told(
-        seq=event.seq,
-        id=event.id,
-        type=event.type,
-        object=event.object,
-        at=event.created_at.timestamp(),
-        digest=digest_of(raw),
-        reason=msgspec.json.decode(event.data, type=_Reason).reason if disabled else None,
-    )
 
 
 def _moment(text: str | None) -> float:

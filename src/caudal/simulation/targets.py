@@ -124,8 +124,8 @@ class Target:
         """Of these, those that it must have been able to verify."""
         self.signed_by_ended: list[str] = []
         """What verified by a secret that had ended."""
-        self.rotating = False
-        """A new secret is on its way from the API: what bears it alone cannot be verified yet."""
+        self.unsure_until = 0.0
+        """Before then it need not know what signs: a secret is on its way to it, or got lost there."""
         self.down = False
         self.calm = False
         """It does as it should from now on."""
@@ -168,7 +168,7 @@ class Target:
     def _verified(self, arrival: Arrival, headers: Mapping[str, str], body: bytes, now: float) -> bool:
         key = self.keyring.verified_by(headers, body, now)
         if key is None:
-            if not self.rotating:
+            if now > self.unsure_until:
                 self.unverified.append(f"{arrival.event} signed at {arrival.signed_at}")
             return False
         self.verified[key.signature] += 1
