@@ -11,6 +11,7 @@ from caudal.payments import Attempt, AttemptState, Failure, Retried, Routed
 from caudal.routing import Lane, Outcome
 from caudal.simulation import books, invariants, routed, routes
 from caudal.simulation.operators import LATE, Acted
+from caudal.simulation.plans import Action
 from caudal.simulation.routes import Away, Drained, Publication
 from support import simulated as run
 
@@ -112,12 +113,26 @@ def test_figures_that_are_not_those_of_the_attempts() -> None:
         assert broken(stored=run.stored(figures=figures)) == ["figures_follow_attempts"]
 
 
-def test_a_publication_counts_for_all_that_are_made_some_seconds_later() -> None:
-    before, after = run.NOW - LATE - SECOND, run.NOW - LATE
-    acted = Acted(published=[(before, after, 2)])
-    assert broken(acted=acted) == ["publications_take_effect"]
-    assert broken(acted=Acted(published=[(before, after, 1)])) == []
-    assert broken(acted=Acted(published=[(before, after + SECOND, 2)])) == []
+def published(*, seconds_ago: float) -> Acted:
+    """The first version when all began, and the second so long before the payment."""
+    again = run.NOW - seconds_ago * SECOND
+    return Acted(published=[(run.NOW - 60 * SECOND, run.NOW - 59 * SECOND, 1), (again, again, 2)])
+
+
+def test_a_publication_counts_for_all_that_is_asked_for_some_seconds_later() -> None:
+    late = LATE / SECOND
+    assert broken(acted=published(seconds_ago=late + 0.1)) == ["publications_take_effect"]
+    assert broken(acted=published(seconds_ago=late)) == []
+    assert broken(acted=Acted(published=[(run.NOW + SECOND, run.NOW + SECOND, 1)])) == []
+
+
+def test_a_request_that_waited_may_go_by_what_counted_when_it_was_sent() -> None:
+    first = run.asked(Action.CREATE, run.reply(), run.reply(replayed=True))
+    first.first_sent_at = run.NOW - 10 * SECOND
+    asked = [first, *run.ASKED[1:]]
+    assert broken(acted=published(seconds_ago=9), asked=asked) == []
+    first.first_sent_at = run.NOW - SECOND
+    assert broken(acted=published(seconds_ago=9), asked=asked) == ["publications_take_effect"]
 
 
 def test_who_is_drained_gets_nothing_new_some_seconds_later() -> None:

@@ -15,8 +15,8 @@ from caudal_base.clock import SystemClock
 
 _AGAIN_S: Final = 0.1
 
-LATE: Final = dt.timedelta(seconds=5)
-"""After so long every process goes by what was published: two seconds, and what a busy machine adds."""
+LATE: Final = dt.timedelta(seconds=3)
+"""After so long every request that comes goes by what was published: two seconds, and one to spare."""
 
 Reached = Callable[[int], Awaitable[bool]]
 """Waits until so many scripts have been begun; False: they never will be."""
@@ -33,19 +33,18 @@ class Acted(msgspec.Struct):
     """From when the drain was answered until its end was asked for, and who was drained."""
     away: list[Away] = []
 
-    def version_at(self, moment: dt.datetime) -> int | None:
-        """Which version alone can have counted; None: two can."""
-        current = None
-        for asked, answered, version in self.published:
-            if answered + LATE <= moment:
-                current = version
-            elif asked <= moment:
-                return None
-        return current
+    def versions_in(self, start: dt.datetime, end: dt.datetime) -> set[int]:
+        """Which versions some process may have gone by between two moments."""
+        found = set()
+        for number, (asked, _, version) in enumerate(self.published):
+            over = self.published[number + 1][1] + LATE if number + 1 < len(self.published) else None
+            if asked <= end and (over is None or over >= start):
+                found.add(version)
+        return found
 
-    def drained_at(self, moment: dt.datetime) -> set[str]:
-        """Who certainly got nothing new."""
-        return {partner for (start, end), partner in self.drained if start + LATE <= moment < end}
+    def drained_in(self, start: dt.datetime, end: dt.datetime) -> set[str]:
+        """Who certainly got nothing new between two moments."""
+        return {partner for (since, until), partner in self.drained if since + LATE <= start and end < until}
 
 
 class Operators:

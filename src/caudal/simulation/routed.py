@@ -13,6 +13,7 @@ from caudal.connectors import Operation
 from caudal.payments import Attempt, AttemptState, Payment, PaymentKind
 from caudal.routing import Conditions, Hop, Lane, Outcome, Rule, Rules
 from caudal.simulation.evidence import Evidence, Place
+from caudal.simulation.plans import Action
 
 _FAR: Final = 5.0
 """Standard deviations of a share from its weight that chance does not explain."""
@@ -43,13 +44,18 @@ def misrouted(evidence: Evidence) -> Iterator[str]:
 
 
 def outdated(evidence: Evidence) -> Iterator[str]:
-    """Some seconds after a publication all payments go by it; after a drain none goes to who is drained."""
+    """What is asked for some seconds after a publication goes by it; who is drained gets nothing new then.
+
+    A request goes by what counts when its batch begins: after it was sent, and before the payment's time.
+    """
+    sent = {asked.payment_id: asked.first_sent_at for asked in evidence.accepted(Action.CREATE)}
     for payment in _by_rules(evidence):
-        current = evidence.acted.version_at(payment.created_at)
-        if payment.route is not None and current is not None and payment.route.version != current:
-            yield f"{payment.id}: by version {payment.route.version}, when {current} counted"
+        start, end = sent.get(payment.id) or payment.created_at, payment.created_at
+        versions = evidence.acted.versions_in(start, end)
+        if payment.route is not None and versions and payment.route.version not in versions:
+            yield f"{payment.id}: by version {payment.route.version}, when {sorted(versions)} counted"
         begun = _begun(evidence, payment)
-        if begun and begun[0].partner in evidence.acted.drained_at(payment.created_at):
+        if begun and begun[0].partner in evidence.acted.drained_in(start, end):
             yield f"{payment.id}: sent to {begun[0].partner}, which was being drained"
 
 
