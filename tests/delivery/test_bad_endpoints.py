@@ -467,6 +467,51 @@ async def test_a_success_in_between_begins_the_five_days_anew(outbox: Outbox, li
     assert outbox.counts.disabled == {}
 
 
+async def test_failures_of_long_ago_disable_nothing_that_has_not_been_tried_since(
+    outbox: Outbox, listener: Listener
+) -> None:
+    issued = await outbox.endpoint(listener.url)
+    async with outbox.database.transaction() as connection:
+        await connection.execute(
+            "update delivery.drive set failing_since = %s", (outbox.clock.now() - dt.timedelta(days=6),)
+        )
+        await outbox.endpoints.test(connection, outbox.book.book_id, issued.endpoint.id)
+
+    await outbox.settled()
+
+    assert (len(listener.received), outbox.counts.disabled) == (1, {})
+    assert [row["state"] for row in await log_of(outbox, issued)] == ["delivered"]
+
+
+@pytest.mark.parametrize("first", [200, 500])
+@pytest.mark.parametrize("tested", [False, True])
+async def test_after_a_schedule_that_ran_out_and_a_long_silence_the_count_begins_anew(
+    outbox: Outbox, listener: Listener, first: int, tested: bool
+) -> None:
+    listener.answer = lambda _: answer(500)
+    issued = await outbox.endpoint(listener.url)
+    await outbox.tell(1)
+    await outbox.settled()
+    while (next_at := (await log_of(outbox, issued))[0]["next_at"]) is not None:
+        outbox.clock.set(next_at)
+        await outbox.settled()
+    outbox.clock.advance(dt.timedelta(days=10))
+    listener.answer = lambda _: answer(first)
+
+    if tested:
+        async with outbox.database.transaction() as connection:
+            await outbox.endpoints.test(connection, outbox.book.book_id, issued.endpoint.id)
+    else:
+        await outbox.tell(2)
+    await outbox.settled()
+
+    assert outbox.counts.disabled == {}
+    assert (await log_of(outbox, issued))[-1]["state"] == ("delivered" if first == 200 else "pending")
+    async with outbox.database.connection() as connection:
+        endpoint = await outbox.endpoints.get(connection, outbox.book.book_id, issued.endpoint.id)
+    assert endpoint.failing_since == (None if first == 200 else outbox.clock.now())
+
+
 # When it asks for patience
 
 

@@ -143,7 +143,7 @@ class WebhookEndpointView(View, frozen=True, kw_only=True):
     """Why it is disabled."""
     disabled_at: Time | None = None
     failing_since: Time | None = None
-    """When the first attempt failed since which none has succeeded."""
+    """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
     behind_since: Time | None = None
     """When so many deliveries waited for another attempt that it was given nothing new."""
     secret: str | None = None

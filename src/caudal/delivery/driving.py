@@ -252,9 +252,7 @@ class Drive:
             counted_at = self._counted_at
             if renewed.uncounted or waiting.count is None or self._is_stale(waiting, now):
                 waiting, counted_at = await self._counted(connection, now), now
-            failing = renewed.failing_since
-            if failing is not None and now - failing >= tools.options.disable_after:
-                self._disable = self._disable or DisableReason.FAILING
+            await self._judge_failing(connection, renewed, ended, waiting, now)
             changed = renewed.revision != claim.claimed.revision
             if changed or self._over(moment):
                 self._close()
@@ -304,6 +302,28 @@ class Drive:
         if renewed is None:
             raise ClaimLost
         return renewed
+
+    async def _judge_failing(
+        self,
+        connection: database.Connection,
+        renewed: store_claims.Renewed,
+        ended: list[Ended],
+        waiting: Waiting,
+        now: dt.datetime,
+    ) -> None:
+        """Disable it where it has failed for too long and failed again now.
+
+        That it failed once is forgotten when nothing is left to be tried: what was not asked for long may be
+        well again, and its next failure is the first of another series.
+        """
+        failing = renewed.failing_since
+        if failing is None:
+            return
+        failed = any(not one.verdict.delivered for one in ended)
+        if failed and now - failing >= self._tools.options.disable_after:
+            self._disable = self._disable or DisableReason.FAILING
+        elif waiting.count == 0 and self._disable is None:
+            await store_claims.forget_failing(connection, self.book_id, self._endpoint.id)
 
     def _is_stale(self, waiting: Waiting, now: dt.datetime) -> bool:
         """Whether the oldest of what waits may have arrived long ago."""

@@ -86,6 +86,13 @@ update delivery.drive
 returning revision, failing_since, pending is null
 """
 
+FORGET_FAILING: Final[LiteralString] = """
+update delivery.drive
+   set failing_since = null
+ where book_id = %s
+   and endpoint_id = %s
+"""
+
 RELEASE: Final[LiteralString] = """
 update delivery.drive
    set claim = null,
@@ -200,6 +207,11 @@ async def renew(
     )
     row = await cursor.fetchone()
     return None if row is None else Renewed(*row)
+
+
+async def forget_failing(connection: Connection, book_id: int, endpoint_id: UUID) -> None:
+    """Its next failure is the first of a series; under a claim that was renewed in this transaction."""
+    await connection.execute(FORGET_FAILING, (book_id, endpoint_id))
 
 
 async def release(

@@ -88,10 +88,12 @@ select distinct object_id
    and seq <> all(%(known)s)
 """
 
-# Whoever writes deliveries without a claim leaves the number of those that wait to the next driver.
+# Whoever writes deliveries without a claim leaves the number of those that wait to the next driver. Where none
+# waited, failures of long ago do not count for what is tried from now on.
 UNCOUNT: Final[LiteralString] = """
 update delivery.drive
-   set pending = null
+   set pending = null,
+       failing_since = case when pending = 0 then null else failing_since end
  where book_id = %(book_id)s
    and endpoint_id = %(endpoint_id)s
 """

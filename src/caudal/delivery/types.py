@@ -97,7 +97,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     created_at: dt.datetime
     disabled_at: dt.datetime | None
     failing_since: dt.datetime | None
-    """When the first attempt failed since which none has succeeded."""
+    """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
     behind_since: dt.datetime | None
     """When so many deliveries waited for it that it was given nothing new."""
     delivered_through: int
