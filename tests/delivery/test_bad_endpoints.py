@@ -563,6 +563,37 @@ async def test_unless_its_owner_enables_it_anew(outbox: Outbox, listener: Listen
     assert listener.seqs == [2, 3]
 
 
+async def test_a_test_is_sent_at_once_all_the_same_and_nothing_else_with_it(
+    outbox: Outbox, listener: Listener
+) -> None:
+    listener.answer = lambda _: answer(429, "Retry-After: 3600")
+    issued = await outbox.endpoint(listener.url)
+    book_id, endpoint_id = outbox.book.book_id, issued.endpoint.id
+    await outbox.tell(1)
+    await outbox.settled()
+    asked = outbox.clock.now() + dt.timedelta(hours=1)
+    await outbox.tell(2)
+    listener.answer = lambda _: answer(500)
+    async with outbox.database.transaction() as connection:
+        quiet = await outbox.endpoints.get(connection, book_id, endpoint_id)
+        event = await outbox.endpoints.test(connection, book_id, endpoint_id)
+    await outbox.deliver(lambda: len(listener.received) == 2)
+
+    assert (quiet.quiet_until, listener.seqs) == (asked, [2, event.seq])
+    # It was tried: what follows waits as the rest does.
+    outbox.clock.advance(dt.timedelta(minutes=10))
+    async with outbox.delivering():
+        await looked(outbox)
+    assert listener.seqs == [2, event.seq]
+
+    outbox.clock.set(asked)
+    listener.answer = lambda _: OK
+    await outbox.settled()
+    assert sorted(listener.seqs) == [2, 2, 3, event.seq, event.seq]
+    async with outbox.database.connection() as connection:
+        assert (await outbox.endpoints.get(connection, book_id, endpoint_id)).quiet_until is None
+
+
 async def test_a_schedule_that_is_over_ends_the_delivery(outbox: Outbox, listener: Listener) -> None:
     listener.answer = lambda _: answer(500)
     issued = await outbox.endpoint(listener.url)

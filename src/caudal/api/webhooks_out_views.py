@@ -146,6 +146,8 @@ class WebhookEndpointView(View, frozen=True, kw_only=True):
     """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
     behind_since: Time | None = None
     """When so many deliveries waited for another attempt that it was given nothing new."""
+    quiet_until: Time | None = None
+    """It asked by `Retry-After` to be sent nothing before then; only a test event goes out meanwhile."""
     secret: str | None = None
     """`whsec_…`: shown once, in the answer that made it, and not in a repeat of that."""
 
@@ -228,6 +230,7 @@ def endpoint_view(row: Endpoint, secret: str | None = None) -> WebhookEndpointVi
         disabled_at=row.disabled_at,
         failing_since=row.failing_since,
         behind_since=row.behind_since,
+        quiet_until=row.quiet_until,
         secret=secret,
     )
 

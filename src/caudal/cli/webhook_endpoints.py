@@ -310,6 +310,7 @@ def _facts(row: Endpoint) -> list[tuple[str, Any]]:
         ("created", row.created_at),
         ("failing since", row.failing_since),
         ("behind since", row.behind_since),
+        ("quiet until", row.quiet_until),
         ("public key", " ".join(keys)),
     ]
 
@@ -325,7 +326,12 @@ def _shape(row: Endpoint) -> dict[str, Any]:
         }
         for one in row.secrets
     ]
-    return {**delivery.endpoint_data(row), "delivered_through": row.delivered_through, "secrets": secrets}
+    return {
+        **delivery.endpoint_data(row),
+        "quiet_until": row.quiet_until,
+        "delivered_through": row.delivered_through,
+        "secrets": secrets,
+    }
 
 
 def id_of(endpoint: str) -> UUID:

@@ -80,6 +80,8 @@ class WebhookEndpoint(Answer, frozen=True, kw_only=True):
     failing_since: dt.datetime | None = None
     behind_since: dt.datetime | None = None
     """When so many deliveries waited for another attempt that it was given nothing new."""
+    quiet_until: dt.datetime | None = None
+    """It asked by `Retry-After` to be sent nothing before then; only a test event goes out meanwhile."""
     secret: str | None = None
     """`whsec_…`: only in the first answer that made it."""
 

@@ -53,7 +53,10 @@ class Drive:
         self._bell = self._lanes.bell
         self._began = tools.monotonic()
         claimed = claim.claimed
-        self._reader = Reader(tools.options, claim.book_id, claim.endpoint, through_seq=claimed.through_seq)
+        self._reader = Reader(
+            tools.options, claim.book_id, claim.endpoint, through_seq=claimed.through_seq,
+            tests_only=claimed.quiet,
+        )  # fmt: skip
         self._waiting = Waiting(count=claimed.pending, oldest=claimed.oldest_pending)
         self._counted_at = claimed.counted_at
         self._parked = 0
@@ -334,8 +337,8 @@ class Drive:
         return Waiting(count=count, oldest=oldest)
 
     def _over(self, moment: float) -> bool:
-        """Whether the turn is over, or there is nothing more to be sent there."""
-        if self._disable is not None:
+        """Whether the turn is over, or there is nothing more to be sent there, for good or for now."""
+        if self._disable is not None or self._lanes.quiet:
             return True
         # Whoever came next would not know of the breaker: it stays here as long as it is open.
         return moment > self._began + self._tools.options.turn_s and not self.breaker_open

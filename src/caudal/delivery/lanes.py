@@ -86,7 +86,12 @@ class Lanes:
     def could_take_more(self) -> bool:
         """Whether more could go out now than does."""
         free = self.open < self._endpoint.concurrency
-        return free and not self._closed and not self.breaker_open and not self._is_quiet()
+        return free and not self._closed and not self.breaker_open and not self.quiet
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it has asked for nothing at all for now."""
+        return self._quiet_until is not None and self._quiet_until > self._tools.clock.now()
 
     def held_for(self, now: float) -> float | None:
         """For how many seconds nothing goes out, as far as that is known; None where nothing holds it up."""
@@ -137,12 +142,8 @@ class Lanes:
 
     def _may_send(self, now: float) -> bool:
         """Whether a request may go out now, as far as it is not for the breaker to say."""
-        held = self._closed or self._is_quiet() or not self._lease.allows(now)
+        held = self._closed or self.quiet or not self._lease.allows(now)
         return self._window.ready and not held
-
-    def _is_quiet(self) -> bool:
-        """Whether it has asked for nothing at all for now."""
-        return self._quiet_until is not None and self._quiet_until > self._tools.clock.now()
 
     async def _lane(self, connection: Connection) -> None:
         """Send one after the other over one connection, as long as there are any."""

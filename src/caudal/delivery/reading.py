@@ -20,8 +20,17 @@ LEAST_AT_HAND: Final = 16
 class Reader:
     """Reads for one endpoint, from its place in the events on."""
 
-    def __init__(self, options: Options, book_id: int, endpoint: Endpoint, *, through_seq: int) -> None:
-        """All events up to `through_seq` have been looked at."""
+    def __init__(
+        self,
+        options: Options,
+        book_id: int,
+        endpoint: Endpoint,
+        *,
+        through_seq: int,
+        tests_only: bool,
+    ) -> None:
+        """All events up to `through_seq` have been looked at. With `tests_only` no more are."""
+        self._tests_only: Final = tests_only
         self._options: Final = options
         self._book_id: Final = book_id
         self._endpoint: Final = endpoint
@@ -37,7 +46,7 @@ class Reader:
     @property
     def behind(self) -> bool:
         """Whether there are events that have not been looked at."""
-        return self.through < self.head
+        return self.through < self.head and not self._tests_only
 
     def learn(self, ended: Sequence[Ended]) -> None:
         """So many attempts have ended: read further ahead where they go well, and less where none does."""
@@ -56,7 +65,13 @@ class Reader:
         if room < self.at_hand // 4:
             return []
         found = await store_drives.due(
-            connection, self._book_id, self._endpoint.id, known=taken, now=now, limit=room
+            connection,
+            self._book_id,
+            self._endpoint.id,
+            known=taken,
+            now=now,
+            limit=room,
+            tests_only=self._tests_only,
         )
         told = await events.by_seq(connection, self._book_id, [one.seq for one in found])
         by_seq = {event.seq: event for event in told}

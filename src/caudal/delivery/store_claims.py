@@ -21,7 +21,21 @@ with due as materialized (
      where book_id = %(book_id)s
        and active
        and (claimed_until is null or claimed_until <= %(now)s)
-       and (quiet_until is null or quiet_until <= %(now)s)
+       and (
+               quiet_until is null
+            or quiet_until <= %(now)s
+            or exists (
+                   select
+                     from delivery.delivery as test
+                    where test.book_id = %(book_id)s
+                      and test.endpoint_id = drive.endpoint_id
+                      and test.state = 'pending'
+                      and test.object_id = drive.endpoint_id
+                      and test.type = 'webhook_endpoint.test'
+                      and test.tried = 0
+                      and test.next_at <= %(now)s
+               )
+           )
        and (
                through_seq < %(head)s and coalesce(pending, 0) < %(max_pending)s
             or claim is not null
@@ -45,7 +59,8 @@ update delivery.drive
  where drive.book_id = %(book_id)s
    and drive.endpoint_id = due.endpoint_id
 returning drive.endpoint_id, drive.revision, drive.through_seq, due.abandoned, drive.pending,
-          drive.oldest_pending, drive.counted_at, drive.behind_since is not null
+          drive.oldest_pending, drive.counted_at, drive.behind_since is not null,
+          coalesce(quiet_until > %(now)s, false)
 """
 
 # All claims of a process at once. One that is locked is being renewed by its own driver.
@@ -118,6 +133,8 @@ class Claimed(msgspec.Struct, frozen=True):
     counted_at: dt.datetime | None
     behind: bool
     """Whether it was told that too many wait."""
+    quiet: bool
+    """It has asked for nothing for now: only tests are sent."""
 
 
 class Renewed(msgspec.Struct, frozen=True):

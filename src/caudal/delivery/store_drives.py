@@ -78,6 +78,22 @@ select seq, attempts, tried
  limit %(limit)s
 """
 
+# What alone is sent to an endpoint that has asked for nothing: tests, once each.
+DUE_TESTS: Final[LiteralString] = """
+select seq, attempts, tried
+  from delivery.delivery
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and object_id = %(endpoint_id)s
+   and type = 'webhook_endpoint.test'
+   and tried = 0
+   and next_at <= %(now)s
+   and seq <> all(%(known)s)
+ order by object_id, seq
+ limit %(limit)s
+"""
+
 BUSY: Final[LiteralString] = """
 select distinct object_id
   from delivery.delivery
@@ -88,8 +104,8 @@ select distinct object_id
    and seq <> all(%(known)s)
 """
 
-# Whoever writes deliveries without a claim leaves the number of those that wait to the next driver. Where none
-# waited, failures of long ago do not count for what is tried from now on.
+# Whoever writes deliveries without a claim leaves the number of those that wait to the next driver. Where
+# none waited, failures of long ago do not count for what is tried from now on.
 UNCOUNT: Final[LiteralString] = """
 update delivery.drive
    set pending = null,
@@ -190,8 +206,12 @@ async def due(
     known: Sequence[int],
     now: dt.datetime,
     limit: int,
+    tests_only: bool = False,
 ) -> list[Due]:
-    """Up to `limit` deliveries that are due now, but for those that are `known` already."""
+    """Up to `limit` deliveries that are due now, but for those that are `known` already.
+
+    `tests_only` are test events that have not been tried yet.
+    """
     values: dict[str, Any] = {
         "book_id": book_id,
         "endpoint_id": endpoint_id,
@@ -199,7 +219,7 @@ async def due(
         "now": now,
         "limit": limit,
     }
-    cursor = await connection.execute(DUE, values, binary=True)
+    cursor = await connection.execute(DUE_TESTS if tests_only else DUE, values, binary=True)
     return [Due(*row) for row in await cursor.fetchall()]
 
 

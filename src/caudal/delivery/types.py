@@ -100,6 +100,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
     behind_since: dt.datetime | None
     """When so many deliveries waited for it that it was given nothing new."""
+    quiet_until: dt.datetime | None
+    """It has asked by `Retry-After` for nothing before then, tests excepted."""
     delivered_through: int
     """All events up to this seq have been looked at for it; some may still be waiting for another attempt."""
     secrets: tuple[SecretInfo, ...]
