@@ -6,7 +6,7 @@ granian --interface asgi --factory caudal.app:create_app
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -85,13 +85,14 @@ async def running_services(
     limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
     payments = PaymentDesk(database, paying, limits)
     inbox = Inbox(database, partners, books, clock, new_ids)
-    metrics = Metrics()
+    metrics = Metrics(shared)
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
     waiting = watch_partners(metrics, partners, inbox, clock, database)
     meter = Meter(clock)
-    flushing = asyncio.create_task(_flush_regularly(authenticator, meter, database), name="flush")
+    aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
+    tasks = [asyncio.create_task(each) for each in aside]
     try:
         yield Services(
             database=database,
@@ -115,14 +116,19 @@ async def running_services(
             max_body_bytes=settings.max_body_bytes,
         )
     finally:
-        flushing.cancel()
-        await asyncio.wait({flushing})
+        await _cancel(tasks)
         await inbox.drain()
         await payments.drain()
         await desk.drain()
         await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _dsn(settings: Settings) -> str:

@@ -89,7 +89,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
     """
     # After an earlier process took leave the socket listens no more; where it does, this changes nothing.
     listening.listen(BACKLOG)
-    shared = Shared()
+    shared = Shared(settings.api_processes)
     # The workers inherit the socket; other ways to start them would need it by name.
     multiprocessing.set_start_method("fork", force=True)
     server = _OnSocket(
@@ -136,6 +136,11 @@ class _OnSocket(MPServer):
         self._sfd: Any = self._listening.fileno()
         # Its descriptor, whether it is a unix socket, its backlog; the type stub leaves them out.
         self._shd: Any = SocketHolder(self._sfd, False, BACKLOG)  # type: ignore[call-arg]
+
+    def _spawn_worker(self, idx: int, *arguments: Any, **options: Any) -> Any:
+        # It is forked next, and inherits this.
+        self._shared.process = idx
+        return super()._spawn_worker(idx, *arguments, **options)
 
     def signal_handler_interrupt(self, *_: object, **__: object) -> None:
         """A first signal: say that we take leave. A second: now."""

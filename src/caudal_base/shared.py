@@ -7,6 +7,8 @@ and written whole, and the last of two writes stays.
 import mmap
 from typing import Final
 
+from caudal_base.board import Board
+
 SLOTS: Final = 16_384
 """Numbers that can be kept at once."""
 
@@ -20,14 +22,18 @@ _TAG: Final = (1 << 64) - 1
 
 
 class Shared:
-    """Moments by key, and whether the service is being stopped.
+    """Moments by key, whether the service is being stopped, and a board.
 
     A moment that is past is as good as none: its place is given away. So the table needs no cleaning, holds
     what is busy, and never grows.
     """
 
-    def __init__(self) -> None:
-        """Nothing kept. The memory is this process's own until it forks."""
+    def __init__(self, processes: int = 1) -> None:
+        """Nothing kept, for so many processes. The memory is this process's own until it forks."""
+        self.process = 0
+        """Which of them this one is, from 0: set before it is forked."""
+        self.board: Final = Board(processes) if processes > 1 else None
+        """On which they pin what the others are to read; None where there is one alone."""
         memory = memoryview(mmap.mmap(-1, (2 * _PLACES + 1) * _WORD))
         self._tags = memory[: _PLACES * _WORD].cast("Q")
         self._flags = memory[2 * _PLACES * _WORD :].cast("Q")

@@ -1,15 +1,16 @@
 """Measurements of what the database says: jobs, open payments, outcomes, objectives, of each book.
 
-They are asked for when somebody reads them, at most every `FRESH_S`. All processes say the same: take the
-`max` over instances, not the sum.
+They are asked for when somebody reads them, at most every `FRESH_S`. The processes of one API say the same,
+since each goes on from what the latest of them has found; of several APIs take the `max`, not the sum.
 """
 
 import asyncio
 import collections
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
 import psycopg
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -32,6 +33,21 @@ _ENDINGS: Final = frozenset(
 _log = structlog.get_logger("caudal.api")
 
 
+class Kept(msgspec.Struct, kw_only=True):
+    """What was found, and counted since the API was first asked."""
+
+    looked_at: float = float("-inf")
+    """In seconds of `time.monotonic`, which all processes of a machine share."""
+    found: dict[str, Figures] = {}
+    names: dict[str, str] = {}
+    told_through: dict[str, int] = {}
+    told: dict[tuple[str, str], int] = {}
+    outcomes: dict[tuple[str, str, str, str, str], int] = {}
+
+
+_KEPT: Final = msgspec.msgpack.Decoder(Kept)
+
+
 class Books(Collector):
     """What the tables of all books say."""
 
@@ -41,18 +57,25 @@ class Books(Collector):
         self._fresh_s = fresh_s
         self._clock = clock
         self._looking = asyncio.Lock()
-        self._fresh_until = 0.0
-        self._found: dict[str, Figures] = {}
-        self._told_through: dict[str, int] = {}
-        self._names: dict[str, str] = {}
-        self._told: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._outcomes: collections.Counter[tuple[str, str, str, str, str]] = collections.Counter()
+        self._kept = Kept()
+
+    def kept(self) -> bytes:
+        """What the other processes go on from."""
+        return msgspec.msgpack.encode(self._kept)
+
+    def adopt(self, others: Iterable[bytes]) -> None:
+        """Go on from what the latest of them has found, if that is later than what this one has."""
+        latest = max(map(_KEPT.decode, others), key=lambda one: one.looked_at, default=self._kept)
+        if latest.looked_at > self._kept.looked_at:
+            self._kept = latest
 
     async def look(self) -> None:
         """Ask the database, unless somebody just has. Without it the last figures are withdrawn."""
         async with self._looking:
-            if self._database is None or time.monotonic() < self._fresh_until:
+            began = time.monotonic()
+            if self._database is None or began < self._kept.looked_at + self._fresh_s:
                 return
+            before = self._kept
             found: dict[str, Figures] = {}
             names: dict[str, str] = {}
             try:
@@ -65,26 +88,14 @@ class Books(Collector):
                         found[number] = await figures(
                             connection,
                             book.book_id,
-                            told_after=self._told_through.get(number),
+                            told_after=before.told_through.get(number),
                             now=self._clock.now(),
                         )
             except (psycopg.Error, CaudalError) as error:
                 _log.warning("books_not_measured", reason=type(error).__name__)
-                self._found = {}
+                self._kept = msgspec.structs.replace(before, found={})
                 return
-            for number, one in found.items():
-                self._count(number, one)
-            self._found, self._names = found, names
-            self._fresh_until = time.monotonic() + self._fresh_s
-
-    def _count(self, book: str, found: Figures) -> None:
-        self._told_through[book] = found.told_through
-        for told in found.told:
-            self._told[book, told.type] += told.count
-            if told.type in _ENDINGS:
-                state = told.type.removeprefix("payment.")
-                key = (book, told.kind or "", told.partner or "", state, told.failure or "")
-                self._outcomes[key] += told.count
+            self._kept = _counted(before, found, names, began)
 
     def collect(self) -> Iterator[Metric]:
         """The figures of the last `look`."""
@@ -92,7 +103,7 @@ class Books(Collector):
             "caudal_book_info", "1, of each book: its number, as other labels have it, and its name.",
             labels=["book", "name"],
         )  # fmt: skip
-        for book, name in self._names.items():
+        for book, name in self._kept.names.items():
             info.add_metric([book, name], 1.0)
         yield info
         yield from self._jobs()
@@ -109,7 +120,7 @@ class Books(Collector):
             "How long ago the first of them should have begun; below 0: when it will.",
             labels=["book", "queue", "state"],
         )
-        for book, found in self._found.items():
+        for book, found in self._kept.found.items():
             for one in found.jobs:
                 labels = [book, one.queue, one.state.value]
                 count.add_metric(labels, one.count)
@@ -130,7 +141,7 @@ class Books(Collector):
             "Since when the oldest of them has been as it is.",
             labels=["book", "partner", "state"],
         )
-        for book, found in self._found.items():
+        for book, found in self._kept.found.items():
             for state, number in found.open_payments.items():
                 opened.add_metric([book, state], number)
             for one in found.unsettled:
@@ -138,17 +149,17 @@ class Books(Collector):
                 age.add_metric([book, one.partner, one.state], (found.at - one.oldest).total_seconds())
         outcomes = CounterMetricFamily(
             "caudal_payment_outcomes",
-            "Payments by how they ended, since this process was first asked.",
+            "Payments by how they ended, since the API was first asked.",
             labels=["book", "kind", "partner", "state", "failure"],
         )
-        for key, number in list(self._outcomes.items()):
+        for key, number in self._kept.outcomes.items():
             outcomes.add_metric(list(key), number)
         told = CounterMetricFamily(
             "caudal_events_told",
-            "Events by type (refunds, disputes, reviews, endpoints, …), since this process was first asked.",
+            "Events by type (refunds, disputes, reviews, endpoints, …), since the API was first asked.",
             labels=["book", "type"],
         )
-        for (book, type_), number in list(self._told.items()):
+        for (book, type_), number in self._kept.told.items():
             told.add_metric([book, type_], number)
         yield from (opened, count, age, outcomes, told)
 
@@ -159,7 +170,7 @@ class Books(Collector):
             "them, of the present day; at midnight UTC it begins anew.",
             labels=["book", "rule", "partner", "outcome"],
         )
-        for book, found in self._found.items():
+        for book, found in self._kept.found.items():
             sums: collections.Counter[tuple[str, str, str]] = collections.Counter()
             for one in found.routed:
                 for outcome, count in one.counts.items():
@@ -190,7 +201,7 @@ class Books(Collector):
             "How long ago a worker last evaluated the book's objectives.",
             labels=["book"],
         )
-        for book, found in self._found.items():
+        for book, found in self._kept.found.items():
             standings = [one for one in found.objectives if one.standing is not None]
             for one in standings:
                 name, standing = one.version.objective.name, one.standing
@@ -205,3 +216,18 @@ class Books(Collector):
             if times:
                 age.add_metric([book], (self._clock.now() - max(times)).total_seconds())
         yield from (budget, rate, alert, age)
+
+
+def _counted(before: Kept, found: dict[str, Figures], names: dict[str, str], at: float) -> Kept:
+    """What was told between two looks, added."""
+    told, outcomes = collections.Counter(before.told), collections.Counter(before.outcomes)
+    for book, figures_ in found.items():
+        for one in figures_.told:
+            told[book, one.type] += one.count
+            if one.type in _ENDINGS:
+                state = one.type.removeprefix("payment.")
+                outcomes[book, one.kind or "", one.partner or "", state, one.failure or ""] += one.count
+    through = before.told_through | {book: one.told_through for book, one in found.items()}
+    return Kept(
+        looked_at=at, found=found, names=names, told_through=through, told=dict(told), outcomes=dict(outcomes)
+    )

@@ -68,13 +68,10 @@ def _api() -> Metrics:
     metrics, clock = Metrics(), SystemClock()
     metrics.watch(dict.fromkeys(DESKS, dict), dict)
     metrics.watch_traffic(Room.of(2, 1), RateLimits(0, 1, Shared()))
-    for collector in (
-        Partners(Registry()),
-        Received(InboxCounts(())),
-        Waiting(nothing, clock),
-        Books(None, clock),
-    ):
-        metrics.register(collector)
+    for own in (Partners(Registry()), Received(InboxCounts(()))):
+        metrics.register(own)
+    for common in (Waiting(nothing, clock), Books(None, clock)):
+        metrics.register_common(common)
     metrics.route("GET", "/")(200, 0.0)
     metrics.failed("")
     return metrics

@@ -1,4 +1,4 @@
-"""Measurements of this process, as Prometheus reads them."""
+"""Measurements of the API, as Prometheus reads them."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -6,9 +6,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from caudal.api.merged_metrics import Processes
 from caudal.api.places import Room
 from caudal.api.rates import RateLimits
 from caudal_base.coalesce import BATCH_SIZE_BOUNDS, Stats
+from caudal_base.shared import Shared
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,11 +45,16 @@ _POOL_GAUGES = {
 
 
 class Metrics:
-    """The process's own registry, so that several applications in one process do not mix."""
+    """The process's own registries, so that several applications in one process do not mix."""
 
-    def __init__(self) -> None:
-        """Nothing counted yet."""
+    def __init__(self, shared: Shared | None = None) -> None:
+        """Nothing counted yet; `shared` are the processes that serve together, by default this one alone."""
         self._registry = CollectorRegistry()
+        self._of_all = CollectorRegistry()
+        self.processes: Processes | None = None
+        """Those that serve together, where there are several."""
+        if shared is not None and shared.board is not None:
+            self.processes = Processes(shared.board, shared.process, self._registry.collect)
         self._requests = Counter(
             "caudal_http_requests",
             "Requests answered.",
@@ -80,10 +87,14 @@ class Metrics:
 
     def route(self, method: str, path: str) -> Callable[[int, float], None]:
         """A function that counts a request of this route: its status, and how many seconds it took."""
-        latency = self._latency.labels(method, path)
+        latency: Histogram | None = None
         counters: dict[int, Counter] = {}
 
         def observe(status: int, seconds: float) -> None:
+            nonlocal latency
+            if latency is None:
+                # Not before it is used: most routes never are, and each costs a reading 15 lines.
+                latency = self._latency.labels(method, path)
             counter = counters.get(status)
             if counter is None:
                 counter = counters[status] = self._requests.labels(method, path, str(status))
@@ -110,13 +121,26 @@ class Metrics:
         """Add the figures of another part of the process, which are asked for at each reading."""
         self._registry.register(collector)
 
+    def register_common(self, collector: Collector) -> None:
+        """Add figures that are the same whichever process is asked."""
+        self._of_all.register(collector)
+
     def families(self) -> list[Metric]:
-        """All of it, by name."""
-        return list(self._registry.collect())
+        """All of it: of all processes what they have last pinned."""
+        own = self._registry.collect() if self.processes is None else self.processes.families()
+        return [*own, *self._of_all.collect()]
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(_Families(self.families()))
+
+
+class _Families(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
 
 
 class _Queues(Collector):

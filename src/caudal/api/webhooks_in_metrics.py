@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from caudal.api.book_metrics import Books
+from caudal.api.merged_metrics import Processes
 from caudal.api.metrics import Metrics
 from caudal.connectors import LATENCY_BOUNDS_S, BreakerState, Registry
 from caudal.webhooks import Inbox, InboxCounts, Unsettled
@@ -149,17 +150,31 @@ def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
 
 
 class Asked:
-    """The measurements that the database is asked for before they are read."""
+    """What is asked for before measurements are read: of the other processes, and of the database."""
 
-    def __init__(self, waiting: Waiting, books: Books) -> None:
-        """Of webhooks, and of all else."""
+    def __init__(self, waiting: Waiting, books: Books, processes: Processes | None) -> None:
+        """Of webhooks, of all else, and of those that serve together."""
         self._waiting = waiting
         self._books = books
+        self._processes = processes
+        if processes is not None:
+            processes.keep(books.kept)
+            books.adopt(processes.kept())
 
     async def look(self) -> None:
-        """Ask the database."""
+        """Ask them. What another process has been told lately is not asked for again."""
+        if self._processes is not None:
+            await self._processes.gather()
+            self._books.adopt(self._processes.kept())
         await self._waiting.look()
         await self._books.look()
+        if self._processes is not None:
+            self._processes.pin()
+
+    async def answer_others(self) -> None:
+        """Tell the other processes what they ask for, until cancelled."""
+        if self._processes is not None:
+            await self._processes.answer_others()
 
 
 def watch_partners(
@@ -167,6 +182,8 @@ def watch_partners(
 ) -> Asked:
     """Add the figures of partners, of their webhooks and of what the tables say; what is to be asked."""
     waiting, books = Waiting(inbox.unsettled, clock), Books(database, clock)
-    for collector in (Partners(partners), Received(inbox.counts), waiting, books):
-        metrics.register(collector)
-    return Asked(waiting, books)
+    for own in (Partners(partners), Received(inbox.counts)):
+        metrics.register(own)
+    for common in (waiting, books):
+        metrics.register_common(common)
+    return Asked(waiting, books, metrics.processes)
