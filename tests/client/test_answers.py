@@ -260,7 +260,7 @@ def examples(contract: Contract) -> list[tuple[str, Any, Any]]:
 def newer(value: Any) -> Any:
     """The same as a later API may say it: a field more in every object, but for those of the caller's own."""
     if isinstance(value, dict):
-        own = {"metadata", "parameters", "amounts", "accounts", "routes"}
+        own = {"metadata", "parameters", "amounts", "accounts", "routes", "burn_rates"}
         if "object_type" in value:
             own.add("data")  # of an event: whatever its object is
         said = {key: inner if key in own else newer(inner) for key, inner in value.items()}
