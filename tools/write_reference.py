@@ -120,11 +120,12 @@ _METRICS_INTRODUCTION: Final = """\
 # Measurements
 
 What `/metrics` says, in the text format of Prometheus: the API at `/metrics` of its own port, to keys with
-the scope `ledger:read`; a worker at the port that `CAUDAL_WORKER_METRICS_PORT` names. An API answers for all its
-processes, whichever is asked: counters and histograms are sums, and where there are several its gauges have
-the label `process`. A process that dies takes nothing with it but what it counted since the last scrape.
-Each worker speaks for itself. Those marked *database* come from the tables, at most ten seconds old, without that label: of
-several APIs on one database take the `max`, not the sum; nothing but their reader pays for them.
+the scope `ledger:read`; a worker at the port that `CAUDAL_WORKER_METRICS_PORT` names. An API answers for all
+its processes, whichever is asked: counters and histograms are sums, and where there are several its gauges
+have the label `process`. A process that dies takes nothing with it but what it counted since the last scrape.
+Each worker speaks for itself. Those marked *database* come from the tables, at most ten seconds old, without
+that label: of several APIs on one database take the `max`, not the sum; nothing but their reader pays for
+them.
 `book` is a book's number; `caudal_book_info` has its name. A histogram has `_bucket`, `_count` and `_sum`.
 """
 

@@ -1,6 +1,7 @@
 """What is counted: requests by processes, and what other rooms have done by the minute its time ran out."""
 
 import datetime as dt
+import uuid
 
 import psycopg
 import pytest
@@ -131,32 +132,112 @@ async def test_a_webhook_is_in_time_that_was_applied_within_the_time(world: Obje
     assert await world.counts("webhook_in_applied") == (5, 3)
 
 
-async def test_an_event_is_in_time_that_every_endpoint_got_that_wants_it(world: ObjectiveWorld) -> None:
+async def endpoint(world: ObjectiveWorld, *types: str, status: str = "enabled", **drive: object) -> uuid.UUID:
+    """An endpoint that has been given everything up to seq 3."""
+    id = uuid.uuid4()
+    await world.execute(
+        "insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, created_at)"
+        " values (%(book)s, %(endpoint)s, 'https://a.example', %(types)s, true, 1, %(status)s, %(now)s)",
+        endpoint=id,
+        status=status,
+        types=list(types),
+    )
+    values = {"failing_since": None, "behind_since": None, "quiet_until": None} | drive
+    await world.execute(
+        "insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since,"
+        " behind_since, quiet_until)"
+        " values (%(book)s, %(endpoint)s, true, 1, 3, %(failing_since)s, %(behind_since)s, %(quiet_until)s)",
+        endpoint=id,
+        **values,
+    )
+    return id
+
+
+async def tried(
+    world: ObjectiveWorld, id: uuid.UUID, seq: int, after_s: int, *, status: int = 204, ms: int = 50
+) -> None:
+    """The first attempt at an event, so many seconds after now."""
+    at = world.now + dt.timedelta(seconds=after_s)
+    await world.execute(
+        "insert into delivery.delivery (book_id, endpoint_id, seq, event_id, type, object_type, object_id,"
+        " state, attempts, tried, next_at, ended_at)"
+        " values (%(book)s, %(endpoint)s, %(seq)s, %(id)s, 'payment.succeeded', 'payment', %(id)s,"
+        " case when %(ok)s then 'delivered' else 'pending' end, 1, 1,"
+        " case when not %(ok)s then %(at)s end, case when %(ok)s then %(at)s end)",
+        endpoint=id,
+        seq=seq,
+        at=at,
+        ok=status == 204,
+    )
+    await world.execute(
+        "insert into delivery.attempt (book_id, endpoint_id, seq, number, at, duration_ms, status, response)"
+        " values (%(book)s, %(endpoint)s, %(seq)s, 1, %(at)s, %(ms)s, %(status)s, '')",
+        endpoint=id,
+        seq=seq,
+        at=at,
+        status=status,
+        ms=ms,
+    )
+
+
+async def test_an_event_is_in_time_that_was_tried_in_time_at_every_endpoint_that_wants_it(
+    world: ObjectiveWorld,
+) -> None:
     await world.watch()
-    for status, types in (("enabled", ["payment.*"]), ("enabled", ["refund.created"]), ("deleted", ["*"])):
-        await world.execute(
-            "insert into delivery.endpoint"
-            " (book_id, id, url, types, ordered, concurrency, status, created_at)"
-            " values (%(book)s, %(id)s, 'https://a.example', %(types)s, true, 1, %(status)s, %(now)s)",
-            status=status,
-            types=types,
-        )
+    wanted = await endpoint(world, "payment.*")
+    await endpoint(world, "refund.created")
+    await endpoint(world, "*", status="deleted")
     world.passes(seconds=1)
     await world.told(*[(number, "payment.succeeded") for number in (1, 2, 3, 4)])
-    for seq, state, after_s in ((1, "delivered", 60), (2, "delivered", 61), (3, "pending", None)):
-        ended = None if after_s is None else world.now + dt.timedelta(seconds=after_s)
-        await world.execute(
-            "insert into delivery.delivery (book_id, endpoint_id, seq, event_id, type, object_type,"
-            " object_id, state, attempts, tried, next_at, ended_at)"
-            " select %(book)s, id, %(seq)s, %(id)s, 'payment.succeeded', 'payment', %(id)s, %(state)s, 1, 1,"
-            " case when %(state)s = 'pending' then %(now)s end, %(ended)s"
-            " from delivery.endpoint where book_id = %(book)s and types = '{payment.*}'",
-            seq=seq,
-            state=state,
-            ended=ended,
-        )
+    for seq, after_s in ((1, 60), (2, 61), (3, 5)):
+        await tried(world, wanted, seq, after_s)
     world.passes(minutes=2)
-    assert await world.counts("webhook_delivered") == (4, 3)
+    # The second came late, and the fourth nobody has been given yet.
+    assert await world.counts("webhook_delivered") == (4, 2)
+
+
+@pytest.mark.parametrize("drive", ["failing_since", "behind_since", "quiet_until"])
+async def test_an_endpoint_that_fails_cannot_keep_up_or_wants_quiet_is_not_our_lateness(
+    world: ObjectiveWorld, drive: str
+) -> None:
+    await world.watch()
+    await endpoint(world, "payment.*", **{drive: world.now + dt.timedelta(minutes=1)})
+    works = await endpoint(world, "payment.*")
+    world.passes(seconds=1)
+    await world.told((1, "payment.succeeded"), (2, "payment.succeeded"))
+    for seq in (1, 2):
+        await tried(world, works, seq, 5)
+    world.passes(minutes=2)
+
+    assert await world.counts("webhook_delivered") == (2, 0)
+
+
+@pytest.mark.parametrize(("status", "ms"), [(500, 50), (204, 1000)])
+async def test_what_waited_for_an_endpoint_that_failed_or_was_slow_is_not_our_lateness(
+    world: ObjectiveWorld, status: int, ms: int
+) -> None:
+    await world.watch()
+    bad, works = await endpoint(world, "payment.*"), await endpoint(world, "payment.*")
+    world.passes(seconds=1)
+    await world.told((1, "payment.succeeded"), (2, "payment.succeeded"))
+    await tried(world, bad, 1, 5, status=status, ms=ms)
+    await tried(world, bad, 2, 70)
+    await tried(world, works, 1, 5)
+    await tried(world, works, 2, 70)
+    world.passes(minutes=2)
+
+    assert await world.counts("webhook_delivered") == (2, 1)
+
+
+async def test_an_attempt_that_fails_in_time_is_in_time(world: ObjectiveWorld) -> None:
+    await world.watch()
+    bad = await endpoint(world, "payment.*")
+    world.passes(seconds=1)
+    await world.told((1, "payment.succeeded"))
+    await tried(world, bad, 1, 5, status=500)
+    world.passes(minutes=2)
+
+    assert await world.counts("webhook_delivered") == (1, 0)
 
 
 async def test_a_minute_is_bad_in_which_a_call_has_been_without_an_outcome_for_too_long(

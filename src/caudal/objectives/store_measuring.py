@@ -60,27 +60,100 @@ select date_trunc('minute', received_at + %(within)s, 'UTC'), count(*),
  group by 1
 """
 
-# What only one endpoint gets, since somebody tries it, is not promised to the others.
+# What is ours is that somebody tries in time. Of an endpoint that fails, asks for quiet or cannot keep up
+# nothing is counted; nor, where something was late, of one that lately failed or was slow to answer: what it
+# was late for may have waited for it. Deliveries are read by the seqs of the minute, and events no endpoint
+# was given yet only behind its position: a thousand say that it is late. What only one endpoint gets, since
+# somebody tries it, is not promised to the others.
 WEBHOOK_DELIVERED: Final[LiteralString] = r"""
-select date_trunc('minute', e.at + %(within)s, 'UTC'), count(*),
-       count(*) filter (where d.state is distinct from 'delivered' or d.ended_at > e.at + %(within)s)
-  from events.event as e
-  join delivery.endpoint as p
-    on p.book_id = %(book_id)s
-   and p.status = 'enabled'
-   and p.created_at < e.at
-   and exists (select
-                 from unnest(p.types) as wanted(type)
-                where e.type like replace(replace(wanted.type, '_', '\_'), '*', '%%'))
-  left join delivery.delivery as d
-    on d.book_id = %(book_id)s
-   and d.endpoint_id = p.id
-   and d.seq = e.seq
- where e.book_id = %(book_id)s
-   and e.seq > %(after)s
-   and e.seq <= %(through)s
-   and e.type <> 'webhook_endpoint.test'
- group by 1
+with asked as materialized (
+       select p.id, p.types, p.created_at, drive.through_seq
+         from delivery.endpoint as p
+         join delivery.drive
+           on drive.book_id = %(book_id)s
+          and drive.endpoint_id = p.id
+        where p.book_id = %(book_id)s
+          and p.status = 'enabled'
+          and drive.failing_since is null
+          and drive.behind_since is null
+          and (drive.quiet_until is null or drive.quiet_until <= %(since)s)
+       ),
+     due as (
+       select asked.id, e.at,
+              not (d.attempts = 1 and d.state = 'delivered' and d.ended_at <= e.at + %(within)s)
+              and not exists (
+                      select
+                        from delivery.attempt as first
+                       where first.book_id = %(book_id)s
+                         and first.endpoint_id = asked.id
+                         and first.seq = d.seq
+                         and first.number = 1
+                         and first.at <= e.at + %(within)s
+                  ) as late
+         from asked
+         join delivery.delivery as d
+           on d.book_id = %(book_id)s
+          and d.endpoint_id = asked.id
+          and d.seq > %(after)s
+          and d.seq <= %(through)s
+          and d.type <> 'webhook_endpoint.test'
+         join events.event as e
+           on e.book_id = %(book_id)s
+          and e.seq = d.seq
+          and e.at > asked.created_at
+       union all
+       select asked.id, e.at, true
+         from asked
+        cross join lateral (
+                  select seq, at, type
+                    from events.event
+                   where book_id = %(book_id)s
+                     and seq > greatest(asked.through_seq, %(after)s)
+                     and seq <= %(through)s
+                   order by seq
+                   limit 1000
+              ) as e
+        where e.at > asked.created_at
+          and e.type <> 'webhook_endpoint.test'
+          and exists (select
+                        from unnest(asked.types) as wanted(type)
+                       where e.type like replace(replace(wanted.type, '_', '\_'), '*', '%%'))
+          and not exists (select
+                            from delivery.delivery as d
+                           where d.book_id = %(book_id)s
+                             and d.endpoint_id = asked.id
+                             and d.seq = e.seq)
+       ),
+     counted as materialized (
+       select id, date_trunc('minute', at + %(within)s, 'UTC') as minute, count(*) as total,
+              count(*) filter (where late) as late
+         from due
+        group by 1, 2
+       ),
+     its_own as materialized (
+       select behind.id
+         from (select distinct id from counted where late > 0) as behind
+        where exists (
+                  select
+                    from (
+                         select at, status, duration_ms
+                           from delivery.attempt
+                          where book_id = %(book_id)s
+                            and endpoint_id = behind.id
+                            and seq <= %(through)s
+                          order by seq desc
+                          limit 10000
+                         ) as latest
+                   where latest.at >= %(since)s - interval '10 minutes'
+                     and (latest.status is null
+                          or latest.status not between 200 and 299
+                          or latest.duration_ms >= 1000)
+              )
+       )
+select minute, sum(total)::bigint, sum(late)::bigint
+  from counted
+ where id not in (select id from its_own)
+ group by minute
 """
 
 ATTEMPT_UNKNOWN: Final[LiteralString] = """
@@ -127,13 +200,19 @@ async def payments_ended(
 
 
 async def webhooks_delivered(
-    connection: Connection, book_id: int, within: dt.timedelta, *, after: int, through: int
+    connection: Connection,
+    book_id: int,
+    within: dt.timedelta,
+    *,
+    after: int,
+    through: int,
+    since: dt.datetime,
 ) -> dict[dt.datetime, Counts]:
-    """Deliveries of the events behind `after` and up to `through`, by minute."""
+    """Deliveries of the events behind `after`, told from `since`, and up to `through`, by minute."""
     return await _counted(
         connection,
         WEBHOOK_DELIVERED,
-        {"book_id": book_id, "within": within, "after": after, "through": through},
+        {"book_id": book_id, "within": within, "after": after, "through": through, "since": since},
     )
 
 

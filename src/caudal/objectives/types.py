@@ -24,7 +24,8 @@ class Indicator(QuickEnum):
     WEBHOOK_IN_APPLIED = "webhook_in_applied"
     """Partners' webhooks. Bad: not applied `within_ms` after they came."""
     WEBHOOK_DELIVERED = "webhook_delivered"
-    """Events for enabled endpoints. Bad: not delivered `within_ms` after they were told."""
+    """Events for endpoints that work. Bad: not tried `within_ms` after they were told. What an endpoint
+    refuses, is slow at or asked to be spared is its own."""
     ATTEMPT_KNOWN = "attempt_known"
     """Minutes. Bad: a call to a partner has been without an outcome for longer than `within_ms`, and nobody
     has been asked about it."""

@@ -149,12 +149,11 @@ async def _count(
     through = await events.seq_before(connection, book_id, until - within)
     if through <= after:
         return {}
-    counting = (
-        store_measuring.payments_ended
-        if measure.indicator is Indicator.PAYMENT_ENDS
-        else store_measuring.webhooks_delivered
+    if measure.indicator is Indicator.PAYMENT_ENDS:
+        return await store_measuring.payments_ended(connection, book_id, within, after=after, through=through)
+    return await store_measuring.webhooks_delivered(
+        connection, book_id, within, after=after, through=through, since=since - within
     )
-    return await counting(connection, book_id, within, after=after, through=through)
 
 
 async def evaluate(
