@@ -4,13 +4,16 @@ import ast
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 
 import caudal
 from caudal import events, payments
-from caudal.api import FAMILIES, EventFamily
+from caudal.api import FAMILIES, EventFamily, docs
+from caudal.api.schemas import public_name
 from caudal.customers import CustomerAction
 from caudal.delivery import Endpoints
 
@@ -21,6 +24,46 @@ TYPES = [type_ for family in FAMILIES for type_ in family.types]
 def test_an_example_has_the_form_that_is_documented(family: EventFamily) -> None:
     msgspec.convert(family.example, family.data)
     assert family.example["id"].startswith(f"{events.PREFIXES[family.object_type]}_")
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_each_type_is_in_the_document_with_the_schema_of_its_version_and_an_example(type_: str) -> None:
+    document = docs.document()
+    content = document["webhooks"][type_]["post"]["requestBody"]["content"]["application/json"]
+    schema = jsonschema_rs.Draft202012Validator(
+        {**content["schema"], "components": document["components"]}, validate_formats=True
+    )
+    example = content["example"]
+
+    schema.validate(example)
+    assert example["type"] == type_
+    family = next(family for family in FAMILIES if type_ in family.types)
+    msgspec.convert(example["data"], family.data)
+    if "its state is now" in family.types[type_]:
+        assert example["data"]["state"] == type_.partition(".")[2]
+    for wrong in (
+        {"type": "payment.unheard_of"},
+        {"version": family.version + 1},
+        {"object": "evt_" + "0" * 32},
+        {"data": {}},
+        {"data": {**example["data"], "made_up": 1}},
+    ):
+        assert not schema.is_valid({**example, **wrong}), wrong
+
+
+def test_the_document_has_no_other_webhooks_and_no_data_that_is_only_an_object() -> None:
+    document = docs.document()
+    assert [*document["webhooks"]] == TYPES
+    for family in FAMILIES:
+        for name, schema in _fields_of(family).items():
+            for one in schema.get("anyOf", [schema]):
+                free = one.get("type") == "object" and "additionalProperties" not in one
+                assert not free, f"{family.object_type}.{name}"
+
+
+def _fields_of(family: EventFamily) -> dict[str, Any]:
+    schemas = docs.document()["components"]["schemas"]
+    return dict(schemas[public_name(family.data.__name__)]["properties"])
 
 
 def test_a_type_belongs_to_one_kind_of_object() -> None:
@@ -66,7 +109,8 @@ def test_every_change_of_what_people_set_up_is_told_by_a_documented_event() -> N
     changes |= {"enable": "enabled", "disable": "disabled", "test": "test"}
     assert changes.keys() <= set(dir(Endpoints))
     assert {f"webhook_endpoint.{name}" for name in changes.values()} <= set(TYPES)
-    assert {"rule_set.created", "rule_set.published"} <= set(TYPES)
+    assert {"rule_set.created", "rule_set.published", "partner.drained", "partner.resumed"} <= set(TYPES)
+    assert {"product.created", "settlement.received"} <= set(TYPES)
 
 
 def test_each_kind_of_object_is_in_the_reference_with_its_version_and_its_example() -> None:

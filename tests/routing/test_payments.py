@@ -101,7 +101,7 @@ class Routed:
             for name in names:
                 await routing.drain(
                     connection, world.book_id, name, "tried here", world.registry.names, caller=CALLER,
-                    at=world.clock.now(),
+                    ledger=world.ledger, at=world.clock.now(),
                 )  # fmt: skip
 
     async def answered(self, case: Case, answer: Any) -> Case:

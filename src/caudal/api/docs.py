@@ -23,6 +23,7 @@ from caudal.api import (
     table_webhooks_out,
 )
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
+from caudal.api.event_types import FAMILIES
 from caudal.api.health import ENDPOINTS as HEALTH
 from caudal.api.request import Request
 from caudal.api.schemas import Json
@@ -54,7 +55,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
 @functools.cache
 def document() -> Json:
     """The OpenAPI document. It is made once, from the declarations of the endpoints."""
-    return openapi.document(DESCRIBED)
+    return openapi.document(DESCRIBED, FAMILIES)
 
 
 def document_text() -> bytes:

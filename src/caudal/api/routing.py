@@ -19,7 +19,6 @@ from caudal.api.queries import PageQuery
 from caudal.api.request import Request
 from caudal.api.routing_views import (
     PartnersView,
-    condition_view,
     report_view,
     rule_set_view,
     trial_view,
@@ -171,7 +170,7 @@ async def find_partners(request: Request[NoQuery, NoBody]) -> Answer:
     """GET /v1/routing/partners"""
     async with request.services.database.connection() as connection:
         found = await _conditions(request, connection)
-    return json_answer(200, PartnersView(data=tuple(condition_view(one) for one in found)))
+    return json_answer(200, PartnersView(data=tuple(routing.condition_view(one) for one in found)))
 
 
 async def drain_partner(request: Request[Write, NewDrain]) -> Answer:
@@ -187,6 +186,7 @@ async def drain_partner(request: Request[Write, NewDrain]) -> Answer:
             request.body.reason,
             names,
             caller=caller_of(request),
+            ledger=services.ledger,
             at=services.clock.now(),
         )
         return await _condition(request, connection, partner)
@@ -203,8 +203,9 @@ async def resume_partner(request: Request[Write, NoBody]) -> Answer:
     async def work(connection: Connection) -> Answer:
         names = [*await partners_of(request, connection)]
         await routing.resume(
-            connection, request.book_id, partner, names, caller=caller_of(request), at=services.clock.now()
-        )
+            connection, request.book_id, partner, names, caller=caller_of(request), ledger=services.ledger,
+            at=services.clock.now(),
+        )  # fmt: skip
         return await _condition(request, connection, partner)
 
     answer = await request.once(work, dry_run=request.query.dry_run)
@@ -220,7 +221,7 @@ async def _conditions(request: Request[Q, B], connection: Connection) -> list[Co
 
 async def _condition(request: Request[Q, B], connection: Connection, partner: str) -> Answer:
     found = await _conditions(request, connection)
-    return json_answer(200, condition_view(next(one for one in found if one.partner == partner)))
+    return json_answer(200, routing.condition_view(next(one for one in found if one.partner == partner)))
 
 
 def _version(name: str) -> int:

@@ -10,10 +10,9 @@ from caudal.api.views import View
 from caudal.connectors import Capabilities
 from caudal.payments import Tried
 from caudal.routing import (
-    Conditioned,
     Figures,
     Outcome,
-    PartnerHealth,
+    PartnerStandingView,
     Retry,
     Route,
     Rule,
@@ -55,33 +54,6 @@ class RuleSetView(View, frozen=True, kw_only=True):
     """Why it may not be published now."""
     warnings: tuple[str, ...] = ()
     """What is odd about it: rules that nothing reaches, payments that no rule serves."""
-
-
-class OutageView(View, frozen=True, kw_only=True):
-    """What was found when a worker last called a partner."""
-
-    reason: str
-    """`breaker_open`, `rate_limited`, `unreachable` or `credentials`."""
-    since: Time
-    until: Time
-    """Then some payments try whether it is over."""
-
-
-class DrainView(View, frozen=True, kw_only=True):
-    """An operator lets a partner run dry."""
-
-    reason: str
-    since: Time
-    by: str
-
-
-class PartnerStandingView(View, frozen=True, kw_only=True):
-    """Whether rules send a partner anything new."""
-
-    partner: str
-    health: PartnerHealth
-    outage: OutageView | None = None
-    drain: DrainView | None = None
 
 
 class PartnersView(View, frozen=True, kw_only=True):
@@ -186,19 +158,6 @@ def rule_set_view(version: Version, current: int | None, partners: Mapping[str, 
             RuleProblemView(code=one.code, detail=one.detail, field=one.field) for one in problems
         ),
         warnings=() if problems else tuple(routing.warnings(rules, partners)[:MAX_WARNINGS]),
-    )
-
-
-def condition_view(one: Conditioned) -> PartnerStandingView:
-    """A partner's health."""
-    outage, drain = one.outage, one.drain
-    return PartnerStandingView(
-        partner=one.partner,
-        health=one.health,
-        outage=None
-        if outage is None
-        else OutageView(reason=outage.reason, since=outage.since, until=outage.until),
-        drain=None if drain is None else DrainView(reason=drain.reason, since=drain.since, by=drain.by),
     )
 
 

@@ -10,7 +10,7 @@ from caudal.api.bodies import Write
 from caudal.api.declaring import action, listing, ok, reading
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.queries import PageQuery
-from caudal.routing import Rules
+from caudal.routing import PartnerStandingView, Rules
 
 _TAG: Final = "Routing"
 _NAME: Final = {"name": examples.NAME}
@@ -106,12 +106,12 @@ _HEALTH: Final[tuple[Endpoint[Any, Any], ...]] = (
         routing.drain_partner, scope=_WRITE,
         description="It gets no new payments but those that name it; what it has goes on.",
         body=routing.NewDrain, body_example=examples.NEW_DRAIN, answer="Drained.",
-        view=views.PartnerStandingView, example=examples.DRAINED, errors=(404, 422), path_ids=_PARTNER,
+        view=PartnerStandingView, example=examples.DRAINED, errors=(404, 422), path_ids=_PARTNER,
     ),
     action(
         "/v1/routing/partners/{partner}/resume", "resume_partner", _TAG,
         "Send a partner new payments again", routing.resume_partner, scope=_WRITE, answer="As it stands.",
-        view=views.PartnerStandingView, example=examples.UP, errors=(404,), path_ids=_PARTNER,
+        view=PartnerStandingView, example=examples.UP, errors=(404,), path_ids=_PARTNER,
     ),
 )  # fmt: skip
 

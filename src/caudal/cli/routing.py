@@ -253,7 +253,7 @@ async def drain(
     async with operator.database.transaction() as connection:
         await routing.drain(
             connection, found.book_id, partner, reason, names, caller=_caller(operator),
-            at=operator.clock.now(),
+            ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
     _answer(operator, now)
@@ -266,8 +266,9 @@ async def resume(operator: Operator, partner: PartnerArgument, book: BookOption 
     names = [*_capabilities(operator, found)]
     async with operator.database.transaction() as connection:
         await routing.resume(
-            connection, found.book_id, partner, names, caller=_caller(operator), at=operator.clock.now()
-        )
+            connection, found.book_id, partner, names, caller=_caller(operator),
+            ledger=Ledger(operator.clock), at=operator.clock.now(),
+        )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
     _answer(operator, now)
 

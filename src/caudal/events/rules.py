@@ -22,6 +22,8 @@ PREFIXES: Final[Mapping[str, str]] = {
     "webhook_endpoint": ids.ENDPOINT,
     "objective": ids.OBJECTIVE,
     "rule_set": ids.RULE_SET,
+    "partner": ids.PARTNER,
+    "product": ids.PRODUCT,
 }
 """By kind of object, what its ids begin with."""
 

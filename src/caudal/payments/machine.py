@@ -67,12 +67,14 @@ class Machine:
         lifetimes: Mapping[str, dt.timedelta],
         posted_fees: Iterable[str] = (),
         posted_settlements: Iterable[str] = (),
+        recorded_settlements: Iterable[tuple[str, str]] = (),
         retry: Retry = lambda *_: None,
         fee_lanes: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """`supported` tells what a payment's partner can do, `lifetimes` how long authorisations last.
 
-        `posted_fees` and `posted_settlements` are the partners' ids of those that stand in the ledger.
+        `posted_fees` and `posted_settlements` are the partners' ids of those that stand in the ledger;
+        `recorded_settlements` are those that have been told of, each a partner and its id.
         """
         self.retry = retry
         self.fee_lanes = fee_lanes or {}
@@ -89,6 +91,7 @@ class Machine:
         """By attempt, the payment that it is of."""
         self.posted_fees = set(posted_fees)
         self.posted_settlements = set(posted_settlements)
+        self.recorded_settlements = set(recorded_settlements)
         self.changes = Changes()
 
     def situation(

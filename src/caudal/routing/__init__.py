@@ -70,7 +70,13 @@ from caudal.routing.types import (
     Then,
     Version,
 )
-from caudal.routing.views import RuleSetToldView, rule_set_told
+from caudal.routing.views import (
+    PartnerStandingView,
+    RuleSetToldView,
+    ToldPartnerView,
+    condition_view,
+    rule_set_told,
+)
 
 __all__ = [
     "CAUSES",
@@ -99,6 +105,7 @@ __all__ = [
     "Outage",
     "Outcome",
     "PartnerHealth",
+    "PartnerStandingView",
     "Past",
     "Plan",
     "Rates",
@@ -117,6 +124,7 @@ __all__ = [
     "Share",
     "Standing",
     "Then",
+    "ToldPartnerView",
     "Trial",
     "TrialLine",
     "Tried",
@@ -129,6 +137,7 @@ __all__ = [
     "capable",
     "choose",
     "compiled",
+    "condition_view",
     "conditions",
     "create",
     "drain",
