@@ -21,6 +21,7 @@ from litestar.types import ASGIApp
 from caudal.access import Authenticator
 from caudal.api import (
     ENDPOINTS,
+    FAMILIES,
     SECURITY,
     MethodNotAllowed,
     Metrics,
@@ -141,7 +142,8 @@ def _endpoints(settings: Settings, ledger: Ledger, clock: Clock, new_ids: IdSour
     """Webhooks out, as the API knows them."""
     sealing = Sealing(settings.sealing_key, settings.data_dir)
     policy = Policy(development=settings.env is Environment.DEVELOPMENT)
-    return Endpoints(ledger, clock, new_ids, sealing, policy)
+    types = [type_ for family in FAMILIES for type_ in family.types]
+    return Endpoints(ledger, clock, new_ids, sealing, policy, types=types)
 
 
 async def _flush_regularly(authenticator: Authenticator, meter: Meter, database: Database) -> None:

@@ -34,10 +34,14 @@ def test_an_endpoint_is_shown_without_its_secret_and_changed(up: Up, endpoint: s
     assert endpoint in [row["id"] for row in listed.json["data"]]
 
 
-def test_what_cannot_be_an_endpoint_is_refused(up: Up) -> None:
+def test_what_cannot_be_an_endpoint_is_refused(up: Up, endpoint: str) -> None:
     refused = up.caudal("webhooks", "endpoints", "create", "http://10.0.0.1/", "--json")
 
     assert (refused.code, refused.json["error"]["code"]) == (1, "webhook_address_refused")
+    for verb in (["create", "http://127.0.0.1:9/"], ["change", endpoint]):
+        wrong = up.caudal("webhooks", "endpoints", *verb, "--type", "payments.*", "--json")
+        error = wrong.json["error"]
+        assert (wrong.code, error["code"], error["field"]) == (2, "invalid_event_types", "types[0]")
 
 
 def test_a_rotation_shows_the_new_secret_once(up: Up, endpoint: str) -> None:

@@ -95,6 +95,7 @@ class ReplayWebhooks(RequestBody, frozen=True, kw_only=True):
     since: Moment | None = None
     until: Moment | None = None
     failed_only: Annotated[bool, Meta(description="Only what was given up.")] = False
+    all: Annotated[bool, Meta(description="Everything: said where nothing narrower is.")] = False
     after: Annotated[Seq, Meta(description="`next_after` of the answer before.")] = 0
 
 
@@ -102,6 +103,7 @@ class WebhookDeliveriesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     """Which deliveries, and which page of them."""
 
     state: DeliveryState | None = None
+    type: Annotated[str, Meta(description="Of the event.", min_length=1, max_length=100)] | None = None
     cursor: Cursor | None = None
     limit: Limit = 100
 

@@ -20,7 +20,9 @@ from caudal.delivery.errors import (
     EndpointStateConflict,
     EndpointUrlRefused,
     InvalidEventTypes,
+    NothingChosen,
     TooManyEndpoints,
+    TooManySecrets,
 )
 from caudal.delivery.handlers import PERIODICS, PURGE, PURGE_LOT, handlers
 from caudal.delivery.log import REPLAY_LOT, DeliveryLog
@@ -80,6 +82,7 @@ __all__ = [
     "Limits",
     "Network",
     "NewEndpoint",
+    "NothingChosen",
     "Options",
     "Policy",
     "Replayed",
@@ -88,6 +91,7 @@ __all__ = [
     "SecretInfo",
     "Signature",
     "TooManyEndpoints",
+    "TooManySecrets",
     "Tools",
     "endpoint_data",
     "handlers",

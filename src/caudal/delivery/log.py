@@ -42,8 +42,9 @@ class DeliveryLog:
         check(1 <= limit <= MAX_PAGE, "a page has 1 to 1,000 deliveries")
         await self._endpoint(connection, book_id, endpoint_id)
         return await store_log.find(
-            connection, book_id, endpoint_id, state=wanted.state, before=wanted.before, limit=limit
-        )
+            connection, book_id, endpoint_id, state=wanted.state, type=wanted.type, before=wanted.before,
+            limit=limit,
+        )  # fmt: skip
 
     async def read(
         self, connection: Connection, book_id: int, endpoint_id: UUID, event_id: UUID

@@ -105,24 +105,29 @@ async def find(
     endpoint_id: UUID,
     *,
     state: DeliveryState | None,
+    type: str | None = None,
     before: int | None,
     limit: int,
 ) -> list[Delivery]:
     """Up to `limit` deliveries of events before the seq `before`, the latest first."""
-    statement, parameters = search(book_id, endpoint_id, state=state, before=before, limit=limit)
+    statement, parameters = search(book_id, endpoint_id, state=state, type=type, before=before, limit=limit)
     cursor = await connection.execute(statement, parameters, binary=True)
     return [_delivery(row) for row in await cursor.fetchall()]
 
 
 def search(
-    book_id: int, endpoint_id: UUID, *, state: DeliveryState | None, before: int | None, limit: int
-) -> tuple[LiteralString, tuple[Any, ...]]:
+    book_id: int, endpoint_id: UUID, *, state: DeliveryState | None, type: str | None = None,
+    before: int | None, limit: int,
+) -> tuple[LiteralString, tuple[Any, ...]]:  # fmt: skip
     """The statement of `find`, with its parameters."""
     conditions: list[LiteralString] = []
     parameters: list[Any] = [book_id, endpoint_id]
     if state is not None:
         # By name, so that the planner recognises the partial indexes.
         conditions.append(_STATES[state])
+    if type is not None:
+        conditions.append("\n   and type = %s")
+        parameters.append(type)
     if before is not None:
         conditions.append("\n   and seq < %s")
         parameters.append(before)

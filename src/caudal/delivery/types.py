@@ -13,6 +13,8 @@ MAX_TYPES: Final = 50
 MAX_URL: Final = 2_048
 MAX_DESCRIPTION: Final = 200
 MAX_CONCURRENCY: Final = 64
+MAX_SECRETS: Final = 5
+"""Of an endpoint that sign at a time: each adds a signature to every webhook."""
 MAX_OVERLAP: Final = dt.timedelta(days=7)
 
 
@@ -164,6 +166,8 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries: those that meet every condition."""
 
     state: DeliveryState | None = None
+    type: str | None = None
+    """Of the event."""
     before: int | None = None
     """Of events with a lower seq."""
 
