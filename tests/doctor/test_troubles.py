@@ -71,14 +71,15 @@ BURNING = f"""
 """
 
 
-def endpoint(status: str, reason: str, failing: str) -> str:
+def endpoint(status: str, reason: str, failing: str, behind: str = "null") -> str:
     return f"""
         insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, reason,
             created_at, disabled_at)
         values (1, '{LATE}', 'https://example.com', '{{*}}', false, 1, '{status}', {reason}, now(),
                 case '{status}' when 'disabled' then now() end);
-        insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since)
-        values (1, '{LATE}', true, 1, 0, {failing})
+        insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since,
+            behind_since)
+        values (1, '{LATE}', true, 1, 0, {failing}, {behind})
     """
 
 
@@ -118,6 +119,7 @@ TROUBLES = [
         "endpoint_failing",
         "main/whe_01",
     ),
+    (endpoint("enabled", "null", "null", "now()"), NO_ENDPOINT, "endpoint_behind", "main/whe_01"),
     (endpoint("disabled", "'gone'", "null"), NO_ENDPOINT, "endpoint_disabled", "main/whe_01"),
     (
         "insert into routing.outage (book_id, partner, reason, since, until)"

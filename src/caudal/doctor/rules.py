@@ -176,9 +176,17 @@ def parked(groups: Sequence[Group]) -> Iterable[Finding]:
 
 
 def endpoints(found: Sequence[Endpoint], now: dt.datetime) -> Iterable[Finding]:
-    """Endpoints that get no webhooks."""
+    """Endpoints that get no webhooks, or nothing new."""
     for one in found:
-        if one.disabled is None:
+        code = "endpoint_failing" if one.disabled is None else "endpoint_disabled"
+        if one.behind:
+            code = "endpoint_behind"
+            what = "so much waits for another attempt that it gets nothing new"
+            remedy = (
+                f"caudal webhooks endpoints deliveries {one.id} --book {one.book} --state pending shows why; "
+                "mend the endpoint: it then catches up by itself"
+            )
+        elif one.disabled is None:
             what = f"every delivery to it has failed for {in_words(now - one.since)}"
             remedy = (
                 f"caudal webhooks endpoints show {one.id} --book {one.book}; mend the endpoint: "
@@ -189,7 +197,7 @@ def endpoints(found: Sequence[Endpoint], now: dt.datetime) -> Iterable[Finding]:
             what = f"it was disabled, since it {why}"
             remedy = f"mend the endpoint, then caudal webhooks endpoints enable {one.id} --book {one.book}"
         yield Finding(
-            code="endpoint_failing" if one.disabled is None else "endpoint_disabled",
+            code=code,
             severity=Severity.WARNING,
             subject=_subject(one.book, one.id),
             what=what,
@@ -218,7 +226,7 @@ def outages(found: Sequence[Outage]) -> Iterable[Finding]:
                 what=f"{one.partner} could not be called: {one.reason}",
                 since=one.since,
                 remedy=f"see its status page and its key in the settings; caudal routing drain {one.partner} "
-                f"--book {one.book} sends payments elsewhere",
+                f"--book {one.book} --reason 'it cannot be called' sends payments elsewhere",
             )
 
 
