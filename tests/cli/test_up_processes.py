@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from caudal.api import described
 from support.processes import Up, alive, children, run, running_up, wait_for
 
 _ENDED = re.compile(r'^caudal_jobs_ended_total\{ending="done",kind="payments\.attempt"\} ([0-9.]+)$', re.M)
@@ -93,6 +94,14 @@ def test_both_workers_take_payments_to_their_end(two: tuple[Up, int]) -> None:
 
     wait_for(both_worked)
     wait_for(lambda: up.get(f"/v1/payments/{made[0]}").json()["state"] == "succeeded")
+
+
+def test_what_a_worker_measures_is_what_the_reference_says(two: tuple[Up, int]) -> None:
+    _, port = two
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    there = set(re.findall(r"^# TYPE (\S+) ", text, re.M))
+
+    assert there == {one.name for one in described() if "worker" in one.where}
 
 
 def test_no_counter_falls_whichever_process_is_asked(two: tuple[Up, int]) -> None:
