@@ -288,7 +288,7 @@ async def reviews(connection: Connection, book_id: int, book: str) -> Group | No
 async def endpoints(
     connection: Connection, book_id: int, book: str, *, before: dt.datetime
 ) -> list[Endpoint]:
-    """A book's endpoints that were disabled as they failed, have only failed since `before`, or are behind."""
+    """A book's endpoints that were disabled for failing, only failed since `before`, or are behind."""
     cursor = await connection.execute(_ENDPOINTS, {"book_id": book_id, "before": before, "many": MANY})
     return [
         Endpoint(book=book, id=ids.encode(ids.ENDPOINT, id), disabled=disabled, since=at, behind=behind)
