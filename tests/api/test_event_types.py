@@ -6,16 +6,20 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import msgspec
 import pytest
 
 import caudal
 from caudal import events, payments
-from caudal.api import FAMILIES, EventFamily, docs
+from caudal.api import FAMILIES, EventFamily, Services, docs
 from caudal.api.schemas import public_name
 from caudal.customers import CustomerAction
 from caudal.delivery import Endpoints
+from caudal.ledger import BookInfo
+from support.documented import refuse_undocumented
+from support.payment_api import PaymentWorld
 
 TYPES = [type_ for family in FAMILIES for type_ in family.types]
 
@@ -59,6 +63,22 @@ def test_the_document_has_no_other_webhooks_and_no_data_that_is_only_an_object()
             for one in schema.get("anyOf", [schema]):
                 free = one.get("type") == "object" and "additionalProperties" not in one
                 assert not free, f"{family.object_type}.{name}"
+
+
+async def test_what_is_told_in_the_life_of_a_payment_is_what_the_document_says(
+    paying: tuple[httpx.AsyncClient, Services, BookInfo],
+) -> None:
+    world = await PaymentWorld.enter(*paying)
+    made = await world.succeeded(await world.customer(balance=100_000))
+    await world.post(f"/v1/payments/{made['id']}/refunds", {"amount": 300})
+    await world.disputed(made)
+
+    async with world.services.database.connection() as connection:
+        found = (await events.find(connection, paying[2].book_id, limit=1_000)).events
+    for event in found:
+        refuse_undocumented(event)
+    kinds = {event.object_type for event in found}
+    assert {"product", "customer", "payment", "refund", "dispute"} <= kinds
 
 
 def _fields_of(family: EventFamily) -> dict[str, Any]:
