@@ -57,6 +57,17 @@ def test_nothing_is_removed_or_sent_again_without_being_asked(up: Up, endpoint: 
         assert (asked.code, "--yes" in asked.err) == (1, True)
 
 
+def test_one_event_that_is_sent_again_is_told_of_as_one(up: Up, endpoint: str) -> None:
+    sent = up.caudal("webhooks", "endpoints", "test", endpoint, "--json").json["id"]
+
+    again = up.caudal("webhooks", "endpoints", "replay", endpoint, "--event", sent)
+    kind = ("--type", "webhook_endpoint.test", "--json")
+    listed = up.caudal("webhooks", "endpoints", "deliveries", endpoint, *kind)
+
+    assert (again.code, again.out.strip()) == (0, "1 event is on the way.")
+    assert [row["event"] for row in listed.json["data"]] == [sent]
+
+
 def test_listen_prints_what_comes_verified_and_leaves_nothing_behind(up: Up, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with out.open("wb") as written:
