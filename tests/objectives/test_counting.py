@@ -133,7 +133,7 @@ async def test_a_webhook_is_in_time_that_was_applied_within_the_time(world: Obje
 
 
 async def endpoint(world: ObjectiveWorld, *types: str, status: str = "enabled", **drive: object) -> uuid.UUID:
-    """An endpoint that has been given everything up to seq 3."""
+    """An endpoint that has been given everything up to seq 3, or `through`."""
     id = uuid.uuid4()
     await world.execute(
         "insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, created_at)"
@@ -142,11 +142,12 @@ async def endpoint(world: ObjectiveWorld, *types: str, status: str = "enabled", 
         status=status,
         types=list(types),
     )
-    values = {"failing_since": None, "behind_since": None, "quiet_until": None} | drive
+    values = {"through": 3, "failing_since": None, "behind_since": None, "quiet_until": None} | drive
     await world.execute(
         "insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since,"
         " behind_since, quiet_until)"
-        " values (%(book)s, %(endpoint)s, true, 1, 3, %(failing_since)s, %(behind_since)s, %(quiet_until)s)",
+        " values (%(book)s, %(endpoint)s, true, 1, %(through)s, %(failing_since)s, %(behind_since)s,"
+        " %(quiet_until)s)",
         endpoint=id,
         **values,
     )
@@ -201,7 +202,7 @@ async def test_an_endpoint_that_fails_cannot_keep_up_or_wants_quiet_is_not_our_l
     world: ObjectiveWorld, drive: str
 ) -> None:
     await world.watch()
-    await endpoint(world, "payment.*", **{drive: world.now + dt.timedelta(minutes=1)})
+    await endpoint(world, "payment.*", through=0, **{drive: world.now + dt.timedelta(minutes=1)})
     works = await endpoint(world, "payment.*")
     world.passes(seconds=1)
     await world.told((1, "payment.succeeded"), (2, "payment.succeeded"))
