@@ -11,7 +11,7 @@ from caudal import routing
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.bench import http_load
 from caudal.bench.world import World
-from caudal.connectors.stripe import CAPABILITIES
+from caudal.connectors import Registry
 from caudal.customers import (
     CreateCustomer,
     CustomerId,
@@ -29,6 +29,8 @@ from caudal_base.clock import SystemClock
 from caudal_base.decide import Limit
 from caudal_base.errors import CaudalError
 from caudal_base.sealing import Sealing
+from caudal_base.secret import Secret
+from caudal_base.settings import PartnerSettings
 
 R = TypeVar("R")
 
@@ -215,7 +217,11 @@ async def _route(world: World, caller: Caller) -> None:
             Rule(name="default", to=first, next=tuple(others)),
         )
     )
-    partners = dict.fromkeys(PARTNERS, CAPABILITIES)
+    # Nobody is called: it is asked what partners can do.
+    settings = PartnerSettings(connector="stripe", book=BOOK, api_key=Secret("sk_test_bench"))
+    registry = Registry.from_settings(dict.fromkeys(PARTNERS, settings), _CLOCK)
+    able = {partner.name: partner.capabilities for partner in registry}
+    await registry.close()
     async with world.database.transaction() as connection:
         made = await routing.create(
             connection, world.book_id, rules, caller=caller, ledger=world.ledger, at=_CLOCK.now()
@@ -223,7 +229,7 @@ async def _route(world: World, caller: Caller) -> None:
         _all(
             [
                 await routing.publish(
-                    connection, world.book_id, made.version, partners, caller=caller, ledger=world.ledger,
+                    connection, world.book_id, made.version, able, caller=caller, ledger=world.ledger,
                     at=_CLOCK.now(),
                 )
             ]
