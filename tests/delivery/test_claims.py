@@ -5,6 +5,9 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator
 
+import psycopg
+import pytest
+
 from caudal.delivery import Limits, Options
 from caudal_base.database import Database
 from support.deliveries import (
@@ -181,3 +184,26 @@ async def test_what_an_ordered_endpoint_was_not_given_before_its_driver_stopped_
 
     assert listener.seqs[2:] == [3]
     assert {row["state"] for row in await log_of(outbox, issued)} == {"delivered"}
+
+
+async def test_claims_of_which_no_drive_came_are_made_again_at_once(
+    delivery_database: Database, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database goes away between claim and drive: nobody else has it, so nobody waits for its end."""
+    options = Options(poll_min_s=0.002, poll_max_s=0.01, books_s=0.01, lease_s=60.0)
+    outbox = patient(await new_outbox(delivery_database), options)
+    await outbox.endpoint(listener.url)
+    await outbox.tell(1)
+    signers, failures = outbox.endpoints.signers, [psycopg.OperationalError("the connection is lost")]
+
+    async def once_lost(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await signers(*arguments)
+
+    monkeypatch.setattr(outbox.endpoints, "signers", once_lost)
+
+    async with outbox.delivering():
+        await until(lambda: len(listener.received) == 1)
+
+    assert not failures

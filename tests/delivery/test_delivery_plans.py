@@ -67,7 +67,7 @@ async def test_what_is_due_is_found_among_what_is_pending(connection: Connection
 
 async def test_an_endpoint_with_nothing_to_do_is_not_looked_through(connection: Connection) -> None:
     before = {**PLACE, "now": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "head": 20_000, "limit": 10}
-    values = {**before, "claim": UUID(int=9), "until": NOW, "max_pending": 10_000}
+    values = {**before, "claim": UUID(int=9), "until": NOW, "max_pending": 10_000, "astray": arrays.uuids([])}
     told = await touched_by(connection, store_claims.CLAIM, values)
     assert (told.rows, "delivery" in told.scanned) == (0, False)
     assert told.blocks < 40

@@ -6,6 +6,7 @@ worker of jobs it looks often while it finds work, and less often while it finds
 
 import asyncio
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
@@ -50,6 +51,8 @@ class Deliverer:
         self._books_at = float("-inf")
         self._backlog_at = float("-inf")
         self._drives: dict[asyncio.Task[None], Drive] = {}
+        self._astray: defaultdict[int, set[UUID]] = defaultdict(set)
+        """By book: claims that may have been made and of which no drive came, as the database went away."""
         self._stopping = asyncio.Event()
         self._bell = asyncio.Event()
 
@@ -184,6 +187,9 @@ class Deliverer:
         tools, token = self._tools, self._ids.new()
         # Taken before the statement: the lease ends no earlier than this says.
         until, now = tools.monotonic() + tools.options.lease_s, tools.clock.now()
+        astray = self._astray[book_id]
+        before = list(astray)
+        astray.add(token)
         claimed = await store_claims.claim(
             connection,
             book_id,
@@ -191,9 +197,11 @@ class Deliverer:
             claim=token,
             limit=room,
             max_pending=tools.options.max_pending,
+            astray=before,
             now=now,
             until=now + dt.timedelta(seconds=tools.options.lease_s),
         )
+        ready = []
         for one in claimed:
             try:
                 endpoint = await self._endpoints.get(connection, book_id, one.endpoint_id)
@@ -205,7 +213,11 @@ class Deliverer:
             claim = Claim(
                 book_id=book_id, token=token, until=until, claimed=one, endpoint=endpoint, signers=signers
             )
+            ready.append((claim, one))
+        for claim, one in ready:
             self._start(claim, one)
+        # Had there been more of them than there was room for, they come with the next.
+        astray.difference_update([token], before if len(claimed) < room else ())
         return bool(claimed)
 
     def _start(self, claim: Claim, claimed: Claimed) -> None:

@@ -20,7 +20,7 @@ with due as materialized (
       from delivery.drive
      where book_id = %(book_id)s
        and active
-       and (claimed_until is null or claimed_until <= %(now)s)
+       and (claimed_until is null or claimed_until <= %(now)s or claim = any(%(astray)s))
        and (
                quiet_until is null
             or quiet_until <= %(now)s
@@ -154,16 +154,18 @@ async def claim(
     claim: UUID,
     limit: int,
     max_pending: int,
+    astray: Sequence[UUID],
     now: dt.datetime,
     until: dt.datetime,
 ) -> list[Claimed]:
     """Claim up to `limit` endpoints that have something to do, are not to be left alone, and nobody drives.
 
-    One for which `max_pending` wait already has something to do when one of those is due.
+    One for which `max_pending` wait already has something to do when one of those is due. `astray` are claims
+    of the caller's own under which it drives nothing.
     """
     values = {
         "book_id": book_id, "head": head, "claim": claim, "limit": limit, "max_pending": max_pending,
-        "now": now, "until": until,
+        "astray": arrays.uuids(astray), "now": now, "until": until,
     }  # fmt: skip
     cursor = await connection.execute(CLAIM, values, binary=True)
     return [Claimed(*row) for row in await cursor.fetchall()]
