@@ -18,10 +18,10 @@ WORKERS ?= logical
 WHICH := import sys; print(sys.base_prefix, sys.version_info)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check simulate bench lock clean
+.PHONY: help setup up test check simulate kill-points demo bench lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## Make .venv and install the pinned requirements into it
 
@@ -41,6 +41,12 @@ check: setup ## Check style, types, imports and licences
 
 simulate: setup ## Let payments meet partners that misbehave and processes that are killed
 	@$(BIN)/caudal simulate payments $(ARGS)
+
+kill-points: setup ## Kill processes at every point of a payment's way, and write down what helped (minutes)
+	@$(BIN)/python -m pytest tests/kill_points --write-kill-points $(ARGS)
+
+demo: setup ## Let a trading day pass in a minute, and tell what became of it
+	@$(BIN)/caudal demo day $(ARGS)
 
 bench: setup ## Measure the ledger and payments against the floor of this machine
 	@$(BIN)/caudal bench ledger $(ARGS)

@@ -2,8 +2,9 @@
 
 caudal bench ledger --json | python tools/bench_table.py
 caudal bench payments --json > figures.json; python tools/bench_table.py figures.json
+caudal bench webhooks --json | python tools/bench_table.py
 
-The payments' marks are put behind the ledger's table the first time.
+Marks that are not there yet are put behind the table before: the ledger's, the payments', the webhooks'.
 """
 
 import json
@@ -16,6 +17,7 @@ README: Final = Path(__file__).parent.parent / "README.md"
 MARKS: Final = {
     "ledger": ("<!-- bench:start -->", "<!-- bench:end -->"),
     "payments": ("<!-- bench-payments:start -->", "<!-- bench-payments:end -->"),
+    "webhooks": ("<!-- bench-webhooks:start -->", "<!-- bench-webhooks:end -->"),
 }
 
 CASES: Final = {
@@ -36,6 +38,9 @@ CASES: Final = {
     "overload": ("three times what is sustained", "sheds, and loses nothing"),
     "recovery": ("at once afterwards what is sustained", "nothing shed"),
     "end_to_end": ("with worker and sandbox, to the payment's end", "≥ 150/s"),
+    "deliver": ("webhooks to an endpoint of this machine, 16 at once", ""),
+    "deliver_ordered": ("the same, the events of each payment in order", ""),
+    "slow_neighbour": ("beside an endpoint that never answers", "≥ 0.95 of what it is alone"),
 }
 """What each case is, and its budget (DESIGN.md section 7)."""
 
@@ -52,6 +57,11 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
         "double": "{:,.0f} made twice",
         "generator_cores": "the load generator takes {:.2f} cores",
     },
+    "slow_neighbour": {
+        "kept": "{:.0%} of the pace without it",
+        "kept_cpu": "by the processor's time {:.0%}",
+        "cpu_us": "{:,.0f} µs of CPU a webhook, PostgreSQL's included",
+    },
     "recovery": {"recovered_after_s": "after {:.2f} s"},
     "end_to_end": {
         "oldest_job_s": "oldest job {:.2f} s",
@@ -66,6 +76,7 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
 
 FLOORS: Final = {
     "copy_rows_per_second": "plain COPY of the same rows into the same table: {:,.0f} rows/s",
+    "posts_per_second": "the same HTTP client to the same sink without a database: {:,.0f} requests/s",
     "http_requests_per_second": "HTTP to a path that does nothing: {:,.0f} requests/s",
     "balance_at_short_history_per_second": "balances of the past on a hundredth of the history: {:,.0f}/s",
     "statement_short_history_per_second": "statements on a hundredth of the history: {:,.0f}/s",
@@ -129,6 +140,7 @@ def _judged(case: dict[str, Any], by_case: dict[str, dict[str, Any]], budget: st
         "sustained": lambda: min(case["per_second"] / 2_000, 100 / case["p99_ms"]),
         "sustained_half": lambda: 50 / case["p99_ms"],
         "end_to_end": lambda: case["per_second"] / 150,
+        "slow_neighbour": lambda: case["figures"]["kept"] / 0.95,
     }
     reached = shortfalls[case["case"]]() if case["case"] in shortfalls else 1.0
     return budget if reached >= 1 else f"{budget}: missed by {1 - reached:.0%}"
@@ -148,12 +160,13 @@ def inserted(readme: str, text: str, name: str = "ledger") -> str:
 
 
 def marked(readme: str, name: str) -> str:
-    """`readme` with the marks of a benchmark: behind the ledger's table where they are not there yet."""
+    """`readme` with the marks of a benchmark, put behind the last table before it where there are none."""
     start, end = MARKS[name]
     if start in readme or end in readme:
         return readme
-    behind = MARKS["ledger"][1]
-    return readme.replace(behind, f"{behind}\n\n{start}\n{end}", 1)
+    order = list(MARKS)
+    before = [MARKS[each][1] for each in order[: order.index(name)] if MARKS[each][1] in readme]
+    return readme.replace(before[-1], f"{before[-1]}\n\n{start}\n{end}", 1) if before else readme
 
 
 def main() -> int:

@@ -9,20 +9,20 @@ import json
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import typer
+from reference_events import events_page
+from reference_text import HEAD, first_line, table
 
 from caudal import payments
-from caudal.api import ENDPOINTS, FAMILIES, document_text, schemas_of
+from caudal.api import ENDPOINTS, described, document_text
 from caudal.ledger import REASONS
 from caudal_base.errors import CaudalError
 
 REFERENCE: Final = Path(__file__).parent.parent / "docs" / "reference"
-
-_HEAD: Final = "<!-- Made by tools/write_reference.py: do not edit. -->\n"
 
 _OF_REQUESTS: Final = (
     "caudal.access",
@@ -92,29 +92,17 @@ does not cover it. What our own decision is against is no error: the payment is 
 no: the payment is `failed`, and its `failure` says why.
 """
 
-_EVENTS_INTRODUCTION: Final = """\
-# Events
+_METRICS_INTRODUCTION: Final = """\
+# Measurements
 
-An event is told for every change of state, in the transaction of the change. `GET /v1/events` shows it, and
-[webhooks](../guides/webhooks-out.md) bring it, byte for byte the same:
-
-```json
-{
-  "id": "evt_0199f3a5c2d47e8f9a0b1c2d3e4f5a6b",
-  "seq": 1017,
-  "type": "payment.succeeded",
-  "version": 1,
-  "object_type": "payment",
-  "object": "pay_0199f3a4c2d47e8f9a0b1c2d3e4f5a6b",
-  "created_at": "2026-03-02T09:30:15.123456Z",
-  "data": {}
-}
-```
-
-`seq` is its place among the events of its book, without gaps. `data` is the object after the change, as the
-API showed it then; its form follows from the type and the `version`. A version changes when a reader would
-have to: a field that goes, or means something else. Fields may be added without, so ignore those that you do
-not know. An event never changes: old ones keep the version that they were told in.
+What `/metrics` says, in the text format of Prometheus: the API at `/metrics` of its own port, to keys with
+the scope `ledger:read`; a worker at the port that `CAUDAL_WORKER_METRICS_PORT` names. An API answers for all
+its processes, whichever is asked: counters and histograms are sums, and where there are several its gauges
+have the label `process`. A process that dies takes nothing with it but what it counted since the last scrape.
+Each worker speaks for itself. Those marked *database* come from the tables, at most ten seconds old, without
+that label: of several APIs on one database take the `max`, not the sum; nothing but their reader pays for
+them.
+`book` is a book's number; `caudal_book_info` has its name. A histogram has `_bucket`, `_count` and `_sum`.
 """
 
 _API_INTRODUCTION: Final = """\
@@ -133,29 +121,29 @@ def errors_page() -> str:
     )
     of_requests, others = [], []
     for error in _own_errors():
-        row = (f"`{error.code}`", str(error.status), error.title, _first_line(error.__doc__))
+        row = (f"`{error.code}`", str(error.status), error.title, first_line(error.__doc__))
         if error.__module__.startswith(_OF_REQUESTS):
             of_requests.append(row)
         else:
             others.append((row[0], *row[2:]))
     return "\n".join(
         (
-            _HEAD + _ERRORS_INTRODUCTION,
+            HEAD + _ERRORS_INTRODUCTION,
             "## Refusals of the ledger\n",
             _REFUSALS_INTRODUCTION,
-            _table(("code", "status", "passing", "meaning"), reasons),
+            table(("code", "status", "passing", "meaning"), reasons),
             "## Refusals of payments\n",
             _PAYMENTS_INTRODUCTION,
-            _table(
+            table(
                 ("code", "status", "meaning"),
                 ((f"`{reason.code}`", str(reason.status), reason.meaning) for reason in payments.REASONS),
             ),
             "## Errors of requests\n",
-            _table(("code", "status", "title", "when"), of_requests),
+            table(("code", "status", "title", "when"), of_requests),
             "## Errors of commands and processes\n",
             "What `caudal …` may end with beside those above; see "
             "[the exit codes](cli.md#what-is-printed).\n",
-            _table(("code", "title", "when"), others),
+            table(("code", "title", "when"), others),
         )
     )
 
@@ -186,7 +174,7 @@ def api_page() -> str:
     document = json.loads(document_text())
     scopes = {endpoint.name: endpoint.scope for endpoint in ENDPOINTS}
     parts = [
-        _HEAD + "# The HTTP API\n",
+        HEAD + "# The HTTP API\n",
         _API_INTRODUCTION,
     ]
     for tag in document["tags"]:
@@ -202,7 +190,7 @@ def api_page() -> str:
             for method, operation in methods.items()
             if tag["name"] in operation["tags"]
         ]
-        parts += [f"## {tag['name']}\n", _table(("", "path", "what it does", "scope", "key"), rows)]
+        parts += [f"## {tag['name']}\n", table(("", "path", "what it does", "scope", "key"), rows)]
     parts.append(
         "*key*: whether `Idempotency-Key` is needed. Endpoints without a scope are open to anybody.\n"
     )
@@ -219,7 +207,7 @@ def _key_of(operation: Mapping[str, Any]) -> str:
 def commands_page() -> str:
     """docs/reference/commands.md"""
     parts = [
-        _HEAD + "# Commands\n",
+        HEAD + "# Commands\n",
         "Every command also takes `--data DIR`, `--config FILE`, `--json` and `--help`. What they have in\n"
         "common stands in [The command line](cli.md).\n",
     ]
@@ -234,7 +222,7 @@ def commands_page() -> str:
             if not _COMMON & set(option.opts)
         ]
         if rows:
-            parts.append(_table(("option", ""), rows))
+            parts.append(table(("option", ""), rows))
     return "\n".join(parts)
 
 
@@ -293,54 +281,21 @@ def _reflowed(text: str | None) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
-def _first_line(doc: str | None) -> str:
-    return (doc or "").strip().split("\n", 1)[0]
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    names = list(head)
-    lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
-
-
-def events_page() -> str:
-    """docs/reference/events.md"""
-    parts = [_HEAD + _EVENTS_INTRODUCTION]
-    for family in FAMILIES:
-        rows = ((f"`{type_}`", meaning) for type_, meaning in family.types.items())
-        ((reference,), components) = schemas_of([family.data])
-        name = reference["$ref"].rpartition("/")[2]
-        fields = (
-            (
-                f"`{field}`",
-                _json_type(schema, components),
-                "" if field in components[name].get("required", ()) else "may be left out",
-                schema.get("description", ""),
-            )
-            for field, schema in components[name]["properties"].items()
+def metrics_page() -> str:
+    """docs/reference/metrics.md"""
+    rows = (
+        (
+            f"`{one.name}`",
+            one.type,
+            " ".join(f"`{label}`" for label in one.labels),
+            one.unit,
+            ", ".join(one.where),
+            one.help,
         )
-        parts += [
-            f"## {family.object_type}: version {family.version}\n",
-            _table(("type", "meaning"), rows),
-            _first_line(components[name].get("description")) + "\n",
-            _table(("field of `data`", "type", "", "meaning"), fields),
-            "```json\n" + json.dumps(family.example, indent=2, ensure_ascii=False) + "\n```\n",
-        ]
-    return "\n".join(parts)
-
-
-def _json_type(schema: Mapping[str, Any], components: Mapping[str, Any]) -> str:
-    """What a field may be, in a word or two."""
-    if "$ref" in schema:
-        target = components[schema["$ref"].rpartition("/")[2]]
-        if "enum" in target:
-            return " ".join(f"`{value}`" for value in target["enum"])
-        return str(target.get("type", "any"))
-    if "anyOf" in schema:
-        return " or ".join(_json_type(one, components) for one in schema["anyOf"])
-    if "enum" in schema:
-        return " ".join(f"`{value}`" for value in schema["enum"])
-    return str(schema.get("format", schema.get("type", "any")))
+        for one in described()
+    )
+    found = table(("name", "type", "labels", "unit", "of", "meaning"), rows)
+    return "\n".join((HEAD + _METRICS_INTRODUCTION, found))
 
 
 PAGES: Final = {
@@ -348,6 +303,7 @@ PAGES: Final = {
     "api.md": api_page,
     "commands.md": commands_page,
     "events.md": events_page,
+    "metrics.md": metrics_page,
 }
 
 

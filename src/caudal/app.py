@@ -6,7 +6,7 @@ granian --interface asgi --factory caudal.app:create_app
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,10 +21,13 @@ from litestar.types import ASGIApp
 from caudal.access import Authenticator
 from caudal.api import (
     ENDPOINTS,
+    FAMILIES,
     SECURITY,
     MethodNotAllowed,
     Metrics,
     PathNotFound,
+    RateLimits,
+    Room,
     Route,
     Services,
     problem,
@@ -33,6 +36,7 @@ from caudal.api import (
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
+from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
 from caudal.risk import ListsAndLimits
 from caudal.routing import Directory
@@ -46,44 +50,50 @@ from caudal_base.errors import PROBLEM_MEDIA_TYPE, CaudalError, InvalidRequest
 from caudal_base.ids import IdSource
 from caudal_base.sealing import Sealing
 from caudal_base.settings import Environment, InvalidSettings, Settings
+from caudal_base.shared import Shared
 
 FLUSH_S: Final = 5.0
-"""How often the uses of API keys are written down."""
+"""How often the uses of API keys, and what objectives are about, are written down."""
 
 log = structlog.get_logger("caudal.app")
 
 
 @contextlib.asynccontextmanager
 async def running_services(
-    settings: Settings, *, dsn: str | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    dsn: str | None = None,
+    clock: Clock | None = None,
+    shared: Shared | None = None,
 ) -> AsyncIterator[Services]:
     """Open everything, and at the end finish what waits and close it.
 
-    `dsn` is used in place of the settings' database. Raises `Unavailable` where it cannot be reached.
+    `dsn` is used in place of the settings' database; `shared` are the processes that serve together, by
+    default this one alone. Raises `Unavailable` where it cannot be reached.
     """
-    if dsn is None:
-        if settings.database_url is None:
-            raise InvalidSettings(["CAUDAL_DATABASE_URL must name the database that the API serves"])
-        dsn = settings.database_url.reveal()
-    clock = clock or SystemClock()
+    dsn = dsn or _dsn(settings)
+    clock, shared = clock or SystemClock(), shared or Shared()
     partners = Registry.from_settings(settings.partners, clock)
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
     database = await Database.open(dsn, min_size=2, max_size=settings.pool_size, timeouts=timeouts)
     ledger = Ledger(clock)
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
-    metrics = Metrics()
+    rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
+    room = Room.of(settings.pool_size, settings.long_reads)
     new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
-    payments = PaymentDesk(
-        database,
-        Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing),
-        msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit),
-    )
+    paying = Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing)
+    limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
+    payments = PaymentDesk(database, paying, limits)
     inbox = Inbox(database, partners, books, clock, new_ids)
+    metrics = Metrics(shared)
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
-    waiting = watch_partners(metrics, partners, inbox, clock)
-    flushing = asyncio.create_task(_flush_regularly(authenticator), name="flush of key uses")
+    metrics.watch_traffic(room, rates)
+    waiting = watch_partners(metrics, partners, inbox, clock, database)
+    meter = Meter(clock)
+    aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
+    tasks = [asyncio.create_task(each) for each in aside]
     try:
         yield Services(
             database=database,
@@ -91,46 +101,67 @@ async def running_services(
             desk=desk,
             payments=payments,
             authenticator=authenticator,
+            rates=rates,
+            room=room,
+            shared=shared,
             books=books,
             clock=clock,
             ids=new_ids,
             metrics=metrics,
+            meter=meter,
             partners=partners,
             routing=routing,
             inbox=inbox,
-            endpoints=Endpoints(
-                ledger,
-                clock,
-                new_ids,
-                Sealing(settings.sealing_key, settings.data_dir),
-                Policy(development=settings.env is Environment.DEVELOPMENT),
-            ),
+            endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
             max_body_bytes=settings.max_body_bytes,
         )
     finally:
-        flushing.cancel()
-        await asyncio.wait({flushing})
+        await _cancel(tasks)
         await inbox.drain()
         await payments.drain()
         await desk.drain()
-        await _flush(authenticator)
+        await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
 
 
-async def _flush_regularly(authenticator: Authenticator) -> None:
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _dsn(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise InvalidSettings(["CAUDAL_DATABASE_URL must name the database that the API serves"])
+    return settings.database_url.reveal()
+
+
+def _endpoints(settings: Settings, ledger: Ledger, clock: Clock, new_ids: IdSource) -> Endpoints:
+    """Webhooks out, as the API knows them."""
+    sealing = Sealing(settings.sealing_key, settings.data_dir)
+    policy = Policy(development=settings.env is Environment.DEVELOPMENT)
+    types = [type_ for family in FAMILIES for type_ in family.types]
+    return Endpoints(ledger, clock, new_ids, sealing, policy, types=types)
+
+
+async def _flush_regularly(authenticator: Authenticator, meter: Meter, database: Database) -> None:
     while True:
         await asyncio.sleep(FLUSH_S)
-        await _flush(authenticator)
+        await _flush(authenticator, meter, database)
 
 
-async def _flush(authenticator: Authenticator) -> None:
+async def _flush(authenticator: Authenticator, meter: Meter, database: Database) -> None:
+    # What cannot be written is kept by both for the next time; requests do not depend on it.
     try:
         await authenticator.flush()
     except psycopg.Error as error:
-        # Kept for the next time by the authenticator; requests do not depend on it.
         log.warning("key_uses_not_written", exc_info=error)
+    try:
+        await meter.flush(database)
+    except (psycopg.Error, CaudalError) as error:
+        log.warning("counts_not_written", reason=type(error).__name__)
 
 
 class Application:
@@ -203,7 +234,11 @@ def _refuse(_: LitestarRequest[Any, Any, Any], error: HTTPException) -> Response
 
 
 def create_app(
-    settings: Settings | None = None, *, dsn: str | None = None, clock: Clock | None = None
+    settings: Settings | None = None,
+    *,
+    dsn: str | None = None,
+    clock: Clock | None = None,
+    shared: Shared | None = None,
 ) -> Application:
     """The application for `settings` (by default the environment's), on the database that they name or `dsn`.
 
@@ -215,4 +250,4 @@ def create_app(
         if settings.trace_exporter is not None:
             telemetry.configure(settings.trace_exporter, service="caudal-api")
     chosen = settings
-    return Application(lambda: running_services(chosen, dsn=dsn, clock=clock))
+    return Application(lambda: running_services(chosen, dsn=dsn, clock=clock, shared=shared))

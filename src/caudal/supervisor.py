@@ -2,9 +2,10 @@
 
 A program ends with the supervisor, however that one dies (`dying_with_parent`). One that dies by itself is
 started again, at once the first time and then with growing pauses. The first signal to stop lets each
-program finish its work, the last started first; the second one ends them at once.
+program finish its work, stage by stage (`Stage`); the second one ends them at once.
 """
 
+import enum
 import os
 import signal
 import subprocess
@@ -41,6 +42,17 @@ class StartFailed(CaudalError):
     title = "It could not be started"
 
 
+class Stage(enum.IntEnum):
+    """When a program is stopped: those of one stage together, once those before have ended."""
+
+    CALLED = 0
+    """What callers come to: first, so that nothing new begins."""
+    WORKING = 1
+    """What finishes what was begun."""
+    CALLED_UPON = 2
+    """What the others need to finish."""
+
+
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be kept running."""
 
@@ -49,6 +61,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
     """Open files that it inherits under their numbers."""
+    stage: Stage = Stage.WORKING
     stop_within_s: float = 40.0
     """How long it may take after SIGTERM; then it is killed."""
     is_ready: Callable[[], bool] = bool
@@ -184,10 +197,18 @@ class Supervisor:
             _log.error("postgres_not_restarted", reason=str(error), again_in_s=self._server_pause_s)
 
     def _stop(self) -> None:
-        """Stop the programs, in the order in which they were named, then the server."""
-        for kept in self._kept:
+        """Stop the programs, stage by stage, then the server."""
+        for stage in Stage:
+            self._stop_together([kept for kept in self._kept if kept.program.stage is stage])
+        if self._server is not None:
+            self._stop_server(self._server)
+
+    def _stop_together(self, stage: Sequence[_Kept]) -> None:
+        began = time.monotonic()
+        for kept in stage:
             kept.signal(signal.SIGTERM)
-            deadline = time.monotonic() + kept.program.stop_within_s
+        for kept in stage:
+            deadline = began + kept.program.stop_within_s
             while kept.alive and time.monotonic() < deadline and self._stop_signals < 2:
                 self._wake.wait(0.05)
                 self._wake.clear()
@@ -196,8 +217,6 @@ class Supervisor:
                 kept.signal(signal.SIGKILL)
                 if kept.process is not None:
                     kept.process.wait()
-        if self._server is not None:
-            self._stop_server(self._server)
 
     def _stop_server(self, server: EmbeddedPostgres) -> None:
         """A second signal makes PostgreSQL stop at once: it recovers at its next start, and loses nothing."""

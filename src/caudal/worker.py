@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal import audit, delivery, idempotency, jobs, payments, risk, webhooks
+from caudal import audit, delivery, idempotency, jobs, objectives, payments, risk, routing, webhooks
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal.routing import Directory
@@ -66,6 +66,10 @@ def handlers(ledger: Ledger, clock: Clock) -> list[jobs.AnyHandler]:
         jobs.Handler(EXPIRE, Nothing, sweep.run, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(PURGE_ANSWERS, Nothing, purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
     ]
+
+
+BACKGROUND: Final = frozenset({jobs.DEFAULT_QUEUE})
+"""What sweeps, purges and fetches by the clock lets attempts, timers and webhooks go first."""
 
 
 def queues(partners: Registry) -> dict[str, int]:
@@ -151,6 +155,8 @@ def build(
             *risk.handlers(),
             *payments.handlers(paying, partners),
             *delivery.handlers(keep_log),
+            *objectives.handlers(ledger, clock, new_ids),
+            *routing.handlers(partners),
             *webhooks.handlers(partners, paying, ledger, new_ids, applied, keep_parked=keep_parked),
         ],
         books=_books(database),
@@ -162,8 +168,10 @@ def build(
             *payments.PERIODICS,
             *webhooks.PERIODICS,
             *delivery.PERIODICS,
+            *objectives.PERIODICS,
+            *routing.PERIODICS,
         ),
-        options=msgspec.structs.replace(options, queues=queues(partners)),
+        options=msgspec.structs.replace(options, queues=queues(partners), background=BACKGROUND),
     )
 
 

@@ -5,6 +5,8 @@ and land next to one another in an index. Outside, an id is its kind's prefix, `
 hexadecimal digits: `tr_0193a1b2c3d47e8f9a0b1c2d3e4f5a6b`. It sorts the same way as text.
 """
 
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -34,11 +36,15 @@ SETTLEMENT: Final = "set"
 EVENT: Final = "evt"
 INBOUND: Final = "whi"
 ENDPOINT: Final = "whe"
+OBJECTIVE: Final = "obj"
+RULE_SET: Final = "rls"
+PARTNER: Final = "ptr"
+PRODUCT: Final = "prd"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
-        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT,
+        REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE, RULE_SET, PARTNER, PRODUCT,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""
@@ -48,6 +54,7 @@ Entropy = Callable[[int], bytes]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x7 << 76
+_VERSION_8 = 0x8 << 76
 _VARIANT = 0b10 << 62
 _RANDOM_BITS = 74
 _RANDOM_LIMIT = 1 << _RANDOM_BITS
@@ -144,6 +151,16 @@ def decode(prefix: str, text: str, *, field: str = "id") -> UUID:
     if value == 0:
         raise InvalidId("the nil id names nothing", field=field)
     return UUID(int=value)
+
+
+def of_names(prefix: str, *names: str) -> str:
+    """The id of what `names` alone identify: the same at every time, in every process.
+
+    A UUIDv8 made of a SHA-256 (RFC 9562, section 5.8 and appendix B.2): there is no time in it.
+    """
+    digest = hashlib.sha256(json.dumps(names).encode()).digest()
+    value = int.from_bytes(digest[:16], "big") & ~(0xF << 76 | 0b11 << 62) | _VERSION_8 | _VARIANT
+    return f"{prefix}_{value:032x}"
 
 
 def milliseconds_of(uuid: UUID) -> int:

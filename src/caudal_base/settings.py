@@ -160,6 +160,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lock_timeout_ms: Annotated[int, Meta(ge=100, le=3_600_000)] = 10_000
     max_body_bytes: Annotated[int, Meta(ge=1_024, le=64 * 1024 * 1024)] = 8 * 1024 * 1024
     """The largest request body; a batch of 8,000 transfers has about 3 MB."""
+    requests_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 10_000
+    """What an API key may ask that has no limit of its own; 0 is as much as comes."""
+    request_burst_s: Annotated[int, Meta(ge=1, le=60)] = 2
+    """After a pause a key may make so many seconds' worth of requests at once."""
+    drain_notice_s: Annotated[int, Meta(ge=0, le=300)] | None = None
+    """How long after SIGTERM the API still serves while `/health/ready` says that it does not, so that
+    nobody sends it more. None is none in development and 5 in production."""
+    long_reads: Annotated[int, Meta(ge=1, le=199)] | None = None
+    """Statements, exports, reports at once in each process; none is a quarter of `pool_size`."""
     queue_limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 4_096
     """Requests that may wait for a book's next batch before the next one is refused with 503."""
     parked_webhook_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
@@ -300,6 +309,8 @@ def _contradictions(settings: Settings) -> list[str]:
         except psycopg.ProgrammingError:
             problems.append("database_url is neither a postgresql:// URL nor a key=value string")
     problems += _sealing_problems(settings)
+    if settings.long_reads is not None and settings.long_reads > settings.pool_size * 4 // 5 - 1:
+        problems.append("long_reads must leave a fifth of pool_size, and one connection more")
     if settings.trace_exporter not in (None, "console") and _address(settings.trace_exporter or "") is None:
         problems.append("trace_exporter must be console, or http:// or https:// and a host")
     if settings.env is Environment.PRODUCTION:

@@ -10,7 +10,7 @@ While it is off the libraries are not even imported, and a span costs a call and
 import contextlib
 import contextvars
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -18,7 +18,9 @@ from caudal_base import ids
 from caudal_base.errors import CaudalError
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
     from opentelemetry.trace import Link, SpanContext, Tracer
 
 CONSOLE: Final = "console"
@@ -29,9 +31,15 @@ Attributes = Mapping[str, Value]
 """What a span says. Never a body, a key, a token, a card number or anything about a person: names of
 routes, kinds, partners and outcomes, and ids of ours."""
 
+MAX_LINKS: Final = 128
+"""Of one span: what OpenTelemetry's own limit is by default."""
+
 _LOW: Final = (1 << 64) - 1
+_VARIANT_BITS: Final = 2
+"""Those at the head of a UUID's lower half, which are always the same (RFC 9562, section 4.1)."""
 
 _tracer: "Tracer | None" = None
+_sampler: "Sampler | None" = None
 _first: contextvars.ContextVar[UUID | None] = contextvars.ContextVar("first span of a payment", default=None)
 
 
@@ -88,9 +96,9 @@ class TracingMissing(CaudalError):
 
 def install(processor: "SpanProcessor | None", *, service: str = "caudal") -> None:
     """Give spans to `processor`; None switches tracing off."""
-    global _tracer  # one process, one tracer, as logs are configured
+    global _tracer, _sampler  # one process, one tracer, as logs are configured
     if processor is None:
-        _tracer = None
+        _tracer = _sampler = None
         return
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -108,16 +116,43 @@ def install(processor: "SpanProcessor | None", *, service: str = "caudal") -> No
             return super().generate_span_id() if payment is None else payment.int & _LOW
 
     provider = TracerProvider(resource=Resource({"service.name": service}), id_generator=PaymentIds())
+    provider.sampler = _sampler = _spread(provider.sampler)
     provider.add_span_processor(processor)
     _tracer = provider.get_tracer("caudal")
 
 
+def _spread(sampler: "Sampler") -> "Sampler":
+    """`sampler`, shown a trace's random bits where it takes all of the lower half for random.
+
+    Of every payment's trace the first two of these are `10`: a share of a tenth would else take none, and
+    one of three quarters all.
+    """
+    from opentelemetry.sdk.trace.sampling import Sampler
+
+    class Spread(Sampler):
+        """Asks `sampler`."""
+
+        def should_sample(
+            self, parent_context: "Context | None", trace_id: int, *arguments: Any, **named: Any
+        ) -> "SamplingResult":
+            shown = trace_id & ~_LOW | trace_id << _VARIANT_BITS & _LOW
+            return sampler.should_sample(parent_context, shown, *arguments, **named)
+
+        def get_description(self) -> str:
+            return sampler.get_description()
+
+    return Spread()
+
+
 @contextlib.contextmanager
-def span(name: str, attributes: Attributes, *, payment_id: str | None = None) -> Iterator[Span]:
+def span(
+    name: str, attributes: Attributes, *, payment_id: str | None = None, serves: Sequence[str] = ()
+) -> Iterator[Span]:
     """A span around the block: within the payment's trace where there is one (`pay_…`), else the current.
 
     Within a payment's trace it stands below the span that is current, if that is of the same trace; else
-    below the payment's first one, with a link to the current.
+    below the payment's first one, with a link to the current. What `serves` many payments has links to the
+    first spans of each, as far as `MAX_LINKS` goes.
     """
     if _tracer is None:
         yield _SILENT
@@ -125,6 +160,7 @@ def span(name: str, attributes: Attributes, *, payment_id: str | None = None) ->
     from opentelemetry import trace
 
     parent, links = _place(payment_id)
+    links += [trace.Link(_first_span(ids.decode(ids.PAYMENT, one))) for one in serves[:MAX_LINKS]]
     # What was raised is in the logs; its text may hold what must not be here.
     with _tracer.start_as_current_span(
         name,
@@ -139,6 +175,31 @@ def span(name: str, attributes: Attributes, *, payment_id: str | None = None) ->
         except BaseException as error:
             recorded.set_status(trace.StatusCode.ERROR, type(error).__name__)
             raise
+
+
+def note(name: str, attributes: Attributes, *, payment_id: str, seconds: float) -> None:
+    """What has just been done about a payment, among others, in `seconds`: below its first span.
+
+    It has a link to the span that is current.
+    """
+    if _tracer is None:
+        return
+    parent, links = _place(payment_id)
+    ended = time.time_ns()
+    begun = ended - int(seconds * 1e9)
+    _tracer.start_span(name, parent, attributes=attributes, links=links, start_time=begun).end(ended)
+
+
+def traceparent() -> str | None:
+    """The current span as W3C Trace Context has it, for whoever is called; None while tracing is off."""
+    if _tracer is None:
+        return None
+    from opentelemetry import trace
+
+    current = trace.get_current_span().get_span_context()
+    if not current.is_valid:
+        return None
+    return f"00-{current.trace_id:032x}-{current.span_id:016x}-{int(current.trace_flags):02x}"
 
 
 def record(
@@ -201,6 +262,10 @@ def _place(payment_id: str | None) -> tuple[Any, "list[Link]"]:
 
 
 def _first_span(payment: UUID) -> "SpanContext":
+    from opentelemetry.sdk.trace.sampling import Decision
     from opentelemetry.trace import SpanContext, TraceFlags
 
-    return SpanContext(payment.int, payment.int & _LOW, is_remote=True, trace_flags=TraceFlags(1))
+    # Whether its first span was kept, another process may have decided: from the same bits, and so alike.
+    asked = None if _sampler is None else _sampler.should_sample(None, payment.int, "").decision
+    kept = asked in (None, Decision.RECORD_AND_SAMPLE)
+    return SpanContext(payment.int, payment.int & _LOW, is_remote=True, trace_flags=TraceFlags(int(kept)))

@@ -15,6 +15,7 @@ from caudal.access import (
     OPERATOR,
     ApiKey,
     Caller,
+    ChangeKey,
     CreateKey,
     Environment,
     GrantTooWide,
@@ -197,6 +198,7 @@ async def test_making_keys_is_audited_with_what_they_may_do_and_so_is_a_refusal(
         "environment": "live",
         "expires_at": None,
         "principal": key_id,
+        "requests_per_second": None,
         "scopes": ["ledger:read", "ledger:write"],
     }
 
@@ -327,3 +329,68 @@ class StatementCounter:
     async def execute(self, *arguments: Any, **options: Any) -> Any:
         self.count += 1
         return await self.connection.execute(*arguments, **options)
+
+
+async def change(
+    database: Database, key_id: UUID, rate: int | None, by: Caller | None = None
+) -> ApiKey | CaudalError:
+    async with database.transaction() as connection:
+        command = ChangeKey(key_id=key_id, requests_per_second=rate)
+        (result,) = await access.change_keys(connection, [command], caller=by or caller(), at=NOW)
+    return result
+
+
+async def test_a_key_may_make_more_or_fewer_requests_than_others_and_that_is_audited(
+    database: Database,
+) -> None:
+    issued = await issue(database, wanted(requests_per_second=50))
+    assert issued.key.requests_per_second == 50
+    assert await listed(database) == [issued.key]
+
+    for rate in (0, 7, None):
+        changed = await change(database, issued.key.id, rate)
+        assert isinstance(changed, ApiKey)
+        assert changed.requests_per_second == rate
+        assert await listed(database) == [changed]
+
+    told = [(record["action"], record["result"], record["details"]) for record in await audited(database)]
+    assert told[0][2]["requests_per_second"] == 50
+    assert told[1:] == [("key.change", "changed", {"requests_per_second": rate}) for rate in (0, 7, None)]
+
+
+async def test_a_key_that_succeeds_another_may_ask_as_much_unless_it_says_otherwise(
+    database: Database,
+) -> None:
+    first = await issue(database, wanted(requests_per_second=50))
+
+    like = await issue(database, wanted(succeeds=first.key.id))
+    other = await issue(database, wanted(succeeds=first.key.id, requests_per_second=0))
+
+    assert (like.key.requests_per_second, other.key.requests_per_second) == (50, 0)
+
+
+@pytest.mark.parametrize("rate", [-1, 1_000_001])
+async def test_a_limit_that_makes_no_sense_is_refused_and_nothing_changes(
+    database: Database, rate: int
+) -> None:
+    issued = await issue(database)
+
+    refused = await change(database, issued.key.id, rate)
+    (made,) = await create(database, wanted(requests_per_second=rate))
+
+    for error in (refused, made):
+        assert isinstance(error, InvalidKeyRequest)
+        assert error.field == "requests_per_second"
+    assert await listed(database) == [issued.key]
+
+
+async def test_a_key_is_changed_by_those_alone_who_may_and_whom_it_does_not_outreach(
+    database: Database,
+) -> None:
+    issued = await issue(database)
+    reader = holder(Scope.KEYS_READ)
+    narrow = holder(Scope.KEYS_WRITE, books=frozenset({1}))
+
+    assert isinstance(await change(database, issued.key.id, 5, reader), MissingScope)
+    assert isinstance(await change(database, issued.key.id, 5, narrow), KeyNotFound)
+    assert await listed(database) == [issued.key]

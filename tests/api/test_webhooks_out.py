@@ -205,6 +205,38 @@ async def test_a_rotation_shows_the_new_secret_and_both_are_good_for_a_while(
         assert problem(await world.post(f"{path}/rotate_secret", {"overlap_s": 604_801}))[0] == 400
 
 
+async def test_five_secrets_sign_at_most_and_none_ends_before_its_time(world: World) -> None:
+    path = f"{PATH}/{(await made(world))['id']}"
+    for count in (2, 3, 4, 5):
+        rotated = await world.post(f"{path}/rotate_secret", {"overlap_s": 3600})
+        assert len(rotated.json()["secrets"]) == count
+    before = (await world.get(path)).json()
+
+    refused = problem(await world.post(f"{path}/rotate_secret", {"overlap_s": 3600}))
+
+    assert refused == (409, "too_many_webhook_secrets", "overlap_s")
+    assert (await world.get(path)).json()["secrets"] == before["secrets"]
+    leaked = (await world.post(f"{path}/rotate_secret", {"overlap_s": 0})).json()
+    assert len(leaked["secrets"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nearest"),
+    [("payments.succeded", "`payment.succeeded`"), ("payments.*", "`payment.*`"), ("payment.paid.*", None)],
+)
+async def test_a_type_that_no_event_has_is_refused_with_the_nearest(
+    world: World, wanted: str, nearest: str | None
+) -> None:
+    body = {"url": "http://127.0.0.1:9/hook", "types": ["refund.*", wanted]}
+    path = f"{PATH}/{(await made(world, types=['payment.*', 'customer.created', '*']))['id']}"
+
+    refusals = [await world.post(PATH, body), await world.post(path, {"types": body["types"]})]
+
+    for refused in refusals:
+        assert problem(refused) == (400, "invalid_event_types", "types[1]")
+        assert nearest is None or nearest in refused.json()["detail"]
+
+
 async def test_a_test_event_goes_to_this_endpoint_alone_and_its_delivery_can_be_read(
     world: World, outbox: Outbox
 ) -> None:
@@ -238,7 +270,7 @@ async def test_events_are_sent_again_by_name_by_time_and_all(world: World, outbo
 
         by_name = await world.post(f"{PATH}/{id}/replay", {"events": [named]})
         await settled(outbox)
-        everything = await world.post(f"{PATH}/{id}/replay")
+        everything = await world.post(f"{PATH}/{id}/replay", {"all": True})
         await settled(outbox)
         before = "2026-03-02T09:30:15.123456Z"  # when the events were told
         none = await world.post(f"{PATH}/{id}/replay", {"until": before})
@@ -252,8 +284,35 @@ async def test_events_are_sent_again_by_name_by_time_and_all(world: World, outbo
         assert [(row["seq"], row["attempts"]) for row in detail] == [(4, 1), (3, 2), (2, 2)]
     both = {"events": [named], "failed_only": True}
     assert problem(await world.post(f"{PATH}/{id}/replay", both))[::2] == (400, "events")
+    either = {"all": True, "failed_only": True}
+    assert problem(await world.post(f"{PATH}/{id}/replay", either))[::2] == (400, "all")
     missing = ids.encode(ids.EVENT, UUID(int=7))
     assert problem(await world.post(f"{PATH}/{id}/replay", {"events": [missing]}))[0] == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"after": 7}, {"failed_only": False}])
+async def test_a_replay_that_does_not_say_of_what_sends_nothing(world: World, body: dict[str, Any]) -> None:
+    id = (await made(world))["id"]
+
+    refused = problem(await world.post(f"{PATH}/{id}/replay", body))
+
+    assert refused == (422, "replay_not_chosen", "all")
+    assert (await world.get(f"{PATH}/{id}/deliveries")).json()["data"] == []
+
+
+async def test_deliveries_are_listed_by_the_type_of_their_events(world: World, outbox: Outbox) -> None:
+    async with Listener().serving() as listener:
+        id = (await made(world, listener.url, types=["payment.*", "refund.*"]))["id"]
+        await told(outbox.database, world.book.book_id, [event(1), event(2, "refund.failed"), event(3)])
+        await settled(outbox)
+
+    async def listed(**wanted: Any) -> list[str]:
+        rows = (await world.get(f"{PATH}/{id}/deliveries", **wanted)).json()["data"]
+        return [row["type"] for row in rows]
+
+    assert await listed(type="refund.failed") == ["refund.failed"]
+    assert await listed(type="refund.failed", state="failed") == []
+    assert len(await listed()) == 3
 
 
 async def test_what_was_given_up_is_sent_again_from_the_first_attempt(world: World, outbox: Outbox) -> None:

@@ -19,4 +19,4 @@ async def test_every_case_is_measured_beside_the_floor_of_the_run() -> None:
     assert all(case["per_second"] > 0 and case["ratio_to_floor"] > 0 for case in cases.values())
     for name in ("deliver", "deliver_ordered"):
         assert 0 < cases[name]["p50_ms"] <= cases[name]["p99_ms"] < 5_000
-    assert list(cases["slow_neighbour"]["figures"]) == ["alone_per_second", "kept"]
+    assert list(cases["slow_neighbour"]["figures"]) == ["alone_per_second", "kept", "kept_cpu", "cpu_us"]

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import typer
 
 from caudal.cli.root import COMMANDS, FLAGS
-from support.processes import CAUDAL, ENVIRONMENT, Up, run, run_process
+from support.processes import CAUDAL, ENVIRONMENT, Up, run, run_process, wait_for
 
 
 def leaves(command: Any) -> Iterator[Any]:
@@ -211,6 +212,28 @@ def test_lists_go_on_where_they_ended(up: Up, accounts: tuple[str, str]) -> None
     second = up.caudal("accounts", "list", "--limit", "1", "--after", first["next_cursor"], "--json").json
 
     assert first["data"][0]["id"] != second["data"][0]["id"]
+
+
+def test_a_key_may_make_so_many_requests_as_it_is_told(up: Up) -> None:
+    made = up.caudal(
+        "keys", "create", "slow", "--scope", "ledger:read", "--requests-per-second", 1, "--json"
+    ).json
+    headers = {"Authorization": f"Bearer {made['text']}"}
+    assert made["requests_per_second"] == 1
+
+    def status() -> int:
+        return httpx.get(f"{up.url}/v1/accounts", headers=headers).status_code
+
+    wait_for(lambda: status() == 429)
+    changed = up.caudal("keys", "change", made["public_id"], "--requests-per-second", 0, "--json")
+    assert (changed.json["id"], changed.json["requests_per_second"]) == (made["id"], 0)
+    wait_for(lambda: "ratelimit" not in httpx.get(f"{up.url}/v1/accounts", headers=headers).headers)
+    assert [status() for _ in range(5)] == [200] * 5
+    told = up.caudal("keys", "change", made["id"], "--requests-per-second", "default")
+    assert "as the settings say" in told.out
+    for wrong in ("many", "-1", "1.5"):
+        refused = up.caudal("keys", "change", made["id"], f"--requests-per-second={wrong}", "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (2, "invalid_key_request")
 
 
 def test_keys_are_made_listed_and_revoked(up: Up) -> None:

@@ -181,25 +181,33 @@ class Blocked:
 
 
 def test_a_request_in_work_is_finished_before_it_stops(tmp_path: Path, up: Up) -> None:
-    with running_up(tmp_path / "none", CAUDAL_DATABASE_URL=dsn_of(up)) as other:
+    own = {"CAUDAL_DATABASE_URL": dsn_of(up), "CAUDAL_DRAIN_NOTICE_S": "3"}
+    with running_up(tmp_path / "none", key=up.key, **own) as other:
         blocked = Blocked(other.url, up)
 
         other.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: _refuses(other))
+        wait_for(lambda: not other.ready())
+        served = other.get("/v1/accounts")
+        assert (served.status_code, served.headers["connection"]) == (200, "close")
+        wait_for(lambda: _turns_away(other))
         assert other.process.poll() is None
         blocked.let_go()
 
         assert blocked.answers == [201]
         assert other.process.wait(30) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{other.url}/health/live")
 
 
-def _refuses(up: Up) -> bool:
-    """Whether the API takes no new connections: its request would wait in the socket's queue."""
-    try:
-        httpx.get(f"{up.url}/health/live", timeout=0.5)
-    except httpx.HTTPError:
-        return True
-    return False
+def _turns_away(up: Up) -> bool:
+    """Whether who comes now is told that it is the wrong moment."""
+    answer = httpx.post(f"{up.url}/v1/payments", content=b"x" * 100_000)
+    if answer.status_code != 503:
+        return False
+    told = answer.json()
+    assert (told["code"], told["status"], told["retry_after"]) == ("unavailable", 503, 1)
+    assert (answer.headers["connection"], answer.headers["retry-after"]) == ("close", "1")
+    return True
 
 
 def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
@@ -208,7 +216,7 @@ def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
         everything = descendants(up.process.pid)
 
         up.process.send_signal(signal.SIGINT)
-        wait_for(lambda: _refuses(up))
+        wait_for(lambda: _turns_away(up))
         assert up.process.poll() is None
         up.process.send_signal(signal.SIGINT)
 

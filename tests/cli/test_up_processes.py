@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from caudal.api import described
 from support.processes import Up, alive, children, run, running_up, wait_for
 
 _ENDED = re.compile(r'^caudal_jobs_ended_total\{ending="done",kind="payments\.attempt"\} ([0-9.]+)$', re.M)
@@ -44,6 +45,13 @@ def _post(up: Up, path: str, body: dict[str, Any]) -> Any:
     answer = httpx.post(f"{up.url}{path}", json=body, headers=headers, timeout=30)
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def _counters(up: Up) -> dict[str, float]:
+    """What may only grow, of one scrape: a connection of its own, so that either process may be asked."""
+    rows = [line.rpartition(" ") for line in up.get("/metrics").text.splitlines() if line[0] != "#"]
+    grows = re.compile(r"_(total|count|sum|bucket)(\{|$)")
+    return {name: float(value) for name, _, value in rows if grows.search(name)}
 
 
 def _worked(port: int) -> float:
@@ -88,8 +96,29 @@ def test_both_workers_take_payments_to_their_end(two: tuple[Up, int]) -> None:
     wait_for(lambda: up.get(f"/v1/payments/{made[0]}").json()["state"] == "succeeded")
 
 
+def test_what_a_worker_measures_is_what_the_reference_says(two: tuple[Up, int]) -> None:
+    _, port = two
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    there = set(re.findall(r"^# TYPE (\S+) ", text, re.M))
+
+    assert there == {one.name for one in described() if "worker" in one.where}
+
+
+def test_no_counter_falls_whichever_process_is_asked(two: tuple[Up, int]) -> None:
+    up, _ = two
+    before = _counters(up)
+    for _ in range(10):
+        _post(up, "/v1/products", {"name": f"p{uuid.uuid4().hex[:8]}", "currencies": ["EUR"]})
+        now = _counters(up)
+        assert [name for name, value in before.items() if now.get(name, 0) < value] == []
+        before = now
+    made = 'caudal_http_requests_total{method="POST",route="/v1/products",status="201"}'
+    assert before[made] >= 10
+
+
 def test_of_each_kind_one_that_is_killed_is_started_again(two: tuple[Up, int]) -> None:
     up, port = two
+    counted = _counters(up)
     killed = [children(up.pids["api"])[0], up.pids["worker-2"]]
     for process in killed:
         os.kill(process, signal.SIGKILL)
@@ -98,6 +127,8 @@ def test_of_each_kind_one_that_is_killed_is_started_again(two: tuple[Up, int]) -
     wait_for(lambda: len(children(up.pids["api"])) == 2)
     wait_for(lambda: _answers(port + 1))
     assert up.ready()
+    now = _counters(up)
+    assert [name for name, value in counted.items() if now.get(name, 0) < value] == []
 
 
 def _answers(port: int) -> bool:

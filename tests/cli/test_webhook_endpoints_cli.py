@@ -34,10 +34,14 @@ def test_an_endpoint_is_shown_without_its_secret_and_changed(up: Up, endpoint: s
     assert endpoint in [row["id"] for row in listed.json["data"]]
 
 
-def test_what_cannot_be_an_endpoint_is_refused(up: Up) -> None:
+def test_what_cannot_be_an_endpoint_is_refused(up: Up, endpoint: str) -> None:
     refused = up.caudal("webhooks", "endpoints", "create", "http://10.0.0.1/", "--json")
 
     assert (refused.code, refused.json["error"]["code"]) == (1, "webhook_address_refused")
+    for verb in (["create", "http://127.0.0.1:9/"], ["change", endpoint]):
+        wrong = up.caudal("webhooks", "endpoints", *verb, "--type", "payments.*", "--json")
+        error = wrong.json["error"]
+        assert (wrong.code, error["code"], error["field"]) == (2, "invalid_event_types", "types[0]")
 
 
 def test_a_rotation_shows_the_new_secret_once(up: Up, endpoint: str) -> None:
@@ -51,6 +55,17 @@ def test_nothing_is_removed_or_sent_again_without_being_asked(up: Up, endpoint: 
     for verb in ("delete", "replay"):
         asked = up.caudal("webhooks", "endpoints", verb, endpoint)
         assert (asked.code, "--yes" in asked.err) == (1, True)
+
+
+def test_one_event_that_is_sent_again_is_told_of_as_one(up: Up, endpoint: str) -> None:
+    sent = up.caudal("webhooks", "endpoints", "test", endpoint, "--json").json["id"]
+
+    again = up.caudal("webhooks", "endpoints", "replay", endpoint, "--event", sent)
+    kind = ("--type", "webhook_endpoint.test", "--json")
+    listed = up.caudal("webhooks", "endpoints", "deliveries", endpoint, *kind)
+
+    assert (again.code, again.out.strip()) == (0, "1 event is on the way.")
+    assert [row["event"] for row in listed.json["data"]] == [sent]
 
 
 def test_listen_prints_what_comes_verified_and_leaves_nothing_behind(up: Up, tmp_path: Path) -> None:

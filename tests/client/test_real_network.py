@@ -27,7 +27,7 @@ def examples() -> dict[str, str]:
     program = docstring.partition("\n\n")[2].partition("\n\nMoney is")[0]
     found = {"docstring": textwrap.dedent(program)}
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)):
-        if "caudal.client" in block:
+        if "caudal.client" in block and "transfers.create" in block:
             found[f"README-{number}"] = block
     return found
 

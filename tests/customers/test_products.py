@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caudal import events
 from caudal.customers import (
     Fee,
     NewProduct,
@@ -25,6 +26,7 @@ from caudal_base.decide import Limit
 from caudal_base.errors import CaudalError
 from caudal_base.money import MAX_AMOUNT
 from support.customer_worlds import CustomerWorld, basic, seconds
+from support.documented import refuse_undocumented
 
 
 @pytest.mark.parametrize(
@@ -194,3 +196,19 @@ async def test_products_leave_audit_records_with_their_versions(shared_database:
         ("first@1", "created"),
         ("product", "product_invalid"),
     ]
+
+
+async def test_a_version_of_a_product_is_told_of_and_all_of_them_are_one_object(
+    shared_database: Database,
+) -> None:
+    world = await CustomerWorld.make(shared_database, basic())
+    await world.try_keep(basic(), basic(name="Wrong"), basic(name="plus"))
+
+    async with world.database.connection() as connection:
+        found = (await events.find(connection, world.book_id, type="product.created")).events
+    told = [json.loads(bytes(event.data)) for event in found]
+    assert [(one["name"], one["version"]) for one in told] == [("basic", 1), ("basic", 2), ("plus", 1)]
+    assert [event.object_id for event in found] == [one["id"] for one in told]
+    assert told[0]["id"] == told[1]["id"] != told[2]["id"]
+    for event in found:
+        refuse_undocumented(event)

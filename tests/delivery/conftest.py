@@ -8,6 +8,7 @@ import structlog
 
 from caudal_base.database import Database
 from support.deliveries import Listener, Outbox, new_outbox
+from support.rooms import room_database
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 async def delivery_database(server: "Server", migrated_template: str) -> AsyncIterator[Database]:
     """An open pool on the tests' database."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name), max_size=20)
-    yield database
-    await database.close()
-    server.drop_database(name)
+    async with room_database(server, migrated_template) as database:
+        yield database
 
 
 @pytest.fixture(autouse=True)

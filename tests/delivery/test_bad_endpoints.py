@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from caudal import audit, events
-from caudal.delivery import DisableReason, EndpointStatus, Issued, Policy
+from caudal.delivery import DisableReason, EndpointStatus, Issued, Limits, Policy
 from caudal_base import ids
 from caudal_base.database import Database
-from support.deliveries import OK, Listener, Outbox, answer, log_of, new_outbox, until
+from support.deliveries import IMPATIENT, OK, Listener, Outbox, answer, log_of, new_outbox, until
 
 
 async def failed_with(outbox: Outbox, issued: Issued) -> str:
@@ -51,10 +51,18 @@ def url_of(server: asyncio.Server) -> str:
     return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
+async def looked(outbox: Outbox) -> None:
+    """Wait until whoever delivers has looked often enough to have found something."""
+    for _ in range(5):
+        outbox.counts.unread.clear()
+        await until(lambda: outbox.book.book_id in outbox.counts.unread)
+
+
 # One that behaves badly
 
 
 async def test_one_that_never_answers_is_given_up_at_the_time_out(outbox: Outbox, listener: Listener) -> None:
+    outbox.limits = IMPATIENT
     listener.answer = never
     issued = await outbox.endpoint(listener.url)
     await outbox.tell(1)
@@ -73,6 +81,7 @@ async def test_one_that_answers_byte_by_byte_has_no_more_time_than_others(outbox
             await writer.drain()
             await asyncio.sleep(0.02)
 
+    outbox.limits = IMPATIENT
     async with await raw(drip) as server:
         issued = await outbox.endpoint(url_of(server))
         await outbox.tell(1)
@@ -270,9 +279,8 @@ async def test_a_name_that_comes_to_mean_something_inside_is_not_called(
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
-    limits = {"reuse_s": 0.0}
     outbox = await new_outbox(delivery_database, more={"resolve": rebinding})
-    outbox.limits = type(outbox.limits)(connect_s=2.0, total_s=0.5, **limits)
+    outbox.limits = Limits(reuse_s=0.0)
     issued = await outbox.endpoint(f"http://rebinding.test:{listener.port}/", concurrency=1)
     await outbox.tell(1)
     await outbox.settled()
@@ -320,6 +328,7 @@ async def test_outside_development_nothing_goes_to_this_machine_whatever_was_all
 
 
 async def test_one_that_never_answers_holds_up_nobody_else(outbox: Outbox, listener: Listener) -> None:
+    outbox.limits = IMPATIENT
     async with Listener(answer=never).serving() as dead:
         await outbox.endpoint(dead.url, concurrency=4)
         await outbox.endpoint(listener.url)
@@ -327,6 +336,20 @@ async def test_one_that_never_answers_holds_up_nobody_else(outbox: Outbox, liste
             await outbox.tell(*range(1, 301))
             await until(lambda: len(listener.received) == 300)
             assert 0 < len(dead.received) <= 12
+
+
+async def test_of_a_dead_one_only_little_is_read(outbox: Outbox, listener: Listener) -> None:
+    """What it is not sent it need not be read, and written down as waiting."""
+    outbox.limits = IMPATIENT
+    async with Listener(answer=never).serving() as dead:
+        issued = await outbox.endpoint(dead.url, concurrency=4)
+        await outbox.endpoint(listener.url)
+        async with outbox.delivering():
+            await outbox.tell(*range(1, 301))
+            await until(lambda: len(listener.received) == 300)
+            await until(lambda: outbox.counts.attempts.get("none", 0) >= 4)
+
+    assert len(await log_of(outbox, issued)) <= 32
 
 
 async def test_no_more_go_out_at_once_than_the_endpoint_takes(outbox: Outbox, listener: Listener) -> None:
@@ -362,6 +385,26 @@ async def test_one_that_fails_ten_times_in_a_row_is_left_alone_and_tried_with_on
 
 
 # Disabling
+
+
+async def test_while_it_is_being_disabled_nobody_takes_it_over(outbox: Outbox, listener: Listener) -> None:
+    """The book's lock, which that waits for, may be held for long; all workers look for something to do."""
+    listener.answer = lambda _: answer(410)
+    issued = await outbox.endpoint(listener.url, concurrency=1)
+    await outbox.tell(1, 2)
+    async with outbox.database.transaction() as connection:
+        await outbox.endpoints._locked(connection, outbox.book.book_id)
+        async with outbox.delivering(), outbox.delivering():
+            await until(lambda: len(listener.received) == 1)
+            await looked(outbox)
+            assert len(listener.received) == 1
+            await connection.rollback()
+    await outbox.settled()
+
+    assert len(listener.received) == 1
+    async with outbox.database.connection() as connection:
+        endpoint = await outbox.endpoints.get(connection, outbox.book.book_id, issued.endpoint.id)
+    assert (endpoint.status, endpoint.reason) == (EndpointStatus.DISABLED, DisableReason.GONE)
 
 
 async def test_410_disables_the_endpoint_and_says_so(outbox: Outbox, listener: Listener) -> None:
@@ -424,6 +467,51 @@ async def test_a_success_in_between_begins_the_five_days_anew(outbox: Outbox, li
     assert outbox.counts.disabled == {}
 
 
+async def test_failures_of_long_ago_disable_nothing_that_has_not_been_tried_since(
+    outbox: Outbox, listener: Listener
+) -> None:
+    issued = await outbox.endpoint(listener.url)
+    async with outbox.database.transaction() as connection:
+        await connection.execute(
+            "update delivery.drive set failing_since = %s", (outbox.clock.now() - dt.timedelta(days=6),)
+        )
+        await outbox.endpoints.test(connection, outbox.book.book_id, issued.endpoint.id)
+
+    await outbox.settled()
+
+    assert (len(listener.received), outbox.counts.disabled) == (1, {})
+    assert [row["state"] for row in await log_of(outbox, issued)] == ["delivered"]
+
+
+@pytest.mark.parametrize("first", [200, 500])
+@pytest.mark.parametrize("tested", [False, True])
+async def test_after_a_schedule_that_ran_out_and_a_long_silence_the_count_begins_anew(
+    outbox: Outbox, listener: Listener, first: int, tested: bool
+) -> None:
+    listener.answer = lambda _: answer(500)
+    issued = await outbox.endpoint(listener.url)
+    await outbox.tell(1)
+    await outbox.settled()
+    while (next_at := (await log_of(outbox, issued))[0]["next_at"]) is not None:
+        outbox.clock.set(next_at)
+        await outbox.settled()
+    outbox.clock.advance(dt.timedelta(days=10))
+    listener.answer = lambda _: answer(first)
+
+    if tested:
+        async with outbox.database.transaction() as connection:
+            await outbox.endpoints.test(connection, outbox.book.book_id, issued.endpoint.id)
+    else:
+        await outbox.tell(2)
+    await outbox.settled()
+
+    assert outbox.counts.disabled == {}
+    assert (await log_of(outbox, issued))[-1]["state"] == ("delivered" if first == 200 else "pending")
+    async with outbox.database.connection() as connection:
+        endpoint = await outbox.endpoints.get(connection, outbox.book.book_id, issued.endpoint.id)
+    assert endpoint.failing_since == (None if first == 200 else outbox.clock.now())
+
+
 # When it asks for patience
 
 
@@ -436,6 +524,74 @@ async def test_after_429_nothing_is_sent_until_it_may_be(outbox: Outbox, listene
     (first, *others) = await log_of(outbox, issued)
     assert first["next_at"] == outbox.clock.now() + dt.timedelta(hours=2)
     assert [row["attempts"] for row in others] == [0, 0]
+
+
+async def test_also_by_whoever_drives_it_next_and_about_what_happens_next(
+    outbox: Outbox, listener: Listener
+) -> None:
+    listener.answer = lambda _: answer(503, "Retry-After: 60")
+    issued = await outbox.endpoint(listener.url)
+    await outbox.tell(1)
+    await outbox.settled()
+    listener.answer = lambda _: OK
+    await outbox.tell(2)
+    outbox.clock.advance(dt.timedelta(seconds=59))
+    async with outbox.delivering():
+        await looked(outbox)
+    assert listener.seqs == [2]
+
+    outbox.clock.advance(dt.timedelta(seconds=1))
+    await outbox.settled()
+
+    assert sorted(listener.seqs) == [2, 2, 3]
+    assert {row["state"] for row in await log_of(outbox, issued)} == {"delivered"}
+
+
+async def test_unless_its_owner_enables_it_anew(outbox: Outbox, listener: Listener) -> None:
+    listener.answer = lambda _: answer(429, "Retry-After: 3600")
+    issued = await outbox.endpoint(listener.url)
+    book_id, endpoint_id = outbox.book.book_id, issued.endpoint.id
+    await outbox.tell(1)
+    await outbox.settled()
+    listener.answer = lambda _: OK
+    await outbox.tell(2)
+    async with outbox.database.transaction() as connection:
+        await outbox.endpoints.disable(connection, book_id, endpoint_id, DisableReason.REQUESTED)
+        await outbox.endpoints.enable(connection, book_id, endpoint_id)
+    await outbox.settled()
+
+    assert listener.seqs == [2, 3]
+
+
+async def test_a_test_is_sent_at_once_all_the_same_and_nothing_else_with_it(
+    outbox: Outbox, listener: Listener
+) -> None:
+    listener.answer = lambda _: answer(429, "Retry-After: 3600")
+    issued = await outbox.endpoint(listener.url)
+    book_id, endpoint_id = outbox.book.book_id, issued.endpoint.id
+    await outbox.tell(1)
+    await outbox.settled()
+    asked = outbox.clock.now() + dt.timedelta(hours=1)
+    await outbox.tell(2)
+    listener.answer = lambda _: answer(500)
+    async with outbox.database.transaction() as connection:
+        quiet = await outbox.endpoints.get(connection, book_id, endpoint_id)
+        event = await outbox.endpoints.test(connection, book_id, endpoint_id)
+    await outbox.deliver(lambda: len(listener.received) == 2)
+
+    assert (quiet.quiet_until, listener.seqs) == (asked, [2, event.seq])
+    # It was tried: what follows waits as the rest does.
+    outbox.clock.advance(dt.timedelta(minutes=10))
+    async with outbox.delivering():
+        await looked(outbox)
+    assert listener.seqs == [2, event.seq]
+
+    outbox.clock.set(asked)
+    listener.answer = lambda _: OK
+    await outbox.settled()
+    assert sorted(listener.seqs) == [2, 2, 3, event.seq, event.seq]
+    async with outbox.database.connection() as connection:
+        assert (await outbox.endpoints.get(connection, book_id, endpoint_id)).quiet_until is None
 
 
 async def test_a_schedule_that_is_over_ends_the_delivery(outbox: Outbox, listener: Listener) -> None:

@@ -291,6 +291,42 @@ def _verify_at(headers: dict[str, Any], body: bytes, secret: str) -> None:
         raise WebhookVerificationError("no signature by this secret")
 
 
+async def test_a_listener_that_still_has_the_old_secret_refuses_and_gets_it_all_once_it_has_the_new_one(
+    outbox: Outbox, listener: Listener
+) -> None:
+    old = await outbox.endpoint(listener.url)
+    async with outbox.database.transaction() as connection:
+        new = await outbox.endpoints.rotate(
+            connection, outbox.book.book_id, old.endpoint.id, overlap=dt.timedelta()
+        )
+    assert old.secret is not None
+    assert new.secret is not None
+    known = {"secret": old.secret.reveal()}
+
+    def verify(got: Received) -> bytes:
+        try:
+            verified_v1(got, known["secret"])
+        except WebhookVerificationError:
+            return answer(401)
+        return OK
+
+    listener.answer = verify
+    async with Listener().serving() as other:
+        await outbox.endpoint(other.url)
+        await outbox.tell(1)
+        await outbox.settled()
+        assert [(row["state"], row["error"]) for row in await log_of(outbox, new)] == [
+            ("pending", "it answered 401")
+        ]
+        assert len(other.received) == 1
+
+    known["secret"] = new.secret.reveal()
+    outbox.clock.advance(dt.timedelta(seconds=6))
+    await outbox.settled()
+
+    assert [(row["state"], row["attempts"]) for row in await log_of(outbox, new)] == [("delivered", 2)]
+
+
 async def test_secrets_of_both_kinds_sign_while_one_replaces_the_other(
     outbox: Outbox, listener: Listener
 ) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from caudal.delivery import DeliveryState, store_drives, store_log
+from caudal.delivery import DeliveryState, store_claims, store_drives, store_log
 from caudal_base import arrays
 from caudal_base.database import Connection, Database
 from support.plans import touched_by
@@ -67,9 +67,28 @@ async def test_what_is_due_is_found_among_what_is_pending(connection: Connection
 
 async def test_an_endpoint_with_nothing_to_do_is_not_looked_through(connection: Connection) -> None:
     before = {**PLACE, "now": dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "head": 20_000, "limit": 10}
-    told = await touched_by(connection, store_drives.CLAIM, {**before, "claim": UUID(int=9), "until": NOW})
+    values = {**before, "claim": UUID(int=9), "until": NOW, "max_pending": 10_000, "astray": arrays.uuids([])}
+    told = await touched_by(connection, store_claims.CLAIM, values)
     assert (told.rows, "delivery" in told.scanned) == (0, False)
     assert told.blocks < 40
+
+
+async def test_how_far_endpoints_are_behind_is_read_without_their_deliveries(connection: Connection) -> None:
+    told = await touched_by(connection, store_drives.BACKLOG, {"book_id": 1, "head": 20_000})
+    assert told.rows == 1
+    assert told.blocks < 6
+
+
+async def test_what_waits_is_counted_by_its_index(connection: Connection) -> None:
+    told = await touched_by(connection, store_drives.COUNT, PLACE)
+    assert (told.rows, "delivery" in told.scanned) == (1, False)
+    assert told.blocks < 130
+
+
+async def test_claims_are_extended_by_their_endpoints(connection: Connection) -> None:
+    values = {**PLACE, "endpoint_ids": arrays.uuids([ENDPOINT]), "claims": arrays.uuids([UUID(int=8)])}
+    told = await touched_by(connection, store_claims.EXTEND, {**values, "until": NOW})
+    assert (told.rows, "delivery" in told.scanned) == (0, False)
 
 
 async def test_objects_that_wait_are_found_by_their_ids(connection: Connection) -> None:
@@ -100,7 +119,8 @@ async def test_a_page_of_the_log_costs_what_it_shows(
 
 
 async def test_what_is_old_goes_in_lots_that_cost_their_length(connection: Connection) -> None:
-    values = {**PLACE, "endpoint_id": UUID(int=3), "before": NOW, "limit": 500}
+    third = {**PLACE, "endpoint_id": UUID(int=3)}
+    values = {**third, "before": NOW, "limit": 500, "after": 0, "forgotten": False}
     told = await touched_by(connection, store_log.PURGE, values)
     assert told.scanned == []
     row = await (

@@ -9,15 +9,15 @@ from caudal.api.webhooks_out_metrics import Delivered
 from support.deliveries import Listener, Outbox, answer, log_of, until, until_async
 
 
-async def purged(outbox: Outbox, keep: dt.timedelta) -> None:
-    """Let a worker remove what is older than `keep`."""
+async def purged(outbox: Outbox, keep: dt.timedelta, lot: int = delivery.PURGE_LOT) -> None:
+    """Let a worker remove what is older than `keep`, a lot at a time."""
 
     async def books() -> Sequence[int]:
         return [outbox.book.book_id]
 
     worker = jobs.Worker(
         outbox.database,
-        delivery.handlers(keep),
+        delivery.handlers(keep, lot=lot),
         books=books,
         clock=outbox.clock,
         ids=outbox.ids,
@@ -58,13 +58,34 @@ async def test_deliveries_go_with_their_attempts_when_they_are_old_and_pending_o
         assert await cursor.fetchall() == [(3,), (4,)]
 
 
-async def test_the_log_of_an_endpoint_that_is_gone_goes_too(outbox: Outbox, listener: Listener) -> None:
+async def test_what_has_waited_for_long_does_not_keep_what_came_after_it(
+    outbox: Outbox, listener: Listener
+) -> None:
     issued = await outbox.endpoint(listener.url)
-    await outbox.tell(1)
+    listener.answer = lambda got: answer(500 if got.event["seq"] <= 4 else 200)
+    await outbox.tell(*range(1, 9))
+    await outbox.settled()
+    async with outbox.database.transaction() as connection:
+        await outbox.endpoints.disable(
+            connection, outbox.book.book_id, issued.endpoint.id, delivery.DisableReason.REQUESTED
+        )
+    outbox.clock.advance(dt.timedelta(days=31))
+
+    await purged(outbox, dt.timedelta(days=30), lot=2)
+
+    assert [row["seq"] for row in await log_of(outbox, issued)] == [2, 3, 4]
+
+
+async def test_the_log_of_an_endpoint_that_is_gone_goes_too(outbox: Outbox, listener: Listener) -> None:
+    listener.answer = lambda got: answer(500 if got.event["seq"] == 2 else 200)
+    issued = await outbox.endpoint(listener.url)
+    await outbox.tell(1, 2)
     await outbox.settled()
     async with outbox.database.transaction() as connection:
         await outbox.endpoints.delete(connection, outbox.book.book_id, issued.endpoint.id)
-    assert len(await log_of(outbox, issued)) == 1
+    assert [row["state"] for row in await log_of(outbox, issued)] == ["pending", "delivered"]
+    await purged(outbox, dt.timedelta(days=30))
+    assert len(await log_of(outbox, issued)) == 2
     outbox.clock.advance(dt.timedelta(days=31))
 
     await purged(outbox, dt.timedelta(days=30))

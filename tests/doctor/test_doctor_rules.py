@@ -11,7 +11,7 @@ import typer
 
 from caudal.cli.root import COMMANDS
 from caudal.doctor import Severity, rules, rules_server
-from caudal.doctor.types import Clocks, Disk, Index, Settings, Slot
+from caudal.doctor.types import Clocks, Disk, Index, Settings, Slot, Work
 from caudal.migrations import MIGRATIONS
 from caudal_base.migrate import read_migrations
 
@@ -116,6 +116,14 @@ def test_clocks_disagree_by_what_the_reading_itself_does_not_explain(
     assert told(rules_server.clocks(clocks)) == found
 
 
+def test_of_the_deployment_nobody_is_missed_since_what_is_regular_there_is_done_hourly() -> None:
+    now = dt.datetime.now(dt.UTC)
+    found = Work(periodic_at=now - dt.timedelta(minutes=50))
+
+    assert told(rules.work(found, "", now, running=True)) == []
+    assert told(rules.work(found, "main", now, running=True)) == [("worker_absent", Severity.CRITICAL)]
+
+
 def test_a_server_that_may_lose_data_is_critical_and_missing_checksums_matter_in_production_only() -> None:
     found = Settings(version=18, values={"fsync": "off", "data_checksums": "off", "autovacuum": "on"})
 
@@ -145,7 +153,7 @@ def test_what_was_counted_no_further_is_told_so() -> None:
 def test_every_command_that_a_remedy_names_exists() -> None:
     text = "".join(inspect.getsource(module) for module in (rules, rules_server))
     named = set(re.findall(r"caudal ((?:[a-z-]+ ?)+)", re.sub(r'"\s+f?"', "", text)))
-    known = {path for name in COMMANDS for path in _paths(name)}
+    known = {path for name in COMMANDS for path in _commands(name)}
 
     assert len(named) > 10
     for words in named:
@@ -153,15 +161,31 @@ def test_every_command_that_a_remedy_names_exists() -> None:
         assert any(" ".join(first[:size]) in known for size in (1, 2, 3)), words
 
 
-def _paths(name: str) -> list[str]:
-    """A command's name and those of all its verbs: `webhooks in list`."""
+def test_a_command_that_a_remedy_names_in_full_has_the_options_that_it_must_have_and_no_others() -> None:
+    text = "".join(inspect.getsource(module) for module in (rules, rules_server))
+    known = {path: command for name in COMMANDS for path, command in _commands(name).items()}
+    with_options = [
+        line.split("caudal ")[-1]
+        for line in re.findall(r'caudal [^"]*?--[^";]*', re.sub(r'"\s+f?"', "", text))
+    ]
+
+    assert len(with_options) >= 8
+    for line in with_options:
+        words = line.split()
+        path = next(" ".join(words[:size]) for size in (3, 2, 1) if " ".join(words[:size]) in known)
+        options = [one for one in known[path].params if one.param_type_name == "option"]
+        given = set(re.findall(r"--[a-z-]+", line))
+        assert given <= {name for one in options for name in one.opts}, line
+        assert all(given & {*one.opts} for one in options if one.required), line
+
+
+def _commands(name: str) -> dict[str, Any]:
+    """A command and all its verbs by their names: `webhooks in list`."""
     import importlib
 
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][1]).app)
-    verbs = getattr(command, "commands", {})
-    below = [
-        f"{name} {verb} {more}".strip()
-        for verb, found in verbs.items()
-        for more in ("", *getattr(found, "commands", {}))
-    ]
-    return below or [name]
+    below: dict[str, Any] = {}
+    for verb, found in getattr(command, "commands", {}).items():
+        below[f"{name} {verb}"] = found
+        below |= {f"{name} {verb} {more}": one for more, one in getattr(found, "commands", {}).items()}
+    return below or {name: command}

@@ -63,14 +63,23 @@ PARKED = f"""
 """
 
 
-def endpoint(status: str, reason: str, failing: str) -> str:
+BURNING = f"""
+    insert into objectives.standing (book_id, name, data)
+    values (1, 'ledger_reads', '{{"evaluated_at": "{NOW.isoformat()}", "total": 100, "bad": 30,
+        "budget_left_basis_points": -90000, "burn_rates": {{"1h": 300.0}}, "severity": "page",
+        "since": "{NOW.isoformat()}", "demanded_at": "{NOW.isoformat()}"}}')
+"""
+
+
+def endpoint(status: str, reason: str, failing: str, behind: str = "null") -> str:
     return f"""
         insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, reason,
             created_at, disabled_at)
         values (1, '{LATE}', 'https://example.com', '{{*}}', false, 1, '{status}', {reason}, now(),
                 case '{status}' when 'disabled' then now() end);
-        insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since)
-        values (1, '{LATE}', true, 1, 0, {failing})
+        insert into delivery.drive (book_id, endpoint_id, active, revision, through_seq, failing_since,
+            behind_since)
+        values (1, '{LATE}', true, 1, 0, {failing}, {behind})
     """
 
 
@@ -110,6 +119,7 @@ TROUBLES = [
         "endpoint_failing",
         "main/whe_01",
     ),
+    (endpoint("enabled", "null", "null", "now()"), NO_ENDPOINT, "endpoint_behind", "main/whe_01"),
     (endpoint("disabled", "'gone'", "null"), NO_ENDPOINT, "endpoint_disabled", "main/whe_01"),
     (
         "insert into routing.outage (book_id, partner, reason, since, until)"
@@ -124,6 +134,19 @@ TROUBLES = [
         "delete from routing.drain",
         "partner_drained",
         "main/acme",
+    ),
+    (
+        "insert into routing.clock (book_id, partner, ahead_ms, measured_at)"
+        " values (1, 'acme', 12000, now() - interval '59 min'), (1, 'beta', 12000, now() - interval '2 h')",
+        "delete from routing.clock",
+        "clock_skew",
+        "main/acme",
+    ),
+    (
+        BURNING,
+        "delete from objectives.standing",
+        "objective_burning",
+        "main/ledger_reads",
     ),
     (
         "drop index payments.attempt_unsettled_idx",

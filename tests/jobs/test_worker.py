@@ -374,6 +374,29 @@ async def test_a_slow_queue_does_not_hold_up_another(crew: Any, note: Any) -> No
     await crew.until_gone()
 
 
+async def test_what_nobody_waits_for_leaves_room_for_what_somebody_does(crew: Any, note: Any) -> None:
+    let_go = asyncio.Event()
+
+    async def sweep(connection: Any, jobs: Any) -> Any:
+        await let_go.wait()
+        return [DONE for _ in jobs]
+
+    await crew.enqueue(*[""] * 10, payload=Other(1), kind="sweep", queue="nobody")
+    worker = crew.start(
+        note(), Handler("sweep", Other, note(sweep).run, max_batch=1),
+        queues={"nobody": 2, "somebody": 1}, background=frozenset({"nobody"}), max_calls=4,
+    )  # fmt: skip
+    await crew.until(lambda: worker.counts.in_work == 10)
+    await crew.enqueue("a", "b", "c", queue="somebody")
+    await crew.until(lambda: "note" in worker.counts.kinds and worker.counts.kinds["note"].done == 3)
+
+    assert worker.counts.kinds["sweep"].calls == 1
+    let_go.set()
+    await crew.until_gone()
+    assert await crew.effects() == ["a", "b", "c"]
+    assert worker.counts.kinds["sweep"].done == 10
+
+
 async def test_several_workers_run_one_job_for_each_period(crew: Any, note: Any) -> None:
     crew.clock = crew.desk.clock
     hourly = Periodic(name="hourly", kind="note", every=timedelta(hours=1), payload=Other(1))

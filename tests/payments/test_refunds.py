@@ -2,8 +2,10 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
+from caudal import events
 from caudal.connectors import Method, PartnerFee, Status, Subject
 from caudal.payments import (
     AttemptState,
@@ -283,6 +285,12 @@ async def test_a_payment_that_waits_for_the_customer_always_says_for_what(
     case = await world.create()
     await world.report(case, Status.ACTION_REQUIRED, **said)
     assert payment_view((await world.again(case)).payment).next_action == expected
+    async with world.database.connection() as connection:
+        page = await events.find(connection, world.book_id, object=case.payment.id)
+    (event,) = [one for one in page.events if one.type == "payment.requires_action"]
+    told = msgspec.json.decode(event.data)["next_action"]
+    # What acts for the customer is for their browser: events go everywhere, and are kept.
+    assert told == {"type": expected.type, **({} if expected.url is None else {"url": expected.url})}
     await world.report(case, Status.SUCCEEDED)
     payment = (await world.again(case)).payment
     assert (payment_view(payment).next_action, payment.action_secret) == (None, None)

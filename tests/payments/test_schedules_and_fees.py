@@ -1,16 +1,20 @@
 """Payments that wait for their time; what they cost, and how a partner's account comes to zero."""
 
 import datetime as dt
+import json
 
 import pytest
 
+from caudal import events
 from caudal.connectors import LineKind, PartnerFee, Settlement, SettlementLine, Status
 from caudal.customers import ChangeCustomerStatus, CustomerAction, Fee
 from caudal.ledger import AccountAction, AccountId, ChangeStatus
 from caudal.payments import CreatePayment, OutcomeStatus, PaymentKind, PaymentState, accounts
 from caudal.payments.commands import Settle
+from caudal.payments.postings import settlement_transfer_id
 from caudal_base import ids
 from caudal_base.database import Database
+from support.documented import refuse_undocumented
 from support.payment_worlds import PaymentWorld, code, dispute_snapshot, new_id, snapshot_of
 
 S = PaymentState
@@ -150,6 +154,34 @@ async def test_a_settlement_nets_fees_and_the_partners_account_comes_to_zero(wor
     assert (await world.balance(BANK))[0] == 935
     assert await world.findings() == []
 
+    (event,) = await settlements_told(world)
+    told = json.loads(bytes(event.data))
+    assert (told["partner"], told["partner_id"], told["amount"], told["lines"]) == (
+        "acquirer",
+        "po_1",
+        935,
+        4,
+    )
+    assert (told["id"], told["transfer"]) == (event.object_id, settlement_transfer_id("acquirer", "po_1"))
+
+
+async def test_a_settlement_that_leaves_nothing_to_be_paid_is_told_of_once_too(world: PaymentWorld) -> None:
+    nothing = Settlement(
+        partner_id="po_0", amount=0, currency="EUR", arrived=True, arrived_at=world.clock.now(), lines=()
+    )
+    for _ in range(2):
+        await world.one(Settle(partner="acquirer", settlement=nothing))
+    (event,) = await settlements_told(world)
+    assert "transfer" not in json.loads(bytes(event.data))
+
+
+async def settlements_told(world: PaymentWorld) -> list[events.Event]:
+    async with world.database.connection() as connection:
+        found = (await events.find(connection, world.book_id, type="settlement.received")).events
+    for event in found:
+        refuse_undocumented(event)
+    return found
+
 
 async def test_the_fee_of_a_dispute_stays_when_it_is_won(world: PaymentWorld) -> None:
     case = await world.succeeded(amount=1_000)
@@ -170,6 +202,7 @@ async def test_a_settlement_on_its_way_posts_nothing(world: PaymentWorld) -> Non
         await world.one(Settle(partner="acquirer", settlement=settlement))
     ).status is OutcomeStatus.UNCHANGED
     assert await world.clearing() == 1_000
+    assert await settlements_told(world) == []
 
 
 @pytest.mark.parametrize("answered_first", [True, False])

@@ -20,7 +20,8 @@ def own(**changes: Any) -> Rules:
 
 
 def test_a_rule_set_that_serves_everything_has_no_problem_and_no_warning() -> None:
-    written = own(when={"currency": ["EUR"]}, to={"partner": "beta"}, next=[{"partner": "alpha"}])
+    when = {"currency": ["EUR"], "instrument": ["tok_"]}
+    written = own(when=when, to={"partner": "beta"}, next=[{"partner": "alpha"}])
     assert found(written) == []
     assert warnings(written, PARTNERS) == []
 
@@ -203,3 +204,17 @@ def test_what_a_partner_could_do_and_no_rule_serves_is_a_warning() -> None:
         "though a partner could"
         for currency in ("EUR", "USD")
     ]
+
+
+@pytest.mark.parametrize(
+    ("when", "warned"),
+    [({}, True), ({"instrument": ["tok_"]}, False), ({"instrument": ["tok_", "pm_"]}, True)],
+)
+def test_cards_whose_tokens_only_one_of_the_partners_knows_are_warned_of(
+    when: dict[str, Any], warned: bool
+) -> None:
+    cards = {"name": "cards", "when": {"method": ["card"], **when}, "to": {"partner": "alpha"}}
+    written = rules({**cards, "next": [{"partner": "beta"}]}, default("alpha", "bank"))
+    found = [one for one in warnings(written, PARTNERS) if "token" in one]
+    assert [one.split(" sends")[0] for one in found] == (["rules[0] (cards)"] if warned else [])
+    assert all("alpha and beta" in one for one in found)

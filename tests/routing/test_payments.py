@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from caudal import routing
+from caudal import events, routing
 from caudal.connectors import (
     CaptureMode,
     Direction,
@@ -101,7 +101,7 @@ class Routed:
             for name in names:
                 await routing.drain(
                     connection, world.book_id, name, "tried here", world.registry.names, caller=CALLER,
-                    at=world.clock.now(),
+                    ledger=world.ledger, at=world.clock.now(),
                 )  # fmt: skip
 
     async def answered(self, case: Case, answer: Any) -> Case:
@@ -217,6 +217,19 @@ async def test_who_takes_it_in_the_end_owes_us_the_money_and_takes_the_fee(route
         (FIRST, 0, 0), (SECOND, 29, 1_000),
     ]  # fmt: skip
     assert await world.findings() == []
+
+
+async def test_who_takes_over_from_whom_and_why_is_told(routed: Routed) -> None:
+    world = routed.world
+    case = await routed.answered(await world.create(), Refused(SOFT))
+    async with world.database.connection() as connection:
+        page = await events.find(connection, world.book_id, object=case.payment.id)
+    assert [event.type for event in page.events] == ["payment.created", "payment.rerouted"]
+    told = msgspec.json.decode(page.events[-1].data)
+    assert told["rerouted"] == {
+        "from": FIRST, "to": SECOND, "cause": "soft_decline", "reason": "acquirer: insufficient_funds",
+    }  # fmt: skip
+    assert (told["partner"], told["state"]) == (SECOND, "processing")
 
 
 async def test_a_hard_decline_is_the_end(routed: Routed) -> None:

@@ -1,16 +1,19 @@
 """Rule sets are kept in versions, published, gone back to; and every process learns of it."""
 
 import json
+from typing import Any
 
+import msgspec
 import pytest
 
-from caudal import routing
+from caudal import events, routing
 from caudal.connectors import PartnerUnknown
 from caudal.routing import Directory, NoDefaultRule, Rules, RuleSetNotFound, Version
 from caudal_base.database import Database
 from caudal_base.errors import InvalidRequest
 from caudal_base.personal import PersonalDataRefused
 from support.customer_worlds import CALLER
+from support.documented import refuse_undocumented
 from support.routes import default, rules
 from support.routing_worlds import RoutingWorld
 
@@ -31,6 +34,14 @@ async def leaves(world: RoutingWorld) -> list[tuple[str, str, str, str]]:
     return [(one["principal"], one["action"], one["object_id"], one["result"]) for one in told]
 
 
+async def told(world: RoutingWorld) -> list[tuple[str, dict[str, Any]]]:
+    async with world.database.connection() as connection:
+        page = await events.find(connection, world.book_id)
+    for event in page.events:
+        refuse_undocumented(event)
+    return [(event.type, msgspec.json.decode(event.data)) for event in page.events]
+
+
 async def test_rules_are_a_draft_until_they_are_published_and_both_is_audited(world: RoutingWorld) -> None:
     draft = await world.create(ALPHA)
     assert (draft.version, draft.published_at) == (1, None)
@@ -44,6 +55,19 @@ async def test_rules_are_a_draft_until_they_are_published_and_both_is_audited(wo
         ("operator", "routing.create", "rules@1", "created"),
         ("operator", "routing.publish", "rules@1", "published"),
     ]
+
+
+async def test_a_rule_set_is_told_of_when_it_is_kept_and_each_time_it_is_published(
+    world: RoutingWorld,
+) -> None:
+    await world.create(ALPHA)
+    await world.publish(1)
+    await world.publish(2)
+    await world.publish(1)
+    found = await told(world)
+    assert [type_ for type_, _ in found] == ["rule_set.created", "rule_set.published", "rule_set.published"]
+    assert {data["id"] for _, data in found} == {"rls_00000000000000000000000000000001"}
+    assert [data.get("published_by") for _, data in found] == [None, "operator", "operator"]
 
 
 async def test_rules_that_cannot_work_may_be_kept_but_not_published(world: RoutingWorld) -> None:
@@ -126,22 +150,31 @@ async def test_a_partner_is_drained_and_resumed_by_an_operator(world: RoutingWor
         async with world.database.transaction() as connection:
             await routing.drain(
                 connection, world.book_id, name, reason, [*world.partners], caller=CALLER,
-                at=world.clock.now(),
+                ledger=world.ledger, at=world.clock.now(),
             )  # fmt: skip
 
     await drain("alpha")
-    await drain("alpha", "for another reason")
+    for _ in range(2):
+        await drain("alpha", "for another reason")
     assert (await condition("alpha"), await condition("beta")) == ("draining", "up")
     assert (await world.standing()).drained == {"alpha"}
     for _ in range(2):
         async with world.database.transaction() as connection:
             await routing.resume(
-                connection, world.book_id, "alpha", ["alpha"], caller=CALLER, at=world.clock.now()
-            )
+                connection, world.book_id, "alpha", ["alpha"], caller=CALLER, ledger=world.ledger,
+                at=world.clock.now(),
+            )  # fmt: skip
     assert await condition("alpha") == "up"
     assert [result for _, _, _, result in await leaves(world)] == [
-        "draining", "draining", "resumed", "unchanged",
+        "draining", "draining", "draining", "resumed", "unchanged",
     ]  # fmt: skip
+    assert [
+        (type_, data["health"], data.get("drain", {}).get("reason")) for type_, data in await told(world)
+    ] == [
+        ("partner.drained", "draining", "contract ends"),
+        ("partner.drained", "draining", "for another reason"),
+        ("partner.resumed", "up", None),
+    ], "what changes nothing is not told"
     with pytest.raises(PartnerUnknown):
         await drain("nobody")
     with pytest.raises(InvalidRequest):

@@ -49,12 +49,22 @@ def test_payments_are_counted_by_the_rule_and_the_partner_that_they_would_have_h
     assert trial == Trial(
         payments=4,
         moved=2,
+        foreign=2,
         lines=(
             line("big", "beta", payments=3, amount=18_000, before=1, approved_amount=11_000, cost=165),
             line("default", "alpha", payments=1, amount=1_000, before=1, approved_amount=1_000),
         ),
         unserved=(),
     )
+
+
+def test_what_would_go_elsewhere_with_a_token_of_its_own_partner_is_counted() -> None:
+    trial = tried(
+        rules(default("beta")), past(1, instrument="pm_1"), past(2, instrument="tok_1"),
+        past(3, "beta", instrument="mer_1"),
+        past(4, instrument=None),
+    )  # fmt: skip
+    assert (trial.moved, trial.foreign) == (3, 1)
 
 
 def test_what_names_its_partner_stays_and_what_no_rule_serves_is_told() -> None:

@@ -1,5 +1,6 @@
 """The acquirer: its results, its modifications, its keys, its chargebacks, and what it tells."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from caudal_sandbox.meridian.cards import CARDS
+from caudal_sandbox.stripe.tokens import METHODS
 from support.banks import listener
 from support.doc_pages import ROOT
 from support.meridians import OLDER_SECRET, SECRET, Accepting, MeridianWorld, meridian_world, payment
@@ -222,9 +224,17 @@ async def test_what_is_due_is_paid_out_as_a_file(world: MeridianWorld) -> None:
     assert (await world.book())["balances"] == {"meridian": {"eur": 0}}
 
 
+def test_cards_of_a_vault_are_known_to_every_partner_that_takes_cards() -> None:
+    shared = {name for name in CARDS if name.startswith("tok_")}
+    assert shared == {name for name in METHODS if name.startswith("tok_")}
+    guide = (ROOT / "docs" / "guides" / "sandbox.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(tok_card_\w+)` \|", guide, re.MULTILINE)) == shared
+
+
 def test_the_page_tells_of_every_card() -> None:
     page = (ROOT / "docs" / "reference" / "sandbox-meridian.md").read_text(encoding="utf-8")
-    rows = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `mtk_")}
+    rows = {name for line in page.splitlines() for name in re.findall(r"^\| (`.*`) \|", line)}
+    rows = {name for row in rows for name in re.findall(r"`((?:mtk|tok_card)_\w+)`", row)}
     assert rows == set(CARDS)
 
 

@@ -8,7 +8,7 @@ import pytest
 from caudal import ledger
 from caudal.connectors import Operation
 from caudal.payments import Attempt, AttemptState, PaymentState, ReviewDefault, ReviewReason
-from caudal.simulation import INVARIANTS, books, invariants
+from caudal.simulation import INVARIANTS, arrivals, books, invariants
 from caudal.simulation.plans import Action
 from caudal.simulation.store import Balance, Job, Unsettled
 from support import simulated as run
@@ -111,7 +111,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         without_effect("dispute"),
         ["totals_as_partners_say", "payments_as_partners_say", "clearing_at_zero"],
     ),
-    "another fee": (with_balance("partner:stripe:fees:EUR", debits=39), ["fees_as_partners_say"]),
+    "another fee": (
+        with_balance("partner:stripe:fees:EUR", debits=39),
+        ["fees_as_partners_say", "figures_follow_attempts"],
+    ),
     "another settlement": (
         with_balance("bank:settlement:EUR", debits=461),
         ["settlements_as_partners_say"],
@@ -151,7 +154,7 @@ def test_a_review_without_a_default_needs_none() -> None:
 
 
 def test_a_payment_that_was_acknowledged_and_is_gone_is_lost() -> None:
-    gone = run.stored(payments={}, attempts={}, captures={}, refunds={}, disputes={}, balances={})
+    gone = run.stored(payments={}, attempts={}, captures={}, refunds={}, disputes={}, balances={}, figures=[])
     evidence = run.evidence(stored=gone, book=run.book([], {}), events_last={})
     assert [finding.invariant for finding in invariants.broken(evidence)] == ["acknowledged_exists"]
     assert len(list(invariants.lost(evidence))) == 3  # the payment, its capture, its refund
@@ -176,6 +179,7 @@ def mistaken(*attempts: Attempt) -> dict[str, Any]:
         changes["stored"], captures={}, refunds={}, disputes={},
         attempts={attempt.id: attempt for attempt in (run.ATTEMPTS[0], *attempts)},
         balances={balance.reference: balance for balance in balances},
+        figures=[msgspec.structs.replace(run.FIGURES, cost=0)],
     )  # fmt: skip
     effects = [run.effect("charge", 999, 999, run.SUBMIT), run.effect("settlement", 999, -999, None)]
     return {**changes, "asked": run.ASKED[:1], "book": run.book(effects)}
@@ -199,6 +203,17 @@ def test_a_refund_that_came_back_is_no_contradiction() -> None:
     assert list(books.attempts_differ(evidence)) == []
 
 
+@pytest.mark.parametrize("ends_as", [PaymentState.EXPIRED, None])
+def test_a_void_of_what_had_run_out_at_the_partner_needs_no_effect(ends_as: PaymentState | None) -> None:
+    void = run.attempt("att_void", Operation.CANCEL, 200)
+    stored = run.stored(
+        payments={run.PAYMENT: run.payment(ends_as=ends_as)},
+        attempts={each.id: each for each in (*run.ATTEMPTS, void)},
+    )
+    found = list(books.attempts_differ(run.evidence(stored=stored)))
+    assert found == [] if ends_as is not None else len(found) == 1
+
+
 def test_a_finding_shows_the_first_and_counts_them_all() -> None:
     (finding,) = invariants.broken(run.evidence(server_errors=[f"error {n}" for n in range(8)]))
     assert (finding.count, finding.examples) == (8, tuple(f"error {n}" for n in range(5)))
@@ -206,4 +221,9 @@ def test_a_finding_shows_the_first_and_counts_them_all() -> None:
 
 def test_every_invariant_is_broken_by_some_case() -> None:
     covered = {name for _, expected in CASES.values() for name in expected}
-    assert covered | {"payments_ended_or_waiting", "mistakes_given_back"} == set(INVARIANTS)
+    routed = {  # test_routed.py
+        "routes_follow_rules", "publications_take_effect", "begun_once", "shares_follow_weights",
+        "figures_follow_attempts",
+    }  # fmt: skip
+    elsewhere = {*routed, *arrivals.INVARIANTS}
+    assert covered | elsewhere | {"payments_ended_or_waiting", "mistakes_given_back"} == set(INVARIANTS)

@@ -91,11 +91,11 @@ def test_the_canary_is_a_card_number_that_callers_try_to_send() -> None:
 
 
 def test_kills_come_in_order_and_hit_everybody_before_anybody_twice() -> None:
-    kills = chaos.schedule(4, 2_000, 12)
+    kills = chaos.schedule(4, 2_000, 13)
     assert [kill.after for kill in kills] == sorted(kill.after for kill in kills)
     assert {kill.victim for kill in kills[: len(Victim)]} == set(Victim)
     assert max(Counter(kill.victim for kill in kills).values()) == 3
-    assert kills == chaos.schedule(4, 2_000, 12)
+    assert kills == chaos.schedule(4, 2_000, 13)
 
 
 def test_no_kills_are_drawn_where_none_are_wanted() -> None:
@@ -120,8 +120,10 @@ def test_secrets_are_of_each_seed_and_fit_for_both_schemes() -> None:
     first, second = partners.secrets(1), partners.secrets(2)
     assert first["stripe"].api_key.startswith("sk_test_")
     assert first["bank"].api_key.startswith("bk_test_")
+    assert first["meridian"].api_key.startswith("mk_test_")
+    assert len(bytes.fromhex(first["meridian"].webhook)) == 24
     everything = [text for shared in (first, second) for each in shared.values() for text in _texts(each)]
-    assert len(set(everything)) == len(everything) == 12
+    assert len(set(everything)) == len(everything) == 18
 
 
 def _texts(secrets: partners.Secrets) -> list[str]:

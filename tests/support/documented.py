@@ -1,16 +1,32 @@
-"""Whether a request is one that the OpenAPI document allows."""
+"""Whether requests and events are what the OpenAPI document says."""
 
+import functools
 import json
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import httpx
 import jsonschema_rs
 
 from caudal.api import document_text
+from caudal.events import Event, body_of
 
 Json = dict[str, Any]
+
+
+def refuse_undocumented(event: Event) -> None:
+    """Fail where an event is not what the document says of its type."""
+    document = _document()
+    content = document["webhooks"][event.type]["post"]["requestBody"]["content"]["application/json"]
+    jsonschema_rs.Draft202012Validator(
+        {**content["schema"], "components": document["components"]}, validate_formats=True
+    ).validate(json.loads(body_of(event)))
+
+
+@functools.cache
+def _document() -> Json:
+    return cast("Json", json.loads(document_text()))
 
 
 class Contract:

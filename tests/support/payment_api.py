@@ -59,11 +59,11 @@ class PaymentWorld(World):
     _partner_ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     @classmethod
-    async def make(cls, http: httpx.AsyncClient, services: Services) -> "PaymentWorld":
+    async def make(cls, http: httpx.AsyncClient, services: Services, *, name: str = BOOK) -> "PaymentWorld":
         """The book with its product."""
         async with services.database.transaction() as connection:
             book = await create_book(
-                connection, id=services.ids.new(), name=BOOK, mode=BookMode.TEST, now=services.clock.now()
+                connection, id=services.ids.new(), name=name, mode=BookMode.TEST, now=services.clock.now()
             )
             (made,) = await customers.create_products(
                 connection,

@@ -17,12 +17,15 @@ from caudal.payments import (
     PaymentKind,
     PaymentState,
     Refund,
+    Routed,
 )
+from caudal.routing import Figures, Lane, Outcome, Version
 from caudal.simulation.evidence import Effect, Evidence, PartnerBook
 from caudal.simulation.http import Reply
 from caudal.simulation.plans import Action, Ask, Manner
 from caudal.simulation.requests import Asked
 from caudal.simulation.store import Balance, Job, Stored
+from support.routes import default, rules
 
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 PAYMENT, CUSTOMER = "pay_1", "cus_1"
@@ -43,6 +46,8 @@ def payment(**changes: Any) -> Payment:
         updated_at=NOW,
         partner="stripe",
         method=Method.CARD,
+        instrument="pm_card_visa",
+        route=Routed(version=1, rule="cards", partners=("stripe", "meridian")),
         partner_id="pi_1",
         authorised_amount=1_000,
         captured_amount=1_000,
@@ -125,6 +130,27 @@ ASKED = [
 ]
 
 
+RULES = rules(
+    {
+        "name": "cards",
+        "when": {"instrument": ["pm_"], "currency": ["EUR"], "amount_to": 1_000},
+        "to": {"split": [{"partner": "stripe", "weight": 60}, {"partner": "meridian", "weight": 40}]},
+        "next": [{"route": "both"}],
+    },
+    default("bank"),
+    routes={"both": {"to": {"partner": "stripe"}, "next": [{"partner": "meridian"}]}},
+)
+
+VERSION = Version(version=1, rules=RULES, created_at=NOW, created_by="key_1", published_at=NOW)
+
+FIGURES = Figures(
+    lane=Lane("cards", "stripe", "EUR", "card"),
+    counts={Outcome.APPROVED: 1},
+    approved_amount=1_000,
+    cost=40,
+)
+
+
 def stored(**changes: Any) -> Stored:
     """What the database holds."""
     made = Stored(
@@ -168,6 +194,8 @@ def stored(**changes: Any) -> Stored:
         balances={each.reference: each for each in BALANCES},
         jobs=[],
         webhooks=[],
+        versions={1: VERSION},
+        figures=[FIGURES],
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -16,7 +16,9 @@ def report(**cases: dict[str, Any]) -> dict[str, Any]:
         "name": "ledger",
         "machine": "A processor, 2 cores",
         "floor": {"copy_rows_per_second": 80_000.4},
-        "cases": [{"case": name, **FIGURES, **cases.get(name, {})} for name in CASES],
+        "cases": [
+            {"case": name, **FIGURES, "figures": {"kept": 1.0}, **cases.get(name, {})} for name in CASES
+        ],
     }
 
 
@@ -44,6 +46,7 @@ def test_figures_stand_beside_their_budget_machine_and_floor() -> None:
         ("sustained", {"p99_ms": 125.0}, "missed by 20%"),
         ("sustained_half", {"p99_ms": 100.0}, "missed by 50%"),
         ("end_to_end", {"per_second": 120.0}, "missed by 20%"),
+        ("slow_neighbour", {"figures": {"kept": 0.76}}, "missed by 20%"),
     ],
 )
 def test_a_missed_budget_says_by_how_much(case: str, figures: dict[str, float], says: str) -> None:
@@ -77,6 +80,13 @@ def test_the_payments_have_a_table_of_their_own_behind_the_ledgers() -> None:
 
     assert inserted(marked(first, "payments"), "new", "payments") == first.replace("old", "new")
     assert inserted(first, "anew") == first.replace("\nledger\n", "\nanew\n")
+
+
+def test_each_table_stands_behind_those_before_it() -> None:
+    both = marked(marked(f"a\n{START}\n{END}\nb", "payments"), "webhooks")
+    assert [both.index(start) for start, _ in MARKS.values()] == sorted(
+        both.index(start) for start, _ in MARKS.values()
+    )
 
 
 def test_only_what_stands_between_the_marks_is_replaced() -> None:

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from caudal_base.database import Database
+from support.rooms import room_database
 from support.webhooks import OLD_SECRET, SECRET, Post, new_post
 
 if TYPE_CHECKING:
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 async def webhooks_database(server: "Server", migrated_template: str) -> AsyncIterator[Database]:
     """An open pool on the tests' database."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name), max_size=20)
-    yield database
-    await database.close()
-    server.drop_database(name)
+    async with room_database(server, migrated_template) as database:
+        yield database
 
 
 @pytest.fixture(autouse=True)

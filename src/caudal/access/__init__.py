@@ -21,6 +21,7 @@ from caudal.access.rules import (
 )
 from caudal.access.service import (
     USE_PRECISION,
+    change_keys,
     create_keys,
     has_active_key,
     list_keys,
@@ -33,6 +34,7 @@ from caudal.access.types import (
     OPERATOR,
     ApiKey,
     Caller,
+    ChangeKey,
     CreateKey,
     Environment,
     IssuedKey,
@@ -56,6 +58,7 @@ __all__ = [
     "BookOutOfReach",
     "BookRequired",
     "Caller",
+    "ChangeKey",
     "CreateKey",
     "Environment",
     "GrantTooWide",
@@ -71,6 +74,7 @@ __all__ = [
     "RevokeKey",
     "Scope",
     "bearer",
+    "change_keys",
     "choose_book",
     "create_keys",
     "has_active_key",

@@ -43,6 +43,8 @@ BOOK_HEADER: Final = "Caudal-Book"
 
 MAX_BOOK_ID: Final = 2**31 - 1
 
+MAX_REQUESTS_PER_SECOND: Final = 1_000_000
+
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_DIGITS: Final = 44
 _PUBLIC_DIGITS: Final = 12
@@ -124,6 +126,7 @@ def principal(credential: Credential) -> Principal:
         name=key.name,
         scopes=_EVERY_SCOPE if Scope.ADMIN in granted else granted,
         books=key.books,
+        requests_per_second=key.requests_per_second,
     )
 
 
@@ -173,6 +176,14 @@ def check_request(command: CreateKey, at: datetime) -> None:
         raise InvalidKeyRequest("a book is a number of 1 or more", field="books")
     if command.expires_at is not None and (command.expires_at.tzinfo is None or command.expires_at <= at):
         raise InvalidKeyRequest("a key expires in the future", field="expires_at")
+    check_rate(command.requests_per_second)
+
+
+def check_rate(requests_per_second: int | None) -> None:
+    """Raise `InvalidKeyRequest` for a limit that makes no sense."""
+    if requests_per_second is not None and not 0 <= requests_per_second <= MAX_REQUESTS_PER_SECOND:
+        detail = f"a key makes 1 to {MAX_REQUESTS_PER_SECOND} requests a second; 0 is as many as come"
+        raise InvalidKeyRequest(detail, field="requests_per_second")
 
 
 def check_grant(granter: Principal, scopes: Iterable[str], books: frozenset[int] | None) -> None:

@@ -1,4 +1,4 @@
-"""Making, revoking and listing API keys. Nothing here opens or commits a transaction.
+"""Making, changing, revoking and listing API keys. Nothing here opens or commits a transaction.
 
 Every command leaves an audit record with its result, refusals included, in the book `DEPLOYMENT`.
 """
@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from caudal import audit
 from caudal.access import rules, store
 from caudal.access.errors import KeyNotFound
@@ -16,6 +18,7 @@ from caudal.access.types import (
     DEPLOYMENT,
     ApiKey,
     Caller,
+    ChangeKey,
     CreateKey,
     Credential,
     IssuedKey,
@@ -55,17 +58,49 @@ async def create_keys(
     made: list[Credential] = []
     for command in commands:
         try:
-            principal_id = _allow(command, predecessors, caller.principal, at)
+            earlier = _allow(command, predecessors, caller.principal, at)
         except CaudalError as refusal:
             results.append(refusal)
             continue
         new = rules.new_key(command.environment, entropy)
-        key = _key(command, new.public_id, new_ids.new(), principal_id, caller.principal.actor, at)
+        key = _key(command, new.public_id, new_ids.new(), earlier, caller.principal.actor, at)
         made.append(Credential(key, new.digest))
         results.append(IssuedKey(key=key, text=new.text))
     if made:
         await store.insert(connection, made)
     records = [_created(result, caller, at) for result in results]
+    await audit.append(connection, records)
+    return results
+
+
+async def change_keys(
+    connection: Connection, commands: Sequence[ChangeKey], *, caller: Caller, at: datetime
+) -> list[ApiKey | CaudalError]:
+    """Set what keys may ask: once this is committed, within a second every process keeps to it.
+
+    Results: `MissingScope` (`keys:write`), `InvalidKeyRequest`, `KeyNotFound`.
+    """
+    keys = await store.get(connection, {command.key_id for command in commands})
+    results: list[ApiKey | CaudalError] = []
+    records: list[audit.Record] = []
+    for command in commands:
+        outcome, details = "changed", {"requests_per_second": command.requests_per_second}
+        try:
+            rules.require_scope(caller.principal, Scope.KEYS_WRITE)
+            rules.check_rate(command.requests_per_second)
+            key = _visible(keys.get(command.key_id), caller.principal, "key_id")
+        except CaudalError as refusal:
+            results.append(refusal)
+            outcome, details = refusal.code, {}
+        else:
+            changed = msgspec.structs.replace(key, requests_per_second=command.requests_per_second)
+            keys[key.id] = changed
+            results.append(changed)
+        object_id = ids.encode(ids.KEY, command.key_id)
+        records.append(_record(caller, at, "key.change", object_id, outcome, details))
+    await store.limit(
+        connection, {key.id: key.requests_per_second for key in results if isinstance(key, ApiKey)}
+    )
     await audit.append(connection, records)
     return results
 
@@ -147,14 +182,14 @@ async def record_refusals(connection: Connection, refusals: Sequence[Refusal]) -
 
 def _allow(
     command: CreateKey, predecessors: Mapping[UUID, ApiKey], granter: Principal, at: datetime
-) -> UUID | None:
-    """The principal that the new key continues, None for a new one; raises what forbids the key."""
+) -> ApiKey | None:
+    """The key that the new one continues, if any; raises what forbids the key."""
     rules.require_scope(granter, Scope.KEYS_WRITE)
     rules.check_request(command, at)
     rules.check_grant(granter, command.scopes, command.books)
     if command.succeeds is None:
         return None
-    return _visible(predecessors.get(command.succeeds), granter, "succeeds").principal_id
+    return _visible(predecessors.get(command.succeeds), granter, "succeeds")
 
 
 def _visible(key: ApiKey | None, principal: Principal, field: str) -> ApiKey:
@@ -164,11 +199,12 @@ def _visible(key: ApiKey | None, principal: Principal, field: str) -> ApiKey:
 
 
 def _key(
-    command: CreateKey, public_id: str, key_id: UUID, principal_id: UUID | None, actor: str, at: datetime
+    command: CreateKey, public_id: str, key_id: UUID, earlier: ApiKey | None, actor: str, at: datetime
 ) -> ApiKey:
+    rate = command.requests_per_second
     return ApiKey(
         id=key_id,
-        principal_id=principal_id or key_id,
+        principal_id=key_id if earlier is None else earlier.principal_id,
         environment=command.environment,
         public_id=public_id,
         name=command.name,
@@ -180,6 +216,7 @@ def _key(
         revoked_at=None,
         revoked_by=None,
         last_used_at=None,
+        requests_per_second=earlier.requests_per_second if rate is None and earlier is not None else rate,
     )
 
 
@@ -193,6 +230,7 @@ def _created(result: IssuedKey | CaudalError, caller: Caller, at: datetime) -> a
         "environment": key.environment.value,
         "principal": ids.encode(ids.KEY, key.principal_id),
         "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
+        "requests_per_second": key.requests_per_second,
     }
     return _record(caller, at, "key.create", ids.encode(ids.KEY, key.id), "created", details)
 

@@ -14,7 +14,7 @@ from caudal_base.database import Connection
 
 _COLUMNS: Final[LiteralString] = """
 key.id, key.principal_id, key.environment, key.public_id, key.name, key.scopes, key.books, key.created_at,
-key.created_by, key.expires_at, key.revoked_at, key.revoked_by, key.last_used_at
+key.created_by, key.expires_at, key.revoked_at, key.revoked_by, key.last_used_at, key.requests_per_second
 """
 
 
@@ -40,13 +40,14 @@ async def insert(connection: Connection, credentials: Iterable[Credential]) -> N
         """
 insert into access.key
        (id, principal_id, public_id, digest, environment, name, scopes, books,
-        created_at, created_by, expires_at)
+        created_at, created_by, expires_at, requests_per_second)
 select id, principal_id, public_id, digest, environment, name, scopes, books,
-       created_at, created_by, expires_at
+       created_at, created_by, expires_at, requests_per_second
   from jsonb_to_recordset(%s::jsonb)
        as batch (id uuid, principal_id uuid, public_id text, digest bytea, environment text, name text,
                  scopes text[], books integer[],
-                 created_at timestamptz, created_by text, expires_at timestamptz)
+                 created_at timestamptz, created_by text, expires_at timestamptz,
+                 requests_per_second integer)
         """,
         (msgspec.json.encode(rows).decode(),),
     )
@@ -80,6 +81,19 @@ update access.key
    and revoked_at is null
         """,
         (at, by, list(key_ids)),
+    )
+
+
+async def limit(connection: Connection, rates: Mapping[UUID, int | None]) -> None:
+    """Set what keys may ask in a second."""
+    await connection.execute(
+        """
+update access.key
+   set requests_per_second = wanted.requests_per_second
+  from unnest(%s, %s) as wanted (id, requests_per_second)
+ where key.id = wanted.id
+        """,
+        (arrays.uuids(list(rates)), arrays.integers(list(rates.values()))),
     )
 
 
@@ -142,7 +156,7 @@ update access.key
 
 def _key(row: TupleRow) -> ApiKey:
     key_id, principal_id, environment, public_id, name, scopes, books, *rest = row
-    created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at = rest
+    created_at, created_by, expires_at, revoked_at, revoked_by, last_used_at, requests_per_second = rest
     return ApiKey(
         id=key_id,
         principal_id=principal_id,
@@ -157,4 +171,5 @@ def _key(row: TupleRow) -> ApiKey:
         revoked_at=revoked_at,
         revoked_by=revoked_by,
         last_used_at=last_used_at,
+        requests_per_second=requests_per_second,
     )

@@ -51,6 +51,8 @@ class Scope(enum.StrEnum):
     )
     ROUTING_READ = "routing:read", "Read routing rules and figures, and try rules on payments of the past"
     ROUTING_WRITE = "routing:write", "Write and publish routing rules, drain partners"
+    OBJECTIVES_READ = "objectives:read", "Read service-level objectives and how they stand"
+    OBJECTIVES_WRITE = "objectives:write", "Set service-level objectives"
     BOOKS_WRITE = "books:write", "Create books"
     KEYS_READ = "keys:read", "List API keys"
     KEYS_WRITE = "keys:write", "Create and revoke API keys, none wider than this one"
@@ -91,6 +93,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """What it may do; `admin` is spelled out, so membership is the whole question."""
     books: frozenset[int] | None
     """The books that it reaches; None is all of them."""
+    requests_per_second: int | None = None
+    """As of its key."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_by: str | None
     last_used_at: datetime | None
     """Coarse (`service.USE_PRECISION`), and some time behind; None if it was never used."""
+    requests_per_second: int | None = None
+    """What it may ask of the API; 0 is no limit, None what the settings say for keys like any other."""
 
     def status(self, at: datetime) -> KeyStatus:
         """Whether the key works at the moment `at`. Revoked outweighs expired."""
@@ -159,6 +165,16 @@ class CreateKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     succeeds: UUID | None = None
     """Rotation: the id of a key whose principal this one becomes too. Both work until one is revoked."""
+    requests_per_second: int | None = None
+    """As `ApiKey.requests_per_second`; None of a key that succeeds another is what that one may."""
+
+
+class ChangeKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a key make more requests, or fewer."""
+
+    key_id: UUID
+    requests_per_second: int | None
+    """As `ApiKey.requests_per_second`."""
 
 
 class RevokeKey(msgspec.Struct, frozen=True):

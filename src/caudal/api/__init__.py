@@ -1,10 +1,13 @@
 """The public HTTP API: for each endpoint parse, call, render; nothing is decided here."""
 
+from caudal.api.described_metrics import Described, described
 from caudal.api.docs import document_text
 from caudal.api.endpoint import Endpoint
 from caudal.api.event_types import FAMILIES, EventFamily
 from caudal.api.metrics import Metrics
+from caudal.api.places import Places, Room
 from caudal.api.problems import MethodNotAllowed, PathNotFound, problem
+from caudal.api.rates import RateLimited, RateLimits
 from caudal.api.registry import ENDPOINTS
 from caudal.api.schemas import schemas_of
 from caudal.api.services import Services
@@ -16,13 +19,19 @@ __all__ = [
     "ENDPOINTS",
     "FAMILIES",
     "SECURITY",
+    "Described",
     "Endpoint",
     "EventFamily",
     "MethodNotAllowed",
     "Metrics",
     "PathNotFound",
+    "Places",
+    "RateLimited",
+    "RateLimits",
+    "Room",
     "Route",
     "Services",
+    "described",
     "document_text",
     "problem",
     "schemas_of",

@@ -15,6 +15,7 @@ from caudal.api import (
     table_customers,
     table_disputes,
     table_events,
+    table_objectives,
     table_payments,
     table_routing,
     table_transfers,
@@ -22,6 +23,7 @@ from caudal.api import (
     table_webhooks_out,
 )
 from caudal.api.endpoint import Access, Endpoint, NoBody, NoQuery, Shape
+from caudal.api.event_types import FAMILIES
 from caudal.api.health import ENDPOINTS as HEALTH
 from caudal.api.request import Request
 from caudal.api.schemas import Json
@@ -44,6 +46,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
     *table_events.ENDPOINTS,
     *table_webhooks_in.ENDPOINTS,
     *table_webhooks_out.ENDPOINTS,
+    *table_objectives.ENDPOINTS,
     *HEALTH,
 )
 """The endpoints that the document describes."""
@@ -52,7 +55,7 @@ DESCRIBED: Final[tuple[Endpoint[Any, Any], ...]] = (
 @functools.cache
 def document() -> Json:
     """The OpenAPI document. It is made once, from the declarations of the endpoints."""
-    return openapi.document(DESCRIBED)
+    return openapi.document(DESCRIBED, FAMILIES)
 
 
 def document_text() -> bytes:

@@ -102,6 +102,9 @@ class Endpoint(Generic[Q, B]):
     call by our rules. At most `RAW_BYTES`; the handler finds it in `Request.raw`."""
     hot: bool = False
     """Served before the framework's routing: see `caudal.app`."""
+    waits: bool = True
+    """Whether a read takes an ordinary place (`caudal.api.places`) before it is handled. Those that take a
+    long one themselves do not, nor do measurements."""
     admit: Callable[[Request[Q, B]], None] | None = None
     """Asked once the caller and the book are known, before the body is read: it raises `Unavailable`
     where too much is waiting already. So what is shed costs little, and the rest is served."""

@@ -4,11 +4,20 @@ from typing import Any, Final
 
 import msgspec
 
-from caudal.api import customer_examples, payment_examples, table_webhooks_in, table_webhooks_out
+from caudal.api import (
+    customer_examples,
+    examples,
+    payment_examples,
+    routing_examples,
+    table_objectives,
+    table_webhooks_in,
+    table_webhooks_out,
+)
 from caudal.api.fields import Time
 from caudal.api.views import View
-from caudal.customers import CustomerView
+from caudal.customers import CustomerView, ToldProductView
 from caudal.delivery import DisableReason, EndpointStatus
+from caudal.objectives import ObjectiveView
 from caudal.payments import (
     AttemptView,
     CaptureView,
@@ -16,10 +25,13 @@ from caudal.payments import (
     DisputeView,
     PartState,
     PaymentState,
-    PaymentView,
     RefundView,
+    SettlementView,
+    ToldPaymentView,
 )
+from caudal.routing import RuleSetToldView, ToldPartnerView
 from caudal.webhooks import InboundState
+from caudal_base import ids
 
 Json = dict[str, Any]
 
@@ -53,6 +65,8 @@ class ToldEndpointView(View, frozen=True, kw_only=True):
     created_at: Time
     disabled_at: Time | None
     failing_since: Time | None
+    behind_since: Time | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
 
 
 class EventFamily(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +81,17 @@ class EventFamily(msgspec.Struct, frozen=True, kw_only=True):
     """Each type with what it means."""
     example: Json
     """Of the data."""
+    otherwise: dict[str, Json] = {}
+    """What of the example is otherwise in that of a type, beside its state."""
+    instead: dict[str, Json] = {}
+    """The examples of types that share nothing with it."""
+
+    def example_of(self, type_: str) -> Json:
+        """The data of an event of this type."""
+        if type_ in self.instead:
+            return self.instead[type_]
+        state = {"state": type_.partition(".")[2]} if "its state is now" in self.types[type_] else {}
+        return {**self.example, **state, **self.otherwise.get(type_, {})}
 
 
 def _states(prefix: str, states: type[Any]) -> dict[str, str]:
@@ -76,13 +101,58 @@ def _states(prefix: str, states: type[Any]) -> dict[str, str]:
 _WEBHOOK: Final[Json] = table_webhooks_in.VIEW
 _ENDPOINT: Final[Json] = table_webhooks_out.VIEW
 
+_PARTNER: Final = ids.of_names(ids.PARTNER, routing_examples.PARTNER)
+_FAILURE: Final[Json] = {
+    "code": "card_declined",
+    "class": "hard_decline",
+    "message": "Your card was declined.",
+}
+_HELD: Final[Json] = {"authorised_amount": 1050, "partner_id": "pi_3RfJ2"}
+_TAKEN: Final[Json] = {**_HELD, "captured_amount": 1050}
+_PAYMENTS: Final[dict[str, Json]] = {
+    "payment.scheduled": {"execute_at": "2026-03-03T08:00:00Z"},
+    "payment.review": {
+        "decision": payment_examples.DECLINED_VIEW["decision"],
+        "review": {"reason": "risk", "until": "2026-03-02T10:30:15.123456Z", "default": "decline"},
+    },
+    "payment.requires_action": payment_examples.WAITING_VIEW,
+    **{
+        f"payment.{state}": {**_HELD, "capture": "manual", "expires_at": "2026-03-09T09:30:15.823456Z"}
+        for state in ("authorised", "capturing", "incrementing", "cancelling")
+    },
+    "payment.succeeded": _TAKEN,
+    "payment.declined": {"decision": {"verdict": "decline", "reasons": ["limit_per_day"]}},
+    "payment.failed": {"partner_id": "pi_3RfJ2", "failure": _FAILURE},
+    "payment.returned": {"partner_id": "pi_3RfJ2"},
+    "payment.rerouted": {
+        "partner": "meridian",
+        "route": {"rule": "cards", "rule_set": "v3", "partners": ["stripe", "meridian"]},
+        "rerouted": {
+            "from": "stripe",
+            "to": "meridian",
+            "cause": "soft_decline",
+            "reason": "stripe: insufficient_funds",
+        },
+    },
+}
+_WELL: Final[Json] = {"status": "enabled", "reason": None, "disabled_at": None, "failing_since": None}
+_ENDPOINTS: Final[dict[str, Json]] = {
+    f"webhook_endpoint.{what}": _WELL
+    for what in ("created", "updated", "secret_rotated", "enabled", "caught_up", "test")
+} | {"webhook_endpoint.behind": {**_WELL, "behind_since": "2026-03-07T09:30:20.123456Z"}}
+
 FAMILIES: Final = (
     EventFamily(
         object_type="payment",
         version=1,
-        data=PaymentView,
-        types={"payment.created": "it was taken", **_states("payment", PaymentState)},
+        data=ToldPaymentView,
+        types={
+            "payment.created": "it was taken",
+            **_states("payment", PaymentState),
+            "payment.rerouted": "it goes on at another partner: `rerouted` says from whom to whom, and why",
+        },
         example=payment_examples.PAYMENT_VIEW,
+        otherwise=_PAYMENTS,
     ),
     EventFamily(
         object_type="attempt",
@@ -93,6 +163,10 @@ FAMILIES: Final = (
             "attempt.give_back_failed": "what was taken too much could not be given back",
         },
         example=payment_examples.PAYMENT_DETAIL["attempts"][0],
+        otherwise={
+            "attempt.review": {"state": "unknown", "note": "timeout", "looks": 12},
+            "attempt.give_back_failed": {"operation": "refund", "state": "failed", "failure": _FAILURE},
+        },
     ),
     EventFamily(
         object_type="capture",
@@ -100,6 +174,7 @@ FAMILIES: Final = (
         data=CaptureView,
         types=_states("capture", PartState),
         example=payment_examples.CAPTURE_VIEW,
+        otherwise={"capture.failed": {"failure": _FAILURE}},
     ),
     EventFamily(
         object_type="refund",
@@ -107,6 +182,7 @@ FAMILIES: Final = (
         data=RefundView,
         types={"refund.created": "it was taken", **_states("refund", PartState)},
         example=payment_examples.REFUND_VIEW,
+        otherwise={"refund.failed": {"failure": _FAILURE}},
     ),
     EventFamily(
         object_type="dispute",
@@ -114,6 +190,23 @@ FAMILIES: Final = (
         data=DisputeView,
         types={**_states("dispute", DisputeState), "dispute.updated": "the partner tells more of it"},
         example=payment_examples.DISPUTE_VIEW,
+    ),
+    EventFamily(
+        object_type="settlement",
+        version=1,
+        data=SettlementView,
+        types={"settlement.received": "a partner has paid out to our bank account, and it is posted"},
+        example={
+            "id": ids.of_names(ids.SETTLEMENT, "stripe", "po_1RfJ2"),
+            "partner": "stripe",
+            "partner_id": "po_1RfJ2",
+            "amount": 935,
+            "currency": "EUR",
+            "lines": 4,
+            "recorded_at": "2026-03-04T09:30:15.123456Z",
+            "arrived_at": "2026-03-04T00:00:00Z",
+            "transfer": examples.TRANSFER,
+        },
     ),
     EventFamily(
         object_type="customer",
@@ -127,6 +220,49 @@ FAMILIES: Final = (
             "customer.product_changed": "they have another product, or another version of it",
         },
         example=customer_examples.CUSTOMER_VIEW,
+        otherwise={
+            "customer.blocked": customer_examples.BLOCKED,
+            "customer.closed": customer_examples.CLOSED,
+            "customer.product_changed": customer_examples.CHANGED,
+        },
+    ),
+    EventFamily(
+        object_type="product",
+        version=1,
+        data=ToldProductView,
+        types={"product.created": "it is kept, in its first version or in the next; `version` says which"},
+        example={"id": ids.of_names(ids.PRODUCT, "basic"), **customer_examples.PRODUCT_VIEW},
+    ),
+    EventFamily(
+        object_type="rule_set",
+        version=1,
+        data=RuleSetToldView,
+        types={
+            "rule_set.created": "rules are kept as the next version, a draft",
+            "rule_set.published": "payments go by this version from now on",
+        },
+        example={
+            "id": "rls_00000000000000000000000000000003",
+            "name": routing_examples.NAME,
+            "version": 3,
+            "rules": 2,
+            "note": routing_examples.RULES["note"],
+            "created_at": routing_examples.RULE_SET["created_at"],
+            "created_by": routing_examples.RULE_SET["created_by"],
+            "published_at": routing_examples.PUBLISHED["published_at"],
+            "published_by": routing_examples.PUBLISHED["published_by"],
+        },
+    ),
+    EventFamily(
+        object_type="partner",
+        version=1,
+        data=ToldPartnerView,
+        types={
+            "partner.drained": "an operator lets it run dry, or has a new reason: rules send it nothing new",
+            "partner.resumed": "the operator has ended that; `health` says whether it gets new payments",
+        },
+        example={"id": _PARTNER, **routing_examples.DRAINED},
+        instead={"partner.resumed": {"id": _PARTNER, **routing_examples.UP}},
     ),
     EventFamily(
         object_type="webhook",
@@ -150,6 +286,8 @@ FAMILIES: Final = (
             "webhook_endpoint.secret_rotated": "it has a new secret",
             "webhook_endpoint.enabled": "it gets events again",
             "webhook_endpoint.disabled": "it gets none: `reason` says why",
+            "webhook_endpoint.behind": "so many deliveries wait for another attempt that it gets nothing new",
+            "webhook_endpoint.caught_up": "half of those have arrived or were given up",
             "webhook_endpoint.deleted": "it is gone",
             "webhook_endpoint.test": "somebody tries it; sent to this endpoint alone",
         },
@@ -165,7 +303,19 @@ FAMILIES: Final = (
             "created_at": _ENDPOINT["created_at"],
             "disabled_at": "2026-03-07T09:30:20.123456Z",
             "failing_since": "2026-03-02T09:30:20.123456Z",
+            "behind_since": None,
         },
+        otherwise=_ENDPOINTS,
+    ),
+    EventFamily(
+        object_type="objective",
+        version=1,
+        data=ObjectiveView,
+        types={
+            "objective.burning": "its budget burns too fast: an alert has opened, or has another severity",
+            "objective.recovered": "the alert has ended",
+        },
+        example=table_objectives.VIEW,
     ),
 )  # fmt: skip
 """All that is told, by the kind of object that it is about."""

@@ -10,6 +10,7 @@ from caudal.api.request import Request
 from caudal.api.views import View, json_answer
 from caudal.idempotency import Answer
 from caudal_base.database import translate
+from caudal_base.errors import Unavailable
 
 
 class Health(View, frozen=True, kw_only=True):
@@ -24,7 +25,9 @@ async def live(_: Request[NoQuery, NoBody]) -> Answer:
 
 
 async def ready(request: Request[NoQuery, NoBody]) -> Answer:
-    """GET /health/ready; raises `Unavailable` while the database is away."""
+    """GET /health/ready; raises `Unavailable` while the database is away, and before the process ends."""
+    if request.services.shared.stopping:
+        raise Unavailable("this process is shutting down")
     try:
         async with request.services.database.connection() as connection:
             await connection.execute("select 1")
@@ -58,7 +61,7 @@ ENDPOINTS = (
         name="get_ready",
         tag="Operating",
         summary="Whether requests can be served",
-        description="503 while the database is away.",
+        description="503 while the database is away, and from when the process is told to end.",
         handle=ready,
         query=NoQuery,
         body=NoBody,
@@ -71,12 +74,13 @@ ENDPOINTS = (
         name="get_metrics",
         tag="Operating",
         summary="Measurements for Prometheus",
-        description="Of this process alone: where several serve, each is scraped by itself.",
+        description="Of all processes that serve this port together, whichever is asked.",
         handle=metrics,
         query=NoQuery,
         body=NoBody,
         access=Access.KEY,
         scope=Scope.LEDGER_READ,
+        waits=False,
         answers={
             200: (Shape(description="The text format.", media_type="text/plain", example=examples.METRICS),)
         },

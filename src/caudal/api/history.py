@@ -88,6 +88,7 @@ async def read_statement(request: Request[StatementQuery, NoBody]) -> Stream:
     """GET /v1/accounts/{id}/statement"""
     query, services = request.query, request.services
     first, last = day(query.from_day, "from"), day(query.through_day, "through")
+    await request.take_long_place()
     async with services.database.connection() as connection:
         account = await get_account(
             connection, request.book_id, path_account_id(request), now=services.clock.now()

@@ -8,13 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from caudal.access import BOOK_HEADER
+from caudal.api import openapi_webhooks
 from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, Shape
+from caudal.api.event_types import EventFamily
 from caudal.api.schemas import REFERENCE, Json, schemas_of
 from caudal.api.views import Problem
 from caudal.idempotency import HEADER as KEY_HEADER
 from caudal_base.errors import PROBLEM_MEDIA_TYPE
 
-VERSION: Final = "1.1"
+VERSION: Final = "1.2"
 """Of the contract: the second number grows with every addition."""
 
 _ID: Final = re.compile(r"([a-z]+)_[0-9a-f]{32}")
@@ -37,6 +39,9 @@ for byte, with `Idempotent-Replayed: true`; the same key with another request is
 **Lists** are `{"data": [...], "next_cursor": ...}`. Give `next_cursor` as `cursor` for the next page; while
 rows are being added none is skipped and none repeated.
 
+**Events** of every type stand under `webhooks`, each with the schema of its version: webhooks and
+`GET /v1/events` bring them byte for byte the same.
+
 **Errors** are problem details (RFC 9457) with a stable `code`; all codes stand at `/docs/errors`.
 """
 
@@ -49,6 +54,12 @@ _ERRORS: Final = {
     413: ("TooLarge", "The body is too large.", "payload_too_large", None),
     415: ("UnsupportedMediaType", "The body is not JSON.", "unsupported_media_type", "Content-Type"),
     422: ("Unprocessable", "A rule refuses it.", "exceeds_debit_limit", "amount"),
+    429: (
+        "TooManyRequests",
+        "The key makes more requests than it may: repeat after `Retry-After` seconds. Nothing was done.",
+        "rate_limited",
+        None,
+    ),
     500: ("InternalError", "A bug of ours; nothing was kept.", "invariant_violated", None),
     503: (
         "Unavailable",
@@ -59,10 +70,10 @@ _ERRORS: Final = {
 }
 
 
-def document(endpoints: Sequence[Endpoint[Any, Any]]) -> Json:
-    """The document of `endpoints`; those that are not documented are left out."""
+def document(endpoints: Sequence[Endpoint[Any, Any]], families: Sequence[EventFamily] = ()) -> Json:
+    """The document of `endpoints`, those that are not documented left out, and of what events tell."""
     shown = [endpoint for endpoint in endpoints if endpoint.documented]
-    types = _types(shown)
+    types = _types(shown, families)
     schemas, components = schemas_of(types)
     by_type = dict(zip(map(id, types), schemas, strict=True))
     paths: Json = {}
@@ -81,8 +92,10 @@ def document(endpoints: Sequence[Endpoint[Any, Any]]) -> Json:
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in tags],
         "paths": paths,
+        "webhooks": openapi_webhooks.webhooks(families),
         "components": {
             "schemas": components,
+            "parameters": openapi_webhooks.parameters(),
             "responses": {_ERRORS[status][0]: _problem(status) for status in _ERRORS},
             "securitySchemes": {
                 "key": {
@@ -96,9 +109,10 @@ def document(endpoints: Sequence[Endpoint[Any, Any]]) -> Json:
     }
 
 
-def _types(endpoints: Sequence[Endpoint[Any, Any]]) -> list[Any]:
+def _types(endpoints: Sequence[Endpoint[Any, Any]], families: Sequence[EventFamily]) -> list[Any]:
     """Every type that the document speaks of, once."""
-    types: dict[int, Any] = {id(Problem): Problem}
+    types: dict[int, Any] = {id(type_): type_ for type_ in (Problem, openapi_webhooks.EVENT)}
+    types |= {id(family.data): family.data for family in families}
     for endpoint in endpoints:
         if endpoint.body is not NoBody:
             types[id(endpoint.body)] = endpoint.body
@@ -153,7 +167,7 @@ def statuses(endpoint: Endpoint[Any, Any]) -> list[int]:
     """The statuses of errors that the endpoint may answer with."""
     found = {400, 500, 503, *endpoint.errors}
     if endpoint.access is not Access.PUBLIC:
-        found |= {401, 403}
+        found |= {401, 403, 429}
     if endpoint.access is Access.BOOK:
         found.add(404)  # the header may name no book
     if endpoint.method != "GET":
@@ -294,6 +308,17 @@ def _problem(status: int) -> Json:
         "description": description,
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": REFERENCE + "Problem"}, "example": example}},
     }
-    if status == 503:
+    if status in (429, 503):
         answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    if status == 429:
+        answer["headers"] |= {
+            "RateLimit-Policy": {
+                "description": 'What it may, such as `"key";q=100;w=2`: 100 in 2 seconds.',
+                "schema": {"type": "string"},
+            },
+            "RateLimit": {
+                "description": 'What is left, such as `"key";r=0;t=2`: none, all in 2 seconds.',
+                "schema": {"type": "string"},
+            },
+        }
     return answer

@@ -9,50 +9,24 @@ from caudal import customers
 from caudal.api.bodies import Write
 from caudal.api.customers import ProductVersion, caller_of
 from caudal.api.endpoint import NoBody
-from caudal.api.fields import Time
 from caudal.api.paging import bad_cursor, page_answer
 from caudal.api.problems import problem
 from caudal.api.queries import PageQuery
 from caudal.api.request import Request
-from caudal.api.views import View, json_answer
-from caudal.customers import Fee, NewProduct, Product, ProductNotFound, Review
+from caudal.api.views import json_answer
+from caudal.customers import NewProduct, ProductNotFound
 from caudal.idempotency import Answer
 from caudal_base.database import Connection
-from caudal_base.decide import Limit
 from caudal_base.errors import CaudalError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 _CURSOR: Final = re.compile(r"([a-z][a-z0-9_-]{0,62})@([0-9]{1,9})", re.ASCII)
 
 
-class ProductView(View, frozen=True, kw_only=True):
-    """A version of a product; it never changes. Amounts are in minor units."""
-
-    name: str
-    version: int
-    created_at: Time
-    currencies: tuple[str, ...]
-    limits: tuple[Limit, ...]
-    fees: tuple[Fee, ...]
-    review: Review
-
-
 class ProductQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which version."""
 
     version: ProductVersion | None = None
-
-
-def _view(product: Product) -> ProductView:
-    return ProductView(
-        name=product.name,
-        version=product.version,
-        created_at=product.created_at,
-        currencies=product.currencies,
-        limits=product.limits,
-        fees=product.fees,
-        review=product.review,
-    )
 
 
 async def create_product(request: Request[Write, NewProduct]) -> Answer:
@@ -72,7 +46,7 @@ async def create_product(request: Request[Write, NewProduct]) -> Answer:
             # An answer, and no exception: the audit record of the refusal stays.
             return problem(result)
         location = ("Location", f"/v1/products/{result.name}?version={result.version}")
-        return json_answer(201, _view(result), location)
+        return json_answer(201, customers.product_view(result), location)
 
     return await request.once(work, dry_run=request.query.dry_run)
 
@@ -89,7 +63,7 @@ async def find_products(request: Request[PageQuery, NoBody]) -> Answer:
     async with request.services.database.connection() as connection:
         found = await customers.list_products(connection, request.book_id, after=after, limit=query.limit)
     next_ = f"{found[-1].name}@{found[-1].version}" if len(found) == query.limit else None
-    return page_answer([_view(product) for product in found], next_)
+    return page_answer([customers.product_view(product) for product in found], next_)
 
 
 async def read_product(request: Request[ProductQuery, NoBody]) -> Answer:
@@ -99,4 +73,4 @@ async def read_product(request: Request[ProductQuery, NoBody]) -> Answer:
         raise ProductNotFound("no product has this name and version", field="name")
     async with request.services.database.connection() as connection:
         product = await customers.get_product(connection, request.book_id, name, request.query.version)
-    return json_answer(200, _view(product))
+    return json_answer(200, customers.product_view(product))

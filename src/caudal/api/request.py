@@ -10,6 +10,7 @@ import psycopg
 
 from caudal import audit, idempotency
 from caudal.access import Principal
+from caudal.api.places import Places
 from caudal.api.problems import problem
 from caudal.api.services import Services
 from caudal.idempotency import Answer, Claim, Replay
@@ -34,8 +35,8 @@ class Request(Generic[Q, B]):
     """What a handler gets: decoded, authenticated, and allowed. Made by `caudal.api.serving`."""
 
     __slots__ = (
-        "_uuid", "body", "book_id", "claim", "headers", "ids", "origin", "principal", "query", "raw",
-        "replayed", "request_id", "services",
+        "_place", "_uuid", "body", "book_id", "claim", "headers", "ids", "origin", "principal", "query",
+        "rate", "raw", "replayed", "request_id", "services",
     )  # fmt: skip
 
     def __init__(self, services: Services, headers: Headers, ids: Mapping[str, str]) -> None:
@@ -50,12 +51,32 @@ class Request(Generic[Q, B]):
         """The book's number, where the endpoint works on one."""
         self.claim: Claim | None = None
         self.replayed = False
+        self.rate: bytes | None = None
+        """What is left of the requests that the caller may make, where those are counted."""
+        self._place: Places | None = None
         self.principal: Principal
         """Who calls, of an endpoint that needs a key."""
         self.query: Q
         self.body: B
         self.raw = b""
         """The body as it came, of an endpoint that takes it raw."""
+
+    async def take_place(self, places: Places) -> None:
+        """Wait for one of `places`, in exchange for the one held. Raises `Unavailable` where all is full."""
+        self.leave_place()
+        if not places.try_enter():
+            await places.enter()
+        self._place = places
+
+    def leave_place(self) -> None:
+        """Give back the place that is held, if any: whoever serves the request does so at its end."""
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
+
+    async def take_long_place(self) -> None:
+        """Before what may take long: an export, a report. It is held until the answer is sent."""
+        await self.take_place(self.services.room.long)
 
     def new_id(self, prefix: str) -> str:
         """The id of what the request makes: it has the digits of the request's own, where we made that.
@@ -126,9 +147,11 @@ class Request(Generic[Q, B]):
         """Do `work` in a transaction of its own, once per idempotency key where the request has one.
 
         Raises what `work` raises; under a key its final refusals are answers too, and kept. With `dry_run`
-        what `work` did is rolled back: the answer tells of it, and nothing is left.
+        what `work` did is rolled back: the answer tells of it, and nothing is left. Raises `Unavailable`
+        where too many do so at once.
         """
         attempt = self._rehearse if dry_run else self._once
+        await self.take_place(self.services.room.ordinary)
         for _ in range(_ATTEMPTS):
             try:
                 return await attempt(work)
@@ -174,6 +197,7 @@ class Request(Generic[Q, B]):
         return decision.answer if isinstance(decision, Replay) else None
 
     async def _try_out(self, commands: Sequence[Command], render: Render) -> Answer:
+        await self.take_place(self.services.room.ordinary)
         async with self.services.database.snapshot() as connection:
             outcomes = await self.services.ledger.dry_run(connection, self.book_id, commands)
         return _tried(render(outcomes))

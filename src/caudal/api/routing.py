@@ -19,7 +19,6 @@ from caudal.api.queries import PageQuery
 from caudal.api.request import Request
 from caudal.api.routing_views import (
     PartnersView,
-    condition_view,
     report_view,
     rule_set_view,
     trial_view,
@@ -142,6 +141,7 @@ async def read_rule_set(request: Request[NoQuery, NoBody]) -> Answer:
 
 async def try_rules(request: Request[NoQuery, NewTrial]) -> Answer:
     """POST /v1/routing/try"""
+    await request.take_long_place()
     body, services = request.body, request.services
     until = utc(body.created_before, "created_before") or services.clock.now()
     since = utc(body.created_from, "created_from") or until - WEEK
@@ -155,6 +155,7 @@ async def try_rules(request: Request[NoQuery, NewTrial]) -> Answer:
 
 async def read_report(request: Request[ReportQuery, NoBody]) -> Answer:
     """GET /v1/routing/report"""
+    await request.take_long_place()
     query = request.query
     through = query.through_day or request.services.clock.now().date()
     since = query.from_day or day(through, "through") - WEEK + dt.timedelta(days=1)
@@ -169,7 +170,7 @@ async def find_partners(request: Request[NoQuery, NoBody]) -> Answer:
     """GET /v1/routing/partners"""
     async with request.services.database.connection() as connection:
         found = await _conditions(request, connection)
-    return json_answer(200, PartnersView(data=tuple(condition_view(one) for one in found)))
+    return json_answer(200, PartnersView(data=tuple(routing.condition_view(one) for one in found)))
 
 
 async def drain_partner(request: Request[Write, NewDrain]) -> Answer:
@@ -185,6 +186,7 @@ async def drain_partner(request: Request[Write, NewDrain]) -> Answer:
             request.body.reason,
             names,
             caller=caller_of(request),
+            ledger=services.ledger,
             at=services.clock.now(),
         )
         return await _condition(request, connection, partner)
@@ -201,8 +203,9 @@ async def resume_partner(request: Request[Write, NoBody]) -> Answer:
     async def work(connection: Connection) -> Answer:
         names = [*await partners_of(request, connection)]
         await routing.resume(
-            connection, request.book_id, partner, names, caller=caller_of(request), at=services.clock.now()
-        )
+            connection, request.book_id, partner, names, caller=caller_of(request), ledger=services.ledger,
+            at=services.clock.now(),
+        )  # fmt: skip
         return await _condition(request, connection, partner)
 
     answer = await request.once(work, dry_run=request.query.dry_run)
@@ -218,7 +221,7 @@ async def _conditions(request: Request[Q, B], connection: Connection) -> list[Co
 
 async def _condition(request: Request[Q, B], connection: Connection, partner: str) -> Answer:
     found = await _conditions(request, connection)
-    return json_answer(200, condition_view(next(one for one in found if one.partner == partner)))
+    return json_answer(200, routing.condition_view(next(one for one in found if one.partner == partner)))
 
 
 def _version(name: str) -> int:

@@ -51,6 +51,7 @@ TRIAL: Final[Json] = {
     "created_before": _AT,
     "payments": 1204,
     "moved": 17,
+    "foreign": 0,
     "lines": [
         {
             "rule": "default",

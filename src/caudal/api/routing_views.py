@@ -10,10 +10,9 @@ from caudal.api.views import View
 from caudal.connectors import Capabilities
 from caudal.payments import Tried
 from caudal.routing import (
-    Conditioned,
     Figures,
     Outcome,
-    PartnerHealth,
+    PartnerStandingView,
     Retry,
     Route,
     Rule,
@@ -55,33 +54,6 @@ class RuleSetView(View, frozen=True, kw_only=True):
     """Why it may not be published now."""
     warnings: tuple[str, ...] = ()
     """What is odd about it: rules that nothing reaches, payments that no rule serves."""
-
-
-class OutageView(View, frozen=True, kw_only=True):
-    """What was found when a worker last called a partner."""
-
-    reason: str
-    """`breaker_open`, `rate_limited`, `unreachable` or `credentials`."""
-    since: Time
-    until: Time
-    """Then some payments try whether it is over."""
-
-
-class DrainView(View, frozen=True, kw_only=True):
-    """An operator lets a partner run dry."""
-
-    reason: str
-    since: Time
-    by: str
-
-
-class PartnerStandingView(View, frozen=True, kw_only=True):
-    """Whether rules send a partner anything new."""
-
-    partner: str
-    health: PartnerHealth
-    outage: OutageView | None = None
-    drain: DrainView | None = None
 
 
 class PartnersView(View, frozen=True, kw_only=True):
@@ -126,6 +98,8 @@ class TrialView(View, frozen=True, kw_only=True):
     payments: int
     moved: int
     """Payments that would have gone to another partner."""
+    foreign: int
+    """Of those, the ones by an instrument that is not the vault's: it may mean nothing to that partner."""
     lines: tuple[TrialLineView, ...]
     unserved: tuple[UnservedView, ...]
     complete: bool
@@ -187,19 +161,6 @@ def rule_set_view(version: Version, current: int | None, partners: Mapping[str, 
     )
 
 
-def condition_view(one: Conditioned) -> PartnerStandingView:
-    """A partner's health."""
-    outage, drain = one.outage, one.drain
-    return PartnerStandingView(
-        partner=one.partner,
-        health=one.health,
-        outage=None
-        if outage is None
-        else OutageView(reason=outage.reason, since=outage.since, until=outage.until),
-        drain=None if drain is None else DrainView(reason=drain.reason, since=drain.since, by=drain.by),
-    )
-
-
 def trial_view(tried: Tried, since: dt.datetime, until: dt.datetime) -> TrialView:
     """What came of a trial."""
     trial = tried.trial
@@ -208,6 +169,7 @@ def trial_view(tried: Tried, since: dt.datetime, until: dt.datetime) -> TrialVie
         created_before=until,
         payments=trial.payments,
         moved=trial.moved,
+        foreign=trial.foreign,
         complete=tried.complete,
         lines=tuple(
             TrialLineView(

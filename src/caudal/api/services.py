@@ -4,16 +4,20 @@ import msgspec
 
 from caudal.access import Authenticator
 from caudal.api.metrics import Metrics
-from caudal.api.webhooks_in_metrics import Waiting
+from caudal.api.places import Room
+from caudal.api.rates import RateLimits
+from caudal.api.webhooks_in_metrics import Asked
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
+from caudal.objectives import Meter
 from caudal.payments import PaymentDesk
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
+from caudal_base.shared import Shared
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,14 +28,21 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk
     payments: PaymentDesk
     authenticator: Authenticator
+    rates: RateLimits
+    room: Room
+    shared: Shared
+    """With the other processes that serve the same socket."""
     books: BookDirectory
     clock: Clock
     ids: IdSource
     metrics: Metrics
+    meter: Meter
+    """Of what objectives are about."""
     partners: Registry
     routing: Directory
     inbox: Inbox
     endpoints: Endpoints
     """Of webhooks out."""
-    waiting: Waiting
+    waiting: Asked
+    """Measurements that the database is asked for."""
     max_body_bytes: int

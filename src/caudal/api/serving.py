@@ -1,13 +1,13 @@
 """From ASGI to a handler and back: the same steps, in the same order, for every endpoint.
 
-A request that is wrong in several ways always gets the error of the first of these: credential, book, scope,
-size, content type, query, idempotency key, body. What the ledger then refuses has an order of its own
+A request that is wrong in several ways always gets the error of the first of these: credential, rate, book,
+scope, size, content type, query, idempotency key, body. What the ledger then refuses has an order of its own
 (`caudal.ledger.refusals`).
 """
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import psycopg
@@ -16,10 +16,14 @@ import structlog
 from caudal import access, idempotency
 from caudal.access import DEPLOYMENT
 from caudal.api.endpoint import RAW_BYTES, Access, Endpoint, KeyUse, NoBody, Stream
+from caudal.api.objective_routes import promised
 from caudal.api.parameters import QueryDecoder
 from caudal.api.problems import Incomplete, RepeatedHeader, problem
+from caudal.api.rates import HEADER as RATE_HEADER
+from caudal.api.rates import RateLimited
 from caudal.api.request import Headers, Request
 from caudal.api.services import Services
+from caudal.api.streaming import CallerGone, Receive, Send, send_stream
 from caudal.idempotency import Answer, Claim
 from caudal_base import telemetry
 from caudal_base.database import translate
@@ -27,8 +31,6 @@ from caudal_base.errors import CaudalError, InvariantError, PayloadTooLarge
 from caudal_base.strictjson import StrictDecoder, require_json
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_DEPTH: Final = 16
 
@@ -51,6 +53,8 @@ _CLOSED: Final = (
 """Where a response says nothing else of its own."""
 
 _REPLAYED: Final = (b"idempotent-replayed", b"true")
+_LAST: Final = (b"connection", b"close")
+"""The process takes leave: what comes next on this connection would find nobody."""
 
 _PAYMENT: Final = re.compile(r"pay_(?!0{32})[0-9a-f]{32}", re.ASCII)
 _MAKE_PAYMENTS: Final = frozenset({"/v1/payments", "/v1/payouts"})
@@ -71,6 +75,8 @@ class Route:
         # Bound once: binding the module's logger for each request takes 8 µs.
         self._log_to = log.bind(method=endpoint.method, route=endpoint.path)
         self._observe = services.metrics.route(endpoint.method, endpoint.path)
+        self._promise = promised(endpoint, services.meter)
+        self._waits = endpoint.waits and endpoint.method == "GET" and endpoint.access is not Access.PUBLIC
         self._unlogged = 0
         self._shed_logged_at = -1.0
 
@@ -82,27 +88,68 @@ class Route:
         request: Request[Any, Any] = Request(self._services, headers, path_ids)
         request_id = request.request_id
         try:
-            if len(headers) != len(raw):
-                _refuse_repeated(raw)
-            answer = await self._answer(request, scope, receive)
-        except CaudalError as error:
-            answer = self._failed(error, request_id)
-        except psycopg.Error as error:
-            answer = self._failed(translate(error), request_id, cause=error)
-        except Exception as error:  # the edge: whatever it is, the caller gets a 500 and the log the reason
-            answer = self._failed(InvariantError("something unforeseen happened"), request_id, cause=error)
-        if isinstance(answer, Stream):
-            status = 200
-            await _send_stream(answer, request_id, send)
-        else:
-            status = answer.status
-            await send_answer(answer, request_id, send, replayed=request.replayed)
+            try:
+                if len(headers) != len(raw):
+                    _refuse_repeated(raw)
+                answer = await self._answer(request, scope, receive)
+            except CaudalError as error:
+                answer = self._failed(error, request_id)
+            except psycopg.Error as error:
+                answer = self._failed(translate(error), request_id, cause=error)
+            except Exception as error:  # the edge: the caller gets a 500, and the log the reason
+                unforeseen = InvariantError("something unforeseen happened")
+                answer = self._failed(unforeseen, request_id, cause=error)
+            more = self._told_with(request, scope)
+            if isinstance(answer, Stream):
+                status = 200
+                await self._send_stream(answer, request_id, receive, send, more)
+            else:
+                status = answer.status
+                # It is made: who is slow to read it keeps nobody from the database.
+                request.leave_place()
+                await send_answer(answer, request_id, send, more)
+        finally:
+            request.leave_place()
         seconds = time.perf_counter() - started
         self._observe(status, seconds)
+        if request.replayed:
+            self._services.metrics.replays.inc()
+        if self._promise is not None:
+            self._promise(request.book_id, status, seconds)
         self._log(request, status, seconds)
         if telemetry.is_on():
             location = None if isinstance(answer, Stream) else dict(answer.headers).get("Location")
             self._trace(request, status, seconds, location)
+
+    async def _send_stream(
+        self,
+        stream: Stream,
+        request_id: str,
+        receive: Receive,
+        send: Send,
+        more: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        headers = [
+            (b"content-type", stream.content_type.encode("latin-1")),
+            (b"x-request-id", request_id.encode("ascii")),
+            *SECURITY,
+            *_CLOSED,
+            *more,
+        ]
+        try:
+            await send_stream(stream, headers, receive, send)
+        except CallerGone as gone:
+            self._log_to.info("stream_given_up", request_id=request_id, reason=str(gone))
+            raise
+
+    def _told_with(self, request: Request[Any, Any], scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Headers that belong to this time alone, and not to the answer."""
+        more = [] if request.rate is None else [(RATE_HEADER, request.rate)]
+        if request.replayed:
+            more.append(_REPLAYED)
+        if self._services.shared.stopping and scope.get("http_version", "1.1")[0] == "1":
+            more.append(_LAST)
+        return more
 
     def _trace(self, request: Request[Any, Any], status: int, seconds: float, location: str | None) -> None:
         """The request's span, in the trace of the payment that it is about."""
@@ -130,6 +177,8 @@ class Route:
             await self._authorize(request)
         if endpoint.admit is not None:
             endpoint.admit(request)
+        if self._waits:
+            await request.take_place(self._services.room.ordinary)
         if endpoint.raw:
             limit = min(RAW_BYTES, self._services.max_body_bytes)
             request.raw = await read_body(headers, receive, limit)
@@ -158,6 +207,7 @@ class Route:
             origin=request.origin,
         )
         request.principal = principal
+        request.rate = services.rates.take(principal)
         if endpoint.access is Access.BOOK:
             request.book_id = await self._book(request)
             if endpoint.scope is not None:
@@ -185,6 +235,7 @@ class Route:
         )
 
     def _failed(self, error: CaudalError, request_id: str, cause: Exception | None = None) -> Answer:
+        self._services.metrics.failed(error.code)
         if error.status == 503:
             reason = cause or error.__cause__
             if reason is None:
@@ -200,7 +251,10 @@ class Route:
                 code=error.code,
                 exc_info=cause or error,
             )
-        return problem(error, request_id)
+        answer = problem(error, request_id)
+        if isinstance(error, RateLimited):
+            return Answer(answer.status, (*answer.headers, *error.headers), answer.body)
+        return answer
 
     def _shed(self, error: CaudalError) -> None:
         """Log that requests are turned away: once a second, since a line for each would cost more than it."""
@@ -258,34 +312,22 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
         parts.append(part)
 
 
-async def send_answer(answer: Answer, request_id: str, send: Send, *, replayed: bool = False) -> None:
-    """Send a response that is complete."""
+async def send_answer(
+    answer: Answer, request_id: str, send: Send, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send a response that is complete; `more` are headers that belong to this time alone."""
     headers = [
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-request-id", request_id.encode("ascii")),
         *SECURITY,
+        *more,
     ]
     own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     headers += own
     if len(own) < 3 or not any(name == b"cache-control" for name, _ in own):
         headers += _CLOSED
-    if replayed:
-        headers.append(_REPLAYED)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-
-
-async def _send_stream(stream: Stream, request_id: str, send: Send) -> None:
-    headers = [
-        (b"content-type", stream.content_type.encode("latin-1")),
-        (b"x-request-id", request_id.encode("ascii")),
-        *SECURITY,
-        *_CLOSED,
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for chunk in stream.chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _refuse_repeated(raw: Any) -> None:

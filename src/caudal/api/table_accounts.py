@@ -117,6 +117,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         "`Accept: text/csv`, as CSV. It is streamed: an answer that breaks off is incomplete. In the CSV "
         "a text that a spreadsheet would take for a formula is preceded by an apostrophe.",
         handle=history.read_statement,
+        waits=False,
         query=StatementQuery,
         body=NoBody,
         scope=Scope.LEDGER_READ,

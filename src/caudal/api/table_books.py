@@ -5,6 +5,7 @@ from typing import Any, Final
 from caudal.access import Scope
 from caudal.api import books, examples, reports, template_pages
 from caudal.api.bodies import Write
+from caudal.api.declaring import listing, ok
 from caudal.api.endpoint import Access, Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.queries import (
     JournalQuery,
@@ -37,7 +38,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         key=KeyUse.ACCEPTED,
         answers={
             201: (Shape(description="Made.", type=books.BookView, example=examples.BOOK_VIEW),),
-            200: (Shape(description=_DRY_RUN, type=books.BookView, example=examples.BOOK_VIEW),),
+            **ok(_DRY_RUN, books.BookView, examples.BOOK_VIEW),
         },
         errors=(409, 422),
         example=examples.NEW_BOOK,
@@ -53,9 +54,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         body=NoBody,
         access=Access.KEY,
         scope=Scope.LEDGER_READ,
-        answers={
-            200: (Shape(description="A page.", type=PageView[books.BookView], example=examples.BOOK_LIST),)
-        },
+        answers=ok("A page.", PageView[books.BookView], examples.BOOK_LIST),
     ),
     Endpoint(
         method="GET",
@@ -68,7 +67,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         body=NoBody,
         access=Access.KEY,
         scope=Scope.LEDGER_READ,
-        answers={200: (Shape(description="The book.", type=books.BookView, example=examples.BOOK_VIEW),)},
+        answers=ok("The book.", books.BookView, examples.BOOK_VIEW),
         errors=(404,),
         path_ids={"id": examples.BOOK},
     ),
@@ -88,36 +87,19 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
             201: (
                 Shape(description="Kept.", type=template_pages.TemplateView, example=examples.TEMPLATE_VIEW),
             ),
-            200: (
-                Shape(
-                    description="Some version has this definition already, or it is a dry run.",
-                    type=template_pages.TemplateView,
-                    example=examples.TEMPLATE_VIEW,
-                ),
+            **ok(
+                "Some version has this definition already, or it is a dry run.",
+                template_pages.TemplateView,
+                examples.TEMPLATE_VIEW,
             ),
         },
         errors=(422,),
         example=examples.NEW_TEMPLATE,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/templates",
-        name="list_templates",
-        tag=_TEMPLATES,
-        summary="List templates, every version",
-        handle=template_pages.find_templates,
-        query=TemplatesQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(
-                    description="A page.",
-                    type=PageView[template_pages.TemplateView],
-                    example=examples.TEMPLATE_LIST,
-                ),
-            )
-        },
+    listing(
+        "/v1/templates", "list_templates", _TEMPLATES, "List templates, every version",
+        template_pages.find_templates, TemplatesQuery, scope=Scope.LEDGER_READ, answer="A page.",
+        row=template_pages.TemplateView, example=examples.TEMPLATE_LIST,
     ),
     Endpoint(
         method="GET",
@@ -129,15 +111,9 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         query=TemplateQuery,
         body=NoBody,
         scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(
-                    description="The version asked for, or the newest.",
-                    type=template_pages.TemplateView,
-                    example=examples.TEMPLATE_VIEW,
-                ),
-            )
-        },
+        answers=ok(
+            "The version asked for, or the newest.", template_pages.TemplateView, examples.TEMPLATE_VIEW
+        ),
         errors=(404,),
         path_ids={"name": "sale"},
     ),
@@ -148,18 +124,11 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         tag=_REPORTS,
         summary="The trial balance, now or of the past",
         handle=reports.read_trial_balance,
+        waits=False,
         query=TrialBalanceQuery,
         body=NoBody,
         scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(
-                    description="By chart code and currency.",
-                    type=reports.TrialBalanceView,
-                    example=examples.TRIAL_BALANCE,
-                ),
-            )
-        },
+        answers=ok("By chart code and currency.", reports.TrialBalanceView, examples.TRIAL_BALANCE),
     ),
     Endpoint(
         method="POST",
@@ -176,26 +145,15 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         key=KeyUse.ACCEPTED,
         answers={
             201: (Shape(description="Closed.", type=reports.PeriodView, example=examples.PERIOD_VIEW),),
-            200: (Shape(description=_DRY_RUN, type=reports.PeriodView, example=examples.PERIOD_VIEW),),
+            **ok(_DRY_RUN, reports.PeriodView, examples.PERIOD_VIEW),
         },
         errors=(404, 409, 422),
         example=examples.NEW_PERIOD,
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/periods",
-        name="list_periods",
-        tag=_REPORTS,
-        summary="List closes, the latest first",
-        handle=reports.find_periods,
-        query=PageQuery,
-        body=NoBody,
-        scope=Scope.LEDGER_READ,
-        answers={
-            200: (
-                Shape(description="A page.", type=PageView[reports.PeriodView], example=examples.PERIOD_LIST),
-            )
-        },
+    listing(
+        "/v1/periods", "list_periods", _REPORTS, "List closes, the latest first", reports.find_periods,
+        PageQuery, scope=Scope.LEDGER_READ, answer="A page.", row=reports.PeriodView,
+        example=examples.PERIOD_LIST,
     ),
     Endpoint(
         method="GET",
@@ -221,4 +179,4 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         },
         errors=(404,),
     ),
-)
+)  # fmt: skip

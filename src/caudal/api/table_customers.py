@@ -9,7 +9,7 @@ from caudal.api.bodies import Write
 from caudal.api.declaring import action, listing, reading
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, Shape
 from caudal.api.queries import PageQuery
-from caudal.customers import CustomerView, NewProduct
+from caudal.customers import CustomerView, NewProduct, ProductView
 
 _CUSTOMERS: Final = "Customers"
 _PRODUCTS: Final = "Products"
@@ -43,11 +43,11 @@ PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         scope=Scope.CUSTOMERS_WRITE,
         key=KeyUse.ACCEPTED,
         answers={
-            201: (Shape(description="Kept.", type=products.ProductView, example=examples.PRODUCT_VIEW),),
+            201: (Shape(description="Kept.", type=ProductView, example=examples.PRODUCT_VIEW),),
             200: (
                 Shape(
                     description="By `dry_run`, what would be answered.",
-                    type=products.ProductView,
+                    type=ProductView,
                     example=examples.PRODUCT_VIEW,
                 ),
             ),
@@ -57,7 +57,7 @@ PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     ),
     listing(
         "/v1/products", "list_products", _PRODUCTS, "List products, every version", products.find_products,
-        PageQuery, scope=Scope.CUSTOMERS_READ, answer="A page.", row=products.ProductView,
+        PageQuery, scope=Scope.CUSTOMERS_READ, answer="A page.", row=ProductView,
         example=examples.PRODUCT_LIST,
     ),
     Endpoint(
@@ -71,7 +71,7 @@ PRODUCTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         body=NoBody,
         scope=Scope.CUSTOMERS_READ,
         answers={
-            200: (Shape(description="A version.", type=products.ProductView, example=examples.PRODUCT_VIEW),)
+            200: (Shape(description="A version.", type=ProductView, example=examples.PRODUCT_VIEW),)
         },
         errors=(404,),
         path_ids={"name": "basic"},

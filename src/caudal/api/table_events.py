@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from caudal.access import Scope
 from caudal.api import events
-from caudal.api.endpoint import Endpoint, NoBody, NoQuery, Shape
+from caudal.api.declaring import ok, reading
+from caudal.api.endpoint import Endpoint, NoBody
 
 EVENT: Final = "evt_0199f3a5c2d47e8f9a0b1c2d3e4f5a6b"
 _PAYMENT: Final = "pay_0199f3a5b1c27d3e8f405162738495a6"
@@ -33,28 +34,14 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         query=events.EventsQuery,
         body=NoBody,
         scope=Scope.PAYMENTS_READ,
-        answers={
-            200: (
-                Shape(
-                    description="A stretch of the book's events.",
-                    type=events.EventsView,
-                    example={"data": [_EVENT_VIEW], "next_after": 1017, "head": 1017},
-                ),
-            )
-        },
+        answers=ok(
+            "A stretch of the book's events.",
+            events.EventsView,
+            {"data": [_EVENT_VIEW], "next_after": 1017, "head": 1017},
+        ),
     ),
-    Endpoint(
-        method="GET",
-        path="/v1/events/{id}",
-        name="get_event",
-        tag=_TAG,
-        summary="Read an event",
-        handle=events.read_event,
-        query=NoQuery,
-        body=NoBody,
-        scope=Scope.PAYMENTS_READ,
-        answers={200: (Shape(description="The event.", type=events.EventView, example=_EVENT_VIEW),)},
-        errors=(404,),
-        path_ids={"id": EVENT},
+    reading(
+        "/v1/events/{id}", "get_event", _TAG, "Read an event", events.read_event, scope=Scope.PAYMENTS_READ,
+        answer="The event.", view=events.EventView, example=_EVENT_VIEW, path_ids={"id": EVENT},
     ),
-)
+)  # fmt: skip

@@ -105,25 +105,28 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
     action(
         f"{_ONE}/rotate_secret", "rotate_webhook_secret", _TAG, "Give an endpoint a new secret",
         out.rotate_secret, scope=_WRITE,
-        description="For a while the old one signs too: a webhook then has a signature by each.",
+        description="For a while the old one signs too: a webhook then has a signature by each. At most five "
+        "sign at a time.",
         body=views.RotateWebhookSecret, body_example={"overlap_s": 86_400},
         answer="With its secret, shown in this answer alone.", view=_ENDPOINT, example=_ISSUED,
-        errors=(404,), path_ids=_IDS,
+        errors=(404, 409), path_ids=_IDS,
     ),
     action(
         f"{_ONE}/test", "test_webhook_endpoint", _TAG, "Send a test event", out.test_endpoint, scope=_WRITE,
-        description="Of type `webhook_endpoint.test`, to this endpoint alone, whatever it filters.",
+        description="Of type `webhook_endpoint.test`, to this endpoint alone, whatever it filters, also "
+        "while it asks for quiet.",
         answer="The event, which is on its way.", view=EventView, example=_TEST, errors=(404, 409),
         path_ids=_IDS,
     ),
     action(
         f"{_ONE}/replay", "replay_webhook_deliveries", _TAG, "Send events again", out.replay_deliveries,
         scope=_WRITE,
-        description="Named ones, or those of a stretch of time, or all; at most a thousand at once.",
+        description="Named ones, or those of a stretch of time, or with `all` everything that it wants; at "
+        "most a thousand at once. While the endpoint asks for quiet (`quiet_until`) they wait too.",
         body=views.ReplayWebhooks,
         body_example={"since": "2026-03-01T00:00:00Z", "failed_only": True},
         answer="How many are on their way.", view=views.WebhooksReplayedView,
-        example={"replayed": 1000, "next_after": 2017}, errors=(404,), path_ids=_IDS,
+        example={"replayed": 1000, "next_after": 2017}, errors=(404, 422), path_ids=_IDS,
     ),
     action(
         f"{_ONE}/enable", "enable_webhook_endpoint", _TAG, "Deliver again", out.enable_endpoint,

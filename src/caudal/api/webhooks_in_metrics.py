@@ -1,16 +1,19 @@
 """Measurements of partners and their webhooks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import psycopg
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from caudal.api.book_metrics import Books
+from caudal.api.merged_metrics import Processes
 from caudal.api.metrics import Metrics
 from caudal.connectors import LATENCY_BOUNDS_S, BreakerState, Registry
-from caudal.webhooks import Inbox, Unsettled
+from caudal.webhooks import Inbox, InboxCounts, Unsettled
 from caudal_base.clock import Clock
+from caudal_base.database import Database
 from caudal_base.errors import CaudalError
 
 _log = structlog.get_logger("caudal.api")
@@ -19,9 +22,9 @@ _log = structlog.get_logger("caudal.api")
 class Waiting(Collector):
     """How many webhooks are not settled, and for how long: asked of the database before each reading."""
 
-    def __init__(self, inbox: Inbox, clock: Clock) -> None:
-        """Knows nothing before the first `look`."""
-        self._inbox = inbox
+    def __init__(self, unsettled: Callable[[], Awaitable[list[Unsettled]]], clock: Clock) -> None:
+        """Knows nothing before the first `look`, which calls `unsettled`."""
+        self._unsettled = unsettled
         self._clock = clock
         self._found: list[Unsettled] = []
 
@@ -29,7 +32,7 @@ class Waiting(Collector):
         """Ask the database. Without it there are no figures; the other measurements do not depend on it."""
         self._found = []
         try:
-            self._found = await self._inbox.unsettled()
+            self._found = await self._unsettled()
         except (psycopg.Error, CaudalError) as error:
             _log.warning("webhooks_not_counted", reason=type(error).__name__)
 
@@ -57,13 +60,13 @@ class Waiting(Collector):
 class Received(Collector):
     """What came in at this process."""
 
-    def __init__(self, inbox: Inbox) -> None:
-        """`inbox` counts."""
-        self._inbox = inbox
+    def __init__(self, counts: InboxCounts) -> None:
+        """`counts` are the inbox's own."""
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """The counts as they stand."""
-        counts = self._inbox.counts
+        counts = self._counts
         for name, help_, by_partner in (
             ("received", "Partners' webhooks that were verified and stored.", counts.received),
             ("repeated", "Partners' webhooks that were there already.", counts.repeated),
@@ -114,6 +117,11 @@ class Partners(Collector):
             "waiting": GaugeMetricFamily(
                 "caudal_partner_waiting", "Calls that wait for their turn.", labels=["partner"]
             ),
+            "clock": GaugeMetricFamily(
+                "caudal_partner_clock_ahead_seconds",
+                "How far the partner's clock is ahead of ours, by the Date of its answers.",
+                labels=["partner"],
+            ),
         }
         for partner in self._partners:
             name, stats = partner.name, partner.stats
@@ -128,6 +136,8 @@ class Partners(Collector):
             gauges["breaker"].add_metric([name], float(stats.breaker is not BreakerState.CLOSED))
             gauges["in_flight"].add_metric([name], stats.in_flight)
             gauges["waiting"].add_metric([name], stats.waiting)
+            if stats.clock_ahead_s is not None:
+                gauges["clock"].add_metric([name], stats.clock_ahead_s)
         yield from (calls, drift, seconds, *gauges.values())
 
 
@@ -139,9 +149,41 @@ def _cumulated(counts: Sequence[int]) -> list[tuple[str, float]]:
     return buckets
 
 
-def watch_partners(metrics: Metrics, partners: Registry, inbox: Inbox, clock: Clock) -> Waiting:
-    """Add the figures of partners and of their webhooks; the one that must be asked to look."""
-    waiting = Waiting(inbox, clock)
-    for collector in (Partners(partners), Received(inbox), waiting):
-        metrics.register(collector)
-    return waiting
+class Asked:
+    """What is asked for before measurements are read: of the other processes, and of the database."""
+
+    def __init__(self, waiting: Waiting, books: Books, processes: Processes | None) -> None:
+        """Of webhooks, of all else, and of those that serve together."""
+        self._waiting = waiting
+        self._books = books
+        self._processes = processes
+        if processes is not None:
+            processes.keep(books.kept)
+            books.adopt(processes.kept())
+
+    async def look(self) -> None:
+        """Ask them. What another process has been told lately is not asked for again."""
+        if self._processes is not None:
+            await self._processes.gather()
+            self._books.adopt(self._processes.kept())
+        await self._waiting.look()
+        await self._books.look()
+        if self._processes is not None:
+            self._processes.pin()
+
+    async def answer_others(self) -> None:
+        """Tell the other processes what they ask for, until cancelled."""
+        if self._processes is not None:
+            await self._processes.answer_others()
+
+
+def watch_partners(
+    metrics: Metrics, partners: Registry, inbox: Inbox, clock: Clock, database: Database
+) -> Asked:
+    """Add the figures of partners, of their webhooks and of what the tables say; what is to be asked."""
+    waiting, books = Waiting(inbox.unsettled, clock), Books(database, clock)
+    for own in (Partners(partners), Received(inbox.counts)):
+        metrics.register(own)
+    for common in (waiting, books):
+        metrics.register_common(common)
+    return Asked(waiting, books, metrics.processes)

@@ -34,6 +34,7 @@ from caudal.delivery import (
     DisableReason,
     Issued,
     NewEndpoint,
+    NothingChosen,
 )
 from caudal.idempotency import Answer
 from caudal_base import ids
@@ -138,7 +139,7 @@ async def delete_endpoint(request: Request[Write, NoBody]) -> Answer:
 
 
 async def rotate_secret(request: Request[Write, RotateWebhookSecret]) -> Answer:
-    """POST /v1/webhook_endpoints/{id}/rotate_secret; raises `EndpointNotFound`."""
+    """POST /v1/webhook_endpoints/{id}/rotate_secret; raises `EndpointNotFound`, `TooManySecrets`."""
     body = request.body
 
     async def issue(connection: Connection) -> Issued:
@@ -166,11 +167,15 @@ async def test_endpoint(request: Request[Write, NoBody]) -> Answer:
 
 
 async def replay_deliveries(request: Request[Write, ReplayWebhooks]) -> Answer:
-    """POST /v1/webhook_endpoints/{id}/replay; raises `EndpointNotFound`, `EventNotFound`."""
+    """POST /v1/webhook_endpoints/{id}/replay; raises `EndpointNotFound`, `EventNotFound`, `NothingChosen`."""
     body, log = request.body, request.services.endpoints.log
-    chosen = body.since is not None or body.until is not None or body.failed_only or body.after
-    if body.events is not None and chosen:
+    chosen = body.since is not None or body.until is not None or body.failed_only
+    if body.events is not None and (chosen or body.all or body.after):
         raise InvalidRequest("name events, or say which; not both", field="events")
+    if body.all and chosen:
+        raise InvalidRequest("all, or only some; not both", field="all")
+    if body.events is None and not (chosen or body.all):
+        raise NothingChosen("name events, a stretch of time or `failed_only`; or say `all`", field="all")
 
     async def work(connection: Connection) -> Answer:
         if body.events is not None:
@@ -199,7 +204,8 @@ async def find_deliveries(request: Request[WebhookDeliveriesQuery, NoBody]) -> A
     query = request.query
     if query.cursor is not None and not (query.cursor.isascii() and query.cursor.isdigit()):
         raise bad_cursor()
-    wanted = DeliveryFilter(state=query.state, before=None if query.cursor is None else int(query.cursor))
+    before = None if query.cursor is None else int(query.cursor)
+    wanted = DeliveryFilter(state=query.state, type=query.type, before=before)
     async with request.services.database.connection() as connection:
         rows = await request.services.endpoints.log.find(
             connection, request.book_id, _id(request), wanted, limit=query.limit

@@ -51,6 +51,7 @@ class Delivered(Collector):
         """By book, as counted a few seconds ago."""
         for name, help_, by_book in (
             ("unread", "Events that endpoints have not been given yet, over all.", self._counts.unread),
+            ("behind", "Endpoints that get nothing new: too much waits for them.", self._counts.behind),
             ("pending", "Deliveries that are tried or will be.", self._counts.pending),
             ("oldest_age_seconds", "Age of the oldest event not delivered.", self._counts.oldest_s),
         ):

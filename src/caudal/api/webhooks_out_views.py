@@ -95,6 +95,7 @@ class ReplayWebhooks(RequestBody, frozen=True, kw_only=True):
     since: Moment | None = None
     until: Moment | None = None
     failed_only: Annotated[bool, Meta(description="Only what was given up.")] = False
+    all: Annotated[bool, Meta(description="Everything: said where nothing narrower is.")] = False
     after: Annotated[Seq, Meta(description="`next_after` of the answer before.")] = 0
 
 
@@ -102,6 +103,7 @@ class WebhookDeliveriesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     """Which deliveries, and which page of them."""
 
     state: DeliveryState | None = None
+    type: Annotated[str, Meta(description="Of the event.", min_length=1, max_length=100)] | None = None
     cursor: Cursor | None = None
     limit: Limit = 100
 
@@ -143,7 +145,11 @@ class WebhookEndpointView(View, frozen=True, kw_only=True):
     """Why it is disabled."""
     disabled_at: Time | None = None
     failing_since: Time | None = None
-    """When the first attempt failed since which none has succeeded."""
+    """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
+    behind_since: Time | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
+    quiet_until: Time | None = None
+    """It asked by `Retry-After` to be sent nothing before then; only a test event goes out meanwhile."""
     secret: str | None = None
     """`whsec_…`: shown once, in the answer that made it, and not in a repeat of that."""
 
@@ -225,6 +231,8 @@ def endpoint_view(row: Endpoint, secret: str | None = None) -> WebhookEndpointVi
         reason=row.reason,
         disabled_at=row.disabled_at,
         failing_since=row.failing_since,
+        behind_since=row.behind_since,
+        quiet_until=row.quiet_until,
         secret=secret,
     )
 

@@ -1,6 +1,6 @@
 """Benchmarks: what `caudal bench` runs. Each answers a `Report`."""
 
 from caudal.bench import ledger, payments, webhooks
-from caudal.bench.report import Case, Report
+from caudal.bench.report import Case, Report, machine, percentile
 
-__all__ = ["Case", "Report", "ledger", "payments", "webhooks"]
+__all__ = ["Case", "Report", "ledger", "machine", "payments", "percentile", "webhooks"]

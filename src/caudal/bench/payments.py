@@ -1,12 +1,15 @@
 """`caudal bench payments`: accepting them over HTTP until saturation and beyond, and to their end.
 
 Rates rise until p99 is beyond its budget, something is shed or a queue grows; the highest rate that held is
-then offered for longer. Latencies count from the moment when a request was due.
+then offered for longer. Latencies count from the moment when a request was due. Rules choose the partner of
+each payment, and an endpoint of the customer's hears of everything in order.
 """
 
 import contextlib
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -64,10 +67,17 @@ _WARM_UP: Final = 30.0
 async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
     """Measure everything on a temporary server. Takes under a minute with `QUICK`, some four with `FULL`."""
     steps = _Steps(progress)
-    with temporary_server() as dsn:
-        async with PaymentsWorld.make(dsn) as world:
+    sink_port = free_port()
+    sink = ("caudal.bench.webhook_sink", str(sink_port))
+    with (
+        temporary_server() as dsn,
+        tempfile.TemporaryDirectory(prefix="caudal-bench-") as directory,
+        running(sink, {}, lambda: answers(sink_port, "/")),
+    ):
+        async with PaymentsWorld.make(dsn, Path(directory), f"http://127.0.0.1:{sink_port}/") as world:
             api_port, sandbox_port = free_port(), free_port()
             settings = {
+                "CAUDAL_DATA_DIR": directory,
                 "CAUDAL_PARTNERS": partners(sandbox_port),
                 "CAUDAL_API_PROCESSES": str(api_processes),
             }

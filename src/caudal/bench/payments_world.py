@@ -2,13 +2,16 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
+from caudal import routing
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.bench import http_load
 from caudal.bench.world import World
+from caudal.connectors import Registry
 from caudal.customers import (
     CreateCustomer,
     CustomerId,
@@ -17,12 +20,17 @@ from caudal.customers import (
     NewProduct,
     create_products,
 )
+from caudal.delivery import Endpoints, NewEndpoint, Policy
 from caudal.payments import PaymentState
+from caudal.routing import Conditions, Hop, Rule, Rules, Share
 from caudal_base import arrays, ids
 from caudal_base.check import check
 from caudal_base.clock import SystemClock
 from caudal_base.decide import Limit
 from caudal_base.errors import CaudalError
+from caudal_base.sealing import Sealing
+from caudal_base.secret import Secret
+from caudal_base.settings import PartnerSettings
 
 R = TypeVar("R")
 
@@ -30,8 +38,12 @@ BOOK: Final = "main"
 CUSTOMERS: Final = 1_000
 CURRENCIES: Final = ("EUR", "USD", "GBP", "CHF")
 PARTNERS: Final = ("stripe", "stripe_b", "stripe_c", "stripe_d")
-HOT: Final = (("stripe", "EUR"),)
-SPREAD: Final = tuple((partner, currency) for partner in PARTNERS for currency in CURRENCIES)
+HOT: Final = (("pm_card_visa", "EUR"),)
+"""Instruments and currencies of payments that all go through one settlement account."""
+
+_SHARED_CARD: Final = "pm_card_mastercard"
+SPREAD: Final = tuple((_SHARED_CARD, currency) for currency in CURRENCIES)
+"""Those of payments that rules spread over all partners: sixteen settlement accounts."""
 
 _CLOCK: Final = SystemClock()
 _SECRET: Final = "whsec_bench"  # noqa: S105  # of a sandbox that lives as long as the benchmark
@@ -81,29 +93,34 @@ class PaymentsWorld:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def make(cls, dsn: str) -> AsyncIterator["PaymentsWorld"]:
-        """A world on a database without books."""
+    async def make(cls, dsn: str, directory: Path, sink: str) -> AsyncIterator["PaymentsWorld"]:
+        """A world on a database without books: rules say who gets a payment, and `sink` hears of each.
+
+        `directory` is the data directory of the programs that work on it.
+        """
         async with World.on(dsn, BOOK) as world:
             caller = Caller(principal=OPERATOR, request_id=ids.encode(ids.REQUEST, world.ids.new()))
             customers = await _customers(world, caller)
+            await _route(world, caller)
+            await _listen(world, directory, sink)
             yield cls(world, await _key(world, caller), customers)
 
     def requests(
         self, through: Sequence[tuple[str, str]], name: str, first: int = 0
     ) -> Callable[[int], bytes]:
-        """Makes the request of a number: a card payment in through the next partner and currency.
+        """Makes the request of a number: a payment in with the next instrument and currency.
 
         Its reference and its key are `reference(name, number)`, so that the same number is the same request.
         """
 
         def make(number: int) -> bytes:
             number += first
-            partner, currency = through[number % len(through)]
+            instrument, currency = through[number % len(through)]
             reference = reference_of(name, number)
             customer = self._customers[number * 7 % len(self._customers)]
             body = (
                 f'{{"kind":"pay_in","customer":"{customer}","amount":1050,"currency":"{currency}",'
-                f'"partner":"{partner}","instrument":"pm_card_visa","reference":"{reference}"}}'
+                f'"instrument":"{instrument}","reference":"{reference}"}}'
             )
             headers = {**self._headers, "Idempotency-Key": reference}
             return http_load.request("POST", "/v1/payments", headers, body.encode())
@@ -188,6 +205,44 @@ async def _customers(world: World, caller: Caller) -> list[CustomerId]:
         made = Customers(world.ledger, _CLOCK, world.ids)
         _all(await made.apply(connection, world.book_id, commands, caller=caller))
     return found
+
+
+async def _route(world: World, caller: Caller) -> None:
+    """Rules in force: one card is shared out, all else goes to the first partner, and then to the next."""
+    everyone = tuple(Share(partner=name, weight=100 // len(PARTNERS)) for name in PARTNERS)
+    first, *others = (Hop(partner=name) for name in PARTNERS)
+    rules = Rules(
+        rules=(
+            Rule(name="shared", when=Conditions(instrument=(_SHARED_CARD,)), to=Hop(split=everyone)),
+            Rule(name="default", to=first, next=tuple(others)),
+        )
+    )
+    # Nobody is called: it is asked what partners can do.
+    settings = PartnerSettings(connector="stripe", book=BOOK, api_key=Secret("sk_test_bench"))
+    registry = Registry.from_settings(dict.fromkeys(PARTNERS, settings), _CLOCK)
+    able = {partner.name: partner.capabilities for partner in registry}
+    await registry.close()
+    async with world.database.transaction() as connection:
+        made = await routing.create(
+            connection, world.book_id, rules, caller=caller, ledger=world.ledger, at=_CLOCK.now()
+        )
+        _all(
+            [
+                await routing.publish(
+                    connection, world.book_id, made.version, able, caller=caller, ledger=world.ledger,
+                    at=_CLOCK.now(),
+                )
+            ]
+        )  # fmt: skip
+
+
+async def _listen(world: World, directory: Path, url: str) -> None:
+    """An endpoint that hears of everything, in order."""
+    policy = Policy(development=True)
+    endpoints = Endpoints(world.ledger, _CLOCK, world.ids, Sealing(None, directory), policy)
+    new = NewEndpoint(id=world.ids.new(), url=url, ordered=True)
+    async with world.database.transaction() as connection:
+        await endpoints.create(connection, world.book_id, new)
 
 
 async def _key(world: World, caller: Caller) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from caudal import access
-from caudal.access import ApiKey, CreateKey, Environment, IssuedKey, RevokeKey, Scope
+from caudal.access import ApiKey, ChangeKey, CreateKey, Environment, IssuedKey, RevokeKey, Scope
 from caudal.cli.frame import Call, command, group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, LimitOption, YesOption, span_of
@@ -19,7 +19,10 @@ from caudal.cli.terminal import cell, facts, table
 from caudal.ledger import BookInfo, BookMode, list_books
 from caudal_base import ids
 
-app = group("API keys: create, list, revoke.")
+app = group("API keys: create, list, change, revoke.")
+
+_DEFAULT: Final = "default"
+_NAMED_KEY: Final = "The key's id (`key_…`) or its `public_id`, as `keys list` shows them."
 
 _PUBLIC_ID: Final = re.compile(r"[0-9A-Za-z]{1,32}", re.ASCII)
 
@@ -51,6 +54,14 @@ async def create(
             help="Rotation: the key (id or `public_id`) whose identity it continues; both work.",
         ),
     ] = None,
+    requests_per_second: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="What it may ask of the API; 0 is as much as comes. (default: CAUDAL_REQUESTS_PER_SECOND, "
+            "or as the key that it succeeds)",
+        ),
+    ] = None,
 ) -> None:
     """Make an API key, and show its text: this once, since it is stored nowhere.
 
@@ -68,13 +79,17 @@ async def create(
             environment=_environment(directory if reached is None else reached),
             expires_at=None if expires_in is None else now + span_of(expires_in, field="expires_in"),
             succeeds=earlier,
+            requests_per_second=requests_per_second,
         )
         (issued,) = await access.create_keys(
             connection, [command], caller=_caller(operator), at=now, new_ids=operator.ids
         )
     if not isinstance(issued, IssuedKey):
         raise issued
-    names = {one.book_id: one.name for one in directory}
+    _show_once(operator, issued, {one.book_id: one.name for one in directory})
+
+
+def _show_once(operator: Operator, issued: IssuedKey, names: dict[int, str]) -> None:
     text = issued.text.reveal()
 
     def show(out: Console) -> None:
@@ -110,15 +125,40 @@ async def list_(operator: Operator, limit: LimitOption = DEFAULT_LIMIT, after: A
     operator.terminal.answer({"data": data, "next_cursor": page.next_cursor}, show)
 
 
+@on_database(app, "change")
+async def change(
+    operator: Operator,
+    key: Annotated[str, typer.Argument(metavar="KEY", help=_NAMED_KEY)],
+    requests_per_second: Annotated[
+        str,
+        typer.Option(
+            metavar="N",
+            help="What it may ask; 0 is as much as comes, `default` as the settings say.",
+        ),
+    ],
+) -> None:
+    """Let a key make more requests, or fewer: within a second every process keeps to it."""
+    rate = _rate(requests_per_second)
+    key_id = await _key_id(operator, key, field="key")
+    async with operator.database.transaction() as connection:
+        (result,) = await access.change_keys(
+            connection,
+            [ChangeKey(key_id=key_id, requests_per_second=rate)],
+            caller=_caller(operator),
+            at=operator.clock.now(),
+        )
+        names = {one.book_id: one.name for one in await list_books(connection)}
+    if not isinstance(result, ApiKey):
+        raise result
+    operator.terminal.answer(
+        _shape(operator, result, names), lambda out: out.print(facts(_rows(operator, result, names)))
+    )
+
+
 @on_database(app, "revoke")
 async def revoke(
     operator: Operator,
-    key: Annotated[
-        str,
-        typer.Argument(
-            metavar="KEY", help="The key's id (`key_…`) or its `public_id`, as `keys list` shows them."
-        ),
-    ],
+    key: Annotated[str, typer.Argument(metavar="KEY", help=_NAMED_KEY)],
     yes: YesOption = False,
 ) -> None:
     """Stop a key, for good: within a second every process refuses it."""
@@ -149,6 +189,26 @@ def scopes(call: Call) -> None:
     call.terminal.answer(
         {"data": [{"scope": one.value, "description": one.description} for one in Scope]}, show
     )
+
+
+def _rate(text: str) -> int | None:
+    """Requests in a second; None as the settings say. Raises `InvalidKeyRequest`."""
+    if text == _DEFAULT:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        detail = f"requests in a second are a number, or {_DEFAULT}: not {text}"
+        raise access.InvalidKeyRequest(detail, field="requests_per_second")
+    return int(text)
+
+
+def _allowance(key: ApiKey) -> str:
+    match key.requests_per_second:
+        case None:
+            return "as the settings say"
+        case 0:
+            return "as many as come"
+        case rate:
+            return f"{rate} a second"
 
 
 async def _key_id(operator: Operator, named: str, *, field: str) -> UUID:
@@ -189,6 +249,7 @@ def _rows(operator: Operator, key: ApiKey, names: dict[int, str]) -> list[tuple[
         ("status", key.status(operator.clock.now()).value),
         ("books", _books(key, names)),
         ("scopes", " ".join(sorted(key.scopes))),
+        ("requests", _allowance(key)),
         ("created", key.created_at),
         ("expires", key.expires_at),
         ("revoked", key.revoked_at),
@@ -204,6 +265,7 @@ def _shape(operator: Operator, key: ApiKey, names: dict[int, str]) -> dict[str, 
         "public_id": key.public_id,
         "books": None if key.books is None else [names.get(number, "") for number in sorted(key.books)],
         "scopes": sorted(key.scopes),
+        "requests_per_second": key.requests_per_second,
         "created_at": key.created_at,
         "created_by": key.created_by,
         "expires_at": key.expires_at,

@@ -52,10 +52,16 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
     "audit": (_OPERATE, "caudal.cli.audit", "Who did what, to what, and with what result."),
     "jobs": (_OPERATE, "caudal.cli.jobs", "Background jobs: list them, replay or skip dead ones."),
+    "objectives": (
+        _OPERATE,
+        "caudal.cli.objectives",
+        "What is promised of the service, and how fast the budget for failures burns.",
+    ),
     "doctor": (_OPERATE, "caudal.cli.doctor", "Say what is wrong, and what to do about it."),
     "db": (_OPERATE, "caudal.cli.db", "The database: its schema, its version, its state."),
     "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
     "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),
+    "demo": (_OPERATE, "caudal.cli.demo", "See a trading day in a minute, on a temporary deployment."),
     "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
     "simulate": (
         _OPERATE,
@@ -156,8 +162,8 @@ FLAGS: Final = frozenset(
     {
         "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
         "--deployment", "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver",
-        "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--yes",
-        "-y",
+        "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered",
+        "--up-to", "--watch", "--yes", "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""

@@ -175,6 +175,11 @@ async def try_(
             )  # fmt: skip
         out.print(shown if trial.lines else "No payments in this time.")
         out.print(f"{trial.payments} payments, of which {trial.moved} would have gone elsewhere.")
+        if trial.foreign:
+            out.print(
+                f"{trial.foreign} of these have an instrument that is not the vault's, and may mean nothing "
+                "to that partner."
+            )
         for left in trial.unserved:
             out.print(
                 f"No rule serves {left.payments} of {left.kind} by {left.method} in {left.currency}, "
@@ -248,7 +253,7 @@ async def drain(
     async with operator.database.transaction() as connection:
         await routing.drain(
             connection, found.book_id, partner, reason, names, caller=_caller(operator),
-            at=operator.clock.now(),
+            ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
     _answer(operator, now)
@@ -261,8 +266,9 @@ async def resume(operator: Operator, partner: PartnerArgument, book: BookOption 
     names = [*_capabilities(operator, found)]
     async with operator.database.transaction() as connection:
         await routing.resume(
-            connection, found.book_id, partner, names, caller=_caller(operator), at=operator.clock.now()
-        )
+            connection, found.book_id, partner, names, caller=_caller(operator),
+            ledger=Ledger(operator.clock), at=operator.clock.now(),
+        )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
     _answer(operator, now)
 

@@ -86,6 +86,7 @@ def trial_shape(tried: Tried, since: dt.date, through: dt.date) -> dict[str, Any
         "through_day": through.isoformat(),
         "payments": trial.payments,
         "moved": trial.moved,
+        "foreign": trial.foreign,
         "lines": [{**msgspec.structs.asdict(one), "rule": one.rule or None} for one in trial.lines],
         "unserved": [msgspec.structs.asdict(one) for one in trial.unserved],
         "complete": tried.complete,

@@ -56,6 +56,15 @@ def simulate(
     return Exit.DONE if report.holds else Exit.REFUSED
 
 
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} for {name}" for name, count in counts.items()) or "none"
+
+
+def _sent(report: Report) -> str:
+    sent = report.deliveries
+    return f"{sent['received']}, {sent['arrived']} arrived, {sent['repeated']} again"
+
+
 def _show(report: Report, out: Console) -> None:
     out.print(
         facts(
@@ -64,7 +73,11 @@ def _show(report: Report, out: Console) -> None:
                 ("payments", report.payments),
                 ("outcomes", report.outcomes),
                 ("requests", f"{report.requests} sent {report.sent} times, {report.unanswered} unanswered"),
+                ("webhooks sent", _sent(report)),
                 ("kills", report.kills),
+                ("routes", report.routes),
+                ("elsewhere", f"{report.reroutes} payments; tried again: {_counts(report.retries)}"),
+                ("outages", ", ".join(report.outages) or "none"),
                 ("double effects", str(report.double_effects)),
                 ("lost", str(report.lost)),
                 ("seconds", report.seconds),

@@ -106,6 +106,8 @@ def up(
         programs += [
             supervisor.Program(
                 name="api",
+                stage=supervisor.Stage.CALLED,
+                stop_within_s=server.LEAVING_S + server.notice_s(settings),
                 arguments=_command("api", "--listen-fd", str(listening.fileno())),
                 environment=environment,
                 descriptors=(listening.fileno(), *held),
@@ -167,6 +169,7 @@ def _worker(
     own = {} if first is None else {"CAUDAL_WORKER_METRICS_PORT": str(first + number)}
     return supervisor.Program(
         name="worker" if number == 0 else f"worker-{number + 1}",
+        stage=supervisor.Stage.WORKING,
         arguments=_command("worker"),
         environment={**environment, **own},
         descriptors=held,

@@ -109,6 +109,7 @@ class Sandbox:
         kept = ("--state", str(self._data_dir / _JOURNAL)) if self._data_dir.is_dir() else ()
         return supervisor.Program(
             name="sandbox",
+            stage=supervisor.Stage.CALLED_UPON,
             arguments=(
                 sys.executable, *command, "caudal_sandbox", "serve",
                 "--listen-fd", str(self._listening.fileno()), *kept,

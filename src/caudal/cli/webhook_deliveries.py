@@ -65,7 +65,8 @@ async def replay(
                 break
             after = done.next_after
     operator.terminal.answer(
-        {"replayed": count}, lambda out: out.print(f"{count:,} events are on their way.")
+        {"replayed": count},
+        lambda out: out.print(f"{count:,} {'event is' if count == 1 else 'events are'} on the way."),
     )
 
 
@@ -73,13 +74,14 @@ async def deliveries(
     operator: Operator,
     endpoint: EndpointArgument,
     state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
+    type: Annotated[str | None, typer.Option(help="Only those of events of this type.")] = None,
     limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """List what was sent to an endpoint, the latest events first."""
     found = await operator.book(book)
-    wanted = DeliveryFilter(state=state, before=number_of(after))
+    wanted = DeliveryFilter(state=state, type=type, before=number_of(after))
     size = min(limit, delivery.MAX_PAGE)
     async with operator.database.connection() as connection:
         rows = await endpoints_of(operator).log.find(

@@ -1,6 +1,6 @@
 """`caudal webhooks endpoints`: where events are sent, and what became of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -52,8 +52,8 @@ DescriptionOption = Annotated[str | None, typer.Option(help="For people.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def endpoints_of(operator: Operator) -> Endpoints:
-    """What makes and changes endpoints, under the settings of this command."""
+def endpoints_of(operator: Operator, *, types: Collection[str] = ()) -> Endpoints:
+    """What makes and changes endpoints, under the settings of this command; of these `types`, where given."""
     settings = operator.call.settings
     return Endpoints(
         Ledger(operator.clock),
@@ -61,7 +61,16 @@ def endpoints_of(operator: Operator) -> Endpoints:
         operator.ids,
         Sealing(settings.sealing_key, settings.data_dir),
         Policy(development=settings.env is Environment.DEVELOPMENT),
+        types=types,
     )
+
+
+def event_types() -> Collection[str]:
+    """All types that events have."""
+    # Here, since the other commands on endpoints need not wait for the whole API to be loaded.
+    from caudal.api import FAMILIES
+
+    return [type_ for family in FAMILIES for type_ in family.types]
 
 
 @on_database(app, "list")
@@ -115,7 +124,7 @@ async def create(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Send events to a URL from now on. The secret is shown once."""
-    endpoints = endpoints_of(operator)
+    endpoints = endpoints_of(operator, types=event_types())
     await endpoints.look_up(url)
     new = NewEndpoint(
         id=operator.ids.new(),
@@ -150,7 +159,7 @@ async def change(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Change a webhook endpoint; what is not named stays as it is."""
-    endpoints = endpoints_of(operator)
+    endpoints = endpoints_of(operator, types=() if type is None else event_types())
     if url is not None:
         await endpoints.look_up(url)
     wanted = Change(
@@ -309,6 +318,8 @@ def _facts(row: Endpoint) -> list[tuple[str, Any]]:
         ("reason", shown["reason"]),
         ("created", row.created_at),
         ("failing since", row.failing_since),
+        ("behind since", row.behind_since),
+        ("quiet until", row.quiet_until),
         ("public key", " ".join(keys)),
     ]
 
@@ -324,7 +335,12 @@ def _shape(row: Endpoint) -> dict[str, Any]:
         }
         for one in row.secrets
     ]
-    return {**delivery.endpoint_data(row), "delivered_through": row.delivered_through, "secrets": secrets}
+    return {
+        **delivery.endpoint_data(row),
+        "quiet_until": row.quiet_until,
+        "delivered_through": row.delivered_through,
+        "secrets": secrets,
+    }
 
 
 def id_of(endpoint: str) -> UUID:

@@ -16,7 +16,7 @@ from caudal.cli.exits import Exit
 from caudal.cli.operator import Operator
 from caudal.cli.options import BookOption
 from caudal.cli.setup import FIRST_BOOK
-from caudal.cli.webhook_endpoints import TypesOption, endpoints_of
+from caudal.cli.webhook_endpoints import TypesOption, endpoints_of, event_types
 from caudal.connectors import StandardWebhooks, WebhookRefused
 from caudal.delivery import Issued, NewEndpoint
 from caudal_base.check import check
@@ -132,7 +132,7 @@ async def listen(
     if operator.call.settings.env is not Environment.DEVELOPMENT:
         raise NotInProduction("it needs an endpoint on this machine, which only development has")
     found = await operator.book(book)
-    endpoints = endpoints_of(operator)
+    endpoints = endpoints_of(operator, types=event_types())
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -85,6 +85,14 @@ from caudal.client.ids import (
     new_transfer_id,
 )
 from caudal.client.listing import Rows
+from caudal.client.objectives import (
+    NewObjective,
+    ObjectiveIndicator,
+    Objectives,
+    ObjectiveSeverity,
+    ObjectiveStanding,
+    ServiceObjective,
+)
 from caudal.client.payment_types import (
     Attempt,
     AttemptState,
@@ -263,9 +271,14 @@ __all__ = [
     "Limit",
     "Method",
     "Money",
+    "NewObjective",
     "NewRules",
     "NextAction",
     "NotFound",
+    "ObjectiveIndicator",
+    "ObjectiveSeverity",
+    "ObjectiveStanding",
+    "Objectives",
     "Operation",
     "Outage",
     "OutcomeUnknown",
@@ -322,6 +335,7 @@ __all__ = [
     "RuleConditions",
     "RuleProblem",
     "RuleSet",
+    "ServiceObjective",
     "Share",
     "Side",
     "Statement",

@@ -15,6 +15,7 @@ from caudal.client.books import Books, Periods
 from caudal.client.customers import Customers, Products
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
+from caudal.client.objectives import Objectives
 from caudal.client.payments import Payments
 from caudal.client.payouts import Payouts
 from caudal.client.reports import JournalPage, JournalRow, TrialBalance
@@ -82,6 +83,7 @@ class Caudal:
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
         self.routing: Final = Routing(self._sender)
+        self.objectives: Final = Objectives(self._sender)
         self.events: Final = Events(self._sender)
         self.webhooks_in: Final = InboundWebhooks(self._sender)
         self.webhook_endpoints: Final = WebhookEndpoints(self._sender)

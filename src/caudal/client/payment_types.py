@@ -165,6 +165,7 @@ class NextAction(Answer, frozen=True, kw_only=True):
     `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer."""
     url: str | None = None
     client_secret: str | None = None
+    """For the customer's browser alone. Events do not have it: read the payment."""
 
 
 class PaymentReview(Answer, frozen=True, kw_only=True):

@@ -230,6 +230,8 @@ class Trial(Answer, frozen=True, kw_only=True):
     created_before: dt.datetime
     payments: int
     moved: int
+    foreign: int
+    """Of those, the ones by an instrument that is not the vault's: it may mean nothing to that partner."""
     lines: Sequence[TrialLine]
     unserved: Sequence[Unserved]
     complete: bool

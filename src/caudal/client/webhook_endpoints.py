@@ -78,6 +78,10 @@ class WebhookEndpoint(Answer, frozen=True, kw_only=True):
     reason: WebhookDisableReason | None = None
     disabled_at: dt.datetime | None = None
     failing_since: dt.datetime | None = None
+    behind_since: dt.datetime | None = None
+    """When so many deliveries waited for another attempt that it was given nothing new."""
+    quiet_until: dt.datetime | None = None
+    """It asked by `Retry-After` to be sent nothing before then; only a test event goes out meanwhile."""
     secret: str | None = None
     """`whsec_…`: only in the first answer that made it."""
 
@@ -171,6 +175,7 @@ class ReplayWebhooks(Body, frozen=True, kw_only=True):
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     failed_only: bool = False
+    all: bool = False
     after: int = 0
 
 
@@ -178,6 +183,7 @@ class WebhookDeliveriesQuery(ListQuery, frozen=True, kw_only=True):
     """GET /v1/webhook_endpoints/{id}/deliveries"""
 
     state: WebhookDeliveryState | None = None
+    type: str | None = None
 
 
 class WebhookEndpoints:
@@ -248,7 +254,10 @@ class WebhookEndpoints:
         signature: WebhookSignature | None = None,
         idempotency_key: str | None = None,
     ) -> WebhookEndpoint:
-        """Give it a new secret; the old ones sign too for `overlap_s` seconds, by default a day."""
+        """Give it a new secret; the old ones sign too for `overlap_s` seconds, by default a day.
+
+        Raises `Conflict` where five sign already and `overlap_s` is not 0.
+        """
         body = RotateWebhookSecret(overlap_s=overlap_s, signature=signature)
         return await self._sender.write(
             WebhookEndpoint, _act(id, "rotate_secret"), body, key=_key(idempotency_key)
@@ -278,14 +287,18 @@ class WebhookEndpoints:
         since: dt.datetime | None = None,
         until: dt.datetime | None = None,
         failed_only: bool = False,
+        all: bool = False,
         after: int = 0,
         idempotency_key: str | None = None,
     ) -> WebhooksReplayed:
-        """Send these events again, or those of a stretch of time, or all: a thousand at most.
+        """Send these events again, or those of a stretch of time, or with `all` everything: at most 1,000.
 
+        Raises `NotFound`, `Unprocessable` where nothing says what.
         Where the answer has `next_after`, there are more: call again with it as `after`.
         """
-        body = ReplayWebhooks(events=events, since=since, until=until, failed_only=failed_only, after=after)
+        body = ReplayWebhooks(
+            events=events, since=since, until=until, failed_only=failed_only, all=all, after=after
+        )
         return await self._sender.write(WebhooksReplayed, _act(id, "replay"), body, key=_key(idempotency_key))
 
     def deliveries(
@@ -293,11 +306,12 @@ class WebhookEndpoints:
         id: str,
         *,
         state: WebhookDeliveryState | None = None,
+        type: str | None = None,
         cursor: str | None = None,
         page_size: int | None = None,
     ) -> Rows[WebhookDelivery]:
         """What was sent to an endpoint, the latest events first."""
-        query = WebhookDeliveriesQuery(state=state, cursor=cursor, limit=page_size)
+        query = WebhookDeliveriesQuery(state=state, type=type, cursor=cursor, limit=page_size)
         return Rows(self._sender, Page[WebhookDelivery], _act(id, "deliveries"), query)
 
     async def delivery(self, id: str, event: str) -> WebhookDeliveryDetail:

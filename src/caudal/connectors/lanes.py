@@ -13,6 +13,8 @@ from typing import Final
 
 import httpx
 
+from caudal.connectors.skew import listener
+
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of an answer; a page of a hundred expanded balance transactions has less than one."""
 
@@ -52,8 +54,12 @@ class Lanes:
         )
         lane = self._free.pop() if self._free else self._lane()
         whole = False
+        skew = listener()
+        asked = None if skew is None else skew.asked()
         try:
             response = await lane.handle_async_request(request)
+            if skew is not None and asked is not None:
+                skew.heard(response.headers.get("date", ""), asked)
             try:
                 body = await _bounded(response)
             finally:

@@ -12,6 +12,7 @@ import structlog
 
 from caudal.connectors.drift import Drift, DriftKey
 from caudal.connectors.protocol import Acknowledges, Connector, LearnsKeys
+from caudal.connectors.skew import Skew
 from caudal.connectors.types import (
     Answer,
     Call,
@@ -30,6 +31,7 @@ from caudal.connectors.types import (
     Why,
 )
 from caudal_base import telemetry
+from caudal_base.clock import Clock, SystemClock
 from caudal_base.limits import Breaker, BreakerState, TokenBucket
 from caudal_base.settings import PartnerSettings
 
@@ -67,6 +69,9 @@ class PartnerStats(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     """Calls that wait for their turn."""
     drift: Mapping[DriftKey, int]
+    clock_ahead_s: float | None
+    """How far its clock is ahead of ours, by its last answers; None: it has not said."""
+    clock_measured_at: dt.datetime | None
 
 
 class Partner:
@@ -84,10 +89,11 @@ class Partner:
         *,
         bucket: TokenBucket | None = None,
         breaker: Breaker | None = None,
+        clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`bucket` may be shared by partners that use one key."""
+        """`bucket` may be shared by partners that use one key; `clock` is held against the partner's."""
         self._connector = connector
         self._settings = settings
         self._drift = drift
@@ -105,6 +111,7 @@ class Partner:
         self._latency_sum_s: dict[str, float] = {}
         self._in_flight = 0
         self._waiting = 0
+        self._skew = Skew(clock or SystemClock())
 
     @property
     def name(self) -> str:
@@ -132,6 +139,8 @@ class Partner:
             in_flight=self._in_flight,
             waiting=self._waiting,
             drift=self._drift.counts,
+            clock_ahead_s=self._skew.ahead_s,
+            clock_measured_at=self._skew.measured_at,
         )
 
     async def call(self, call: Call) -> Answer:
@@ -255,7 +264,8 @@ class Partner:
         answer: A | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer = await ask()
+                with self._skew.listening():
+                    answer = await ask()
         except TimeoutError:
             answer = Unknown(Why.TIMEOUT)
         except Exception:

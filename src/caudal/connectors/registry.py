@@ -55,7 +55,7 @@ class Registry:
             made.append((connector, partner, drift))
         buckets = _buckets(made, processes)
         return cls(
-            Partner(connector, partner, drift, bucket=bucket)
+            Partner(connector, partner, drift, bucket=bucket, clock=clock)
             for (connector, partner, drift), bucket in zip(made, buckets, strict=True)
         )
 

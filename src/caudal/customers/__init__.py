@@ -54,7 +54,7 @@ from caudal.customers.types import (
     account_of,
     account_reference,
 )
-from caudal.customers.views import CustomerView, customer_view
+from caudal.customers.views import CustomerView, ProductView, ToldProductView, customer_view, product_view
 
 __all__ = [
     "KINDS",
@@ -88,9 +88,11 @@ __all__ = [
     "ProductInvalid",
     "ProductNotFound",
     "ProductUnknown",
+    "ProductView",
     "Review",
     "ReviewDefault",
     "RowsLoad",
+    "ToldProductView",
     "account_of",
     "account_reference",
     "create_products",
@@ -100,5 +102,6 @@ __all__ = [
     "list_customers",
     "list_products",
     "price",
+    "product_view",
     "queue_load",
 ]

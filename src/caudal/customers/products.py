@@ -4,15 +4,19 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from caudal import audit
+from caudal import audit, events
 from caudal.access import Caller
 from caudal.customers import product_rules, product_store
 from caudal.customers.errors import ProductNotFound
 from caudal.customers.product_store import Named
 from caudal.customers.types import NewProduct, Product
+from caudal.customers.views import product_told
+from caudal.events import NewEvent
 from caudal.ledger import Ledger
+from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
+from caudal_base.ids import IdSource
 
 MAX_PAGE: Final = 1_000
 
@@ -67,15 +71,18 @@ async def create_products(
 ) -> list[Product | CaudalError]:
     """Keep each product as the next version of its name, under the book's lock; one result each, in order.
 
-    Results: `ProductInvalid`, naming the field at fault. Raises `BookNotFound`.
+    Those that are kept are told of. Results: `ProductInvalid`, naming the field at fault. Raises
+    `BookNotFound`.
     """
     results = [_refusal(product) for product in products]
     valid = [product for product, refusal in zip(products, results, strict=True) if refusal is None]
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
         kept = iter(await product_store.insert(connection, book_id, valid, at) if valid else ())
     done = [next(kept) if refusal is None else refusal for refusal in results]
     await audit.append(connection, [_record(book_id, result, caller, at) for result in done])
+    told = [_told(result, max(at, book.recorded_at)) for result in done if isinstance(result, Product)]
+    await events.append(connection, book_id, told, IdSource(ManualClock(max(at, book.recorded_at))))
     return done
 
 
@@ -110,6 +117,11 @@ def _refusal(product: NewProduct) -> CaudalError | None:
     except CaudalError as refusal:
         return refusal
     return None
+
+
+def _told(product: Product, at: dt.datetime) -> NewEvent:
+    view = product_told(product)
+    return NewEvent(type="product.created", object_type="product", object_id=view.id, at=at, data=view)
 
 
 def _record(book_id: int, result: Product | CaudalError, caller: Caller, at: dt.datetime) -> audit.Record:

@@ -20,9 +20,11 @@ from caudal.delivery.errors import (
     EndpointStateConflict,
     EndpointUrlRefused,
     InvalidEventTypes,
+    NothingChosen,
     TooManyEndpoints,
+    TooManySecrets,
 )
-from caudal.delivery.handlers import PERIODICS, PURGE, handlers
+from caudal.delivery.handlers import PERIODICS, PURGE, PURGE_LOT, handlers
 from caudal.delivery.log import REPLAY_LOT, DeliveryLog
 from caudal.delivery.rules import JITTER, MAX_ATTEMPTS, PAUSES_S, TEST, Reply
 from caudal.delivery.sending import Connection, Limits, Network
@@ -54,6 +56,7 @@ __all__ = [
     "PAUSES_S",
     "PERIODICS",
     "PURGE",
+    "PURGE_LOT",
     "REPLAY_LOT",
     "TEST",
     "Attempt",
@@ -79,6 +82,7 @@ __all__ = [
     "Limits",
     "Network",
     "NewEndpoint",
+    "NothingChosen",
     "Options",
     "Policy",
     "Replayed",
@@ -87,6 +91,7 @@ __all__ = [
     "SecretInfo",
     "Signature",
     "TooManyEndpoints",
+    "TooManySecrets",
     "Tools",
     "endpoint_data",
     "handlers",

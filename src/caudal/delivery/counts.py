@@ -25,6 +25,8 @@ class DeliveryCounts(msgspec.Struct, kw_only=True):
     """Failures of our own statements, and secrets that could not be opened."""
     unread: dict[int, int] = {}
     """By book: events that endpoints have not looked at yet, summed over endpoints."""
+    behind: dict[int, int] = {}
+    """By book: endpoints for which so many deliveries wait that they are given nothing new."""
     pending: dict[int, int] = {}
     """By book: deliveries that are tried or will be."""
     oldest_s: dict[int, float] = {}

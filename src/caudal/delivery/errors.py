@@ -45,6 +45,20 @@ class TooManyEndpoints(Conflict):
     title = "The book has too many webhook endpoints"
 
 
+class TooManySecrets(Conflict):
+    """So many secrets of the endpoint sign that another one is only made without an overlap."""
+
+    code = "too_many_webhook_secrets"
+    title = "The endpoint has too many secrets"
+
+
+class NothingChosen(Unprocessable):
+    """A replay that does not say of what. Everything is sent again only to those who ask for it."""
+
+    code = "replay_not_chosen"
+    title = "Say what to send again"
+
+
 class EndpointStateConflict(Conflict):
     """The endpoint's state does not allow it."""
 

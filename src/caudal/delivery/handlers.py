@@ -25,23 +25,23 @@ PERIODICS: Final = (
 )
 
 
-def handlers(keep: dt.timedelta) -> list[jobs.AnyHandler]:
-    """What each kind of job does; `keep` is how long the log is kept."""
+def handlers(keep: dt.timedelta, *, lot: int = PURGE_LOT) -> list[jobs.AnyHandler]:
+    """What each kind of job does; `keep` is how long the log is kept, `lot` how much goes at once."""
 
     async def purge(work: jobs.Work[Nothing]) -> None:
         """A lot to a transaction, endpoint by endpoint; the job ends with the last one."""
         now = work.clock.now()
         async with work.database.connection() as connection:
             endpoints = await store_log.all_endpoints(connection, work.book_id)
-        for endpoint_id in endpoints:
-            more = True
-            while more:
+        for endpoint_id, deleted_at in endpoints:
+            forgotten = deleted_at is not None and deleted_at < now - keep
+            after: int | None = 0
+            while after is not None:
                 async with work.database.transaction() as connection:
-                    more = bool(
-                        await store_log.purge(
-                            connection, work.book_id, endpoint_id, before=now - keep, limit=PURGE_LOT
-                        )
-                    )
+                    after = await store_log.purge(
+                        connection, work.book_id, endpoint_id, after=after, before=now - keep, limit=lot,
+                        forgotten=forgotten,
+                    )  # fmt: skip
         async with work.database.transaction() as connection:
             await store_log.delete_expired_secrets(connection, work.book_id, now=now)
             await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})

@@ -42,8 +42,9 @@ class DeliveryLog:
         check(1 <= limit <= MAX_PAGE, "a page has 1 to 1,000 deliveries")
         await self._endpoint(connection, book_id, endpoint_id)
         return await store_log.find(
-            connection, book_id, endpoint_id, state=wanted.state, before=wanted.before, limit=limit
-        )
+            connection, book_id, endpoint_id, state=wanted.state, type=wanted.type, before=wanted.before,
+            limit=limit,
+        )  # fmt: skip
 
     async def read(
         self, connection: Connection, book_id: int, endpoint_id: UUID, event_id: UUID
@@ -122,6 +123,7 @@ class DeliveryLog:
         now = self._clock.now()
         again = [(one.seq, one.id, one.type, one.object_type, one.object_id) for one in found]
         await store_log.replay(connection, book_id, endpoint.id, again, ordered=endpoint.ordered, now=now)
+        await store_drives.uncount(connection, book_id, endpoint.id)
         if endpoint.ordered:
             objects = sorted({event.object_id for event in found})
             await store_drives.promote(connection, book_id, endpoint.id, objects, now=now)

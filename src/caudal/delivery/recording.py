@@ -59,7 +59,8 @@ async def write(
         await store_records.record_attempts(
             connection, book_id, endpoint.id, [_attempt(one) for one in ended]
         )
-    # Those at hand go out in their order anyway; who takes over from a dead driver promotes them all.
+    # Those at hand go out in their order anyway; who gives the claim up promotes what is left of them, and
+    # who takes over from a dead driver does.
     objects = {one.item.event.object_id for one in ended if one.item.loaded}
     objects |= {item.event.object_id for item in dropped}
     if endpoint.ordered and objects:

@@ -1,9 +1,10 @@
 """When a delivery is tried again, what an answer means, which events an endpoint wants. Pure."""
 
 import datetime as dt
+import difflib
 import email.utils
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -92,8 +93,8 @@ def retry_after(header: str, now: dt.datetime) -> dt.datetime | None:
     return min(max(moment, now), now + MAX_RETRY_AFTER)
 
 
-def refuse_wrong_types(types: Sequence[str]) -> None:
-    """Refuse a filter that is none. Raises `InvalidEventTypes`."""
+def refuse_wrong_types(types: Sequence[str], known: Collection[str] = ()) -> None:
+    """Refuse a filter that is none, or that nothing `known` can match. Raises `InvalidEventTypes`."""
     if not 1 <= len(types) <= MAX_TYPES:
         raise InvalidEventTypes(f"give 1 to {MAX_TYPES} types", field="types")
     for place, type_ in enumerate(types):
@@ -101,6 +102,21 @@ def refuse_wrong_types(types: Sequence[str]) -> None:
             raise InvalidEventTypes(
                 "a type is `payment.succeeded`, or `payment.*`, or `*`", field=f"types[{place}]"
             )
+        if known and not any(_matches(type_, one) for one in known):
+            nearest = _nearest(type_, known)
+            hint = "" if nearest is None else f"; do you mean `{nearest}`?"
+            raise InvalidEventTypes(f"no event is of type `{type_}`{hint}", field=f"types[{place}]")
+
+
+def _matches(wanted: str, type_: str) -> bool:
+    return type_.startswith(wanted[:-1]) if wanted.endswith("*") else type_ == wanted
+
+
+def _nearest(wanted: str, known: Collection[str]) -> str | None:
+    """What there is that looks most like a filter that nothing matches."""
+    if wanted.endswith("*"):
+        known = {f"{one.partition('.')[0]}.*" for one in known}
+    return next(iter(difflib.get_close_matches(wanted, sorted(known), n=1)), None)
 
 
 def patterns(types: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ order. Whoever calls writes the audit record.
 
 import asyncio
 import datetime as dt
+from collections.abc import Collection
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,11 +15,17 @@ import msgspec
 from caudal import events
 from caudal.delivery import rules, signing, store, store_drives, store_records
 from caudal.delivery.addresses import Policy, Resolve, checked, system_resolve
-from caudal.delivery.errors import EndpointNotFound, EndpointStateConflict, TooManyEndpoints
+from caudal.delivery.errors import (
+    EndpointNotFound,
+    EndpointStateConflict,
+    TooManyEndpoints,
+    TooManySecrets,
+)
 from caudal.delivery.log import DeliveryLog
 from caudal.delivery.tools import Signers
 from caudal.delivery.types import (
     MAX_OVERLAP,
+    MAX_SECRETS,
     Change,
     DisableReason,
     Endpoint,
@@ -56,8 +63,10 @@ class Endpoints:
         sealing: Sealing,
         policy: Policy,
         resolve: Resolve = system_resolve,
+        types: Collection[str] = (),
     ) -> None:
-        """`ledger` gives the book's lock."""
+        """`ledger` gives the book's lock. `types` are all that events have: without them any will do."""
+        self._types = types
         self._resolve = resolve
         self._ledger = ledger
         self._clock = clock
@@ -85,7 +94,7 @@ class Endpoints:
         Raises `EndpointUrlRefused`, `EndpointAddressRefused`, `InvalidEventTypes`, `TooManyEndpoints`.
         """
         self.policy.target(new.url)
-        rules.refuse_wrong_types(new.types)
+        rules.refuse_wrong_types(new.types, self._types)
         now = await self._locked(connection, book_id)
         if await store.count(connection, book_id) >= MAX_ENDPOINTS:
             raise TooManyEndpoints(f"a book has at most {MAX_ENDPOINTS} webhook endpoints")
@@ -101,7 +110,7 @@ class Endpoints:
         if change.url is not None:
             self.policy.target(change.url)
         if change.types is not None:
-            rules.refuse_wrong_types(change.types)
+            rules.refuse_wrong_types(change.types, self._types)
         now = await self._locked(connection, book_id)
         endpoint = await self.get(connection, book_id, id)
         given = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not None}
@@ -139,6 +148,15 @@ class Endpoints:
         await store.update(connection, book_id, changed, afresh=False)
         return await self._told(connection, book_id, id, "disabled", now)
 
+    async def mark_behind(self, connection: Connection, book_id: int, id: UUID, *, behind: bool) -> bool:
+        """Tell that too many deliveries wait for an endpoint, or no longer; whether that was news."""
+        now = await self._locked(connection, book_id)
+        if not await store_drives.mark_behind(connection, book_id, id, behind=behind, now=now):
+            return False
+        if await store.get(connection, book_id, id, now=now) is not None:
+            await self._told(connection, book_id, id, "behind" if behind else "caught_up", now)
+        return True
+
     async def delete(self, connection: Connection, book_id: int, id: UUID) -> None:
         """Remove an endpoint for good, with its secrets. Its log goes when it is old enough."""
         now = await self._locked(connection, book_id)
@@ -161,13 +179,19 @@ class Endpoints:
     ) -> Issued:
         """Give an endpoint a new secret, of the kind that it had or another.
 
-        Deliveries are signed with the old ones too until `overlap` is over, a week at most.
+        Deliveries are signed with the old ones too until `overlap` is over, a week at most. Raises
+        `EndpointNotFound`, `TooManySecrets`: none of the old ones is ended before its time.
         """
         if not dt.timedelta(0) <= overlap <= MAX_OVERLAP:
             raise InvalidRequest("old secrets go on for at most seven days", field="overlap_s")
         now = await self._locked(connection, book_id)
         endpoint = await self.get(connection, book_id, id)
         check(bool(endpoint.secrets), "an endpoint has a secret")
+        if overlap and len(endpoint.secrets) >= MAX_SECRETS:
+            raise TooManySecrets(
+                f"{MAX_SECRETS} secrets sign already: wait until one ends, or end all without an overlap",
+                field="overlap_s",
+            )
         await store.delete_secrets(connection, book_id, id, now=now, all=False)
         await store.expire_secrets(connection, book_id, id, until=now + overlap)
         kind = signature or endpoint.secrets[0].signature
@@ -202,6 +226,7 @@ class Endpoints:
         head = await (await events.queue_head(connection, book_id)).finish()
         (event,) = await events.by_seq(connection, book_id, [head])
         await store_records.record(connection, book_id, id, [store_records.first_try(event, now)])
+        await store_drives.uncount(connection, book_id, id)
         return event
 
     async def signers(self, connection: Connection, book_id: int, id: UUID) -> Signers:
@@ -266,6 +291,7 @@ def endpoint_data(endpoint: Endpoint) -> dict[str, Any]:
         "created_at": endpoint.created_at,
         "disabled_at": endpoint.disabled_at,
         "failing_since": endpoint.failing_since,
+        "behind_since": endpoint.behind_since,
     }
 
 

@@ -63,7 +63,8 @@ TOUCH_DRIVE: Final[LiteralString] = """
 update delivery.drive
    set active = %(active)s,
        revision = revision + 1,
-       failing_since = case when %(afresh)s then null else failing_since end
+       failing_since = case when %(afresh)s then null else failing_since end,
+       quiet_until = case when %(afresh)s then null else quiet_until end
  where book_id = %(book_id)s
    and endpoint_id = %(id)s
 """
@@ -71,7 +72,7 @@ update delivery.drive
 _COLUMNS: Final[LiteralString] = """
 endpoint.id, endpoint.url, endpoint.types, endpoint.ordered, endpoint.concurrency, endpoint.description,
        endpoint.status, endpoint.reason, endpoint.created_at, endpoint.disabled_at, drive.failing_since,
-       drive.through_seq
+       drive.through_seq, drive.behind_since, drive.quiet_until
 """
 
 _FROM: Final[LiteralString] = """
@@ -249,13 +250,13 @@ async def _read(
                 expires_at=expires_at,
             )
         )
-    return [_endpoint(row, secrets.get(row[0], ())) for row in rows]
+    return [_endpoint(row, secrets.get(row[0], ()), now) for row in rows]
 
 
-def _endpoint(row: TupleRow, secrets: Sequence[SecretInfo]) -> Endpoint:
+def _endpoint(row: TupleRow, secrets: Sequence[SecretInfo], now: dt.datetime) -> Endpoint:
     (
         id, url, types, ordered, concurrency, description, status, reason, created_at, disabled_at,
-        failing_since, through_seq,
+        failing_since, through_seq, behind_since, quiet_until,
     ) = row  # fmt: skip
     return Endpoint(
         id=id,
@@ -269,6 +270,8 @@ def _endpoint(row: TupleRow, secrets: Sequence[SecretInfo]) -> Endpoint:
         created_at=created_at,
         disabled_at=disabled_at,
         failing_since=failing_since,
+        behind_since=behind_since,
+        quiet_until=None if quiet_until is None or quiet_until <= now else quiet_until,
         delivered_through=through_seq,
         secrets=tuple(secrets),
     )

@@ -1,8 +1,4 @@
-"""The SQL of driving endpoints: claiming them, recording what came of deliveries, finding those that are due.
-
-An endpoint is driven by one worker at a time, under a claim that expires. Every transaction of a driver
-begins with the renewal of its claim, so a driver that lost it can record nothing more.
-"""
+"""The SQL of deliveries that wait: those that are due, those behind them, and how many they are."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -16,63 +12,6 @@ from caudal_base.database import Connection
 
 HELD: Final = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 """When a delivery is due that waits for an earlier one of its object: not before somebody promotes it."""
-
-CLAIM: Final[LiteralString] = """
-with due as materialized (
-    select endpoint_id, claim is not null as abandoned
-      from delivery.drive
-     where book_id = %(book_id)s
-       and active
-       and (claimed_until is null or claimed_until <= %(now)s)
-       and (
-               through_seq < %(head)s
-            or claim is not null
-            or exists (
-                   select
-                     from delivery.delivery as waiting
-                    where waiting.book_id = %(book_id)s
-                      and waiting.endpoint_id = drive.endpoint_id
-                      and waiting.state = 'pending'
-                      and waiting.next_at <= %(now)s
-               )
-           )
-     order by endpoint_id
-     limit %(limit)s
-       for no key update skip locked
-)
-update delivery.drive
-   set claim = %(claim)s,
-       claimed_until = %(until)s
-  from due
- where drive.book_id = %(book_id)s
-   and drive.endpoint_id = due.endpoint_id
-returning drive.endpoint_id, drive.revision, drive.through_seq, due.abandoned
-"""
-
-RENEW: Final[LiteralString] = """
-update delivery.drive
-   set claimed_until = %(until)s,
-       through_seq = %(through_seq)s,
-       failing_since = case
-           when %(succeeded)s then null
-           when %(failed)s then coalesce(failing_since, %(now)s)
-           else failing_since
-       end
- where book_id = %(book_id)s
-   and endpoint_id = %(endpoint_id)s
-   and claim = %(claim)s
-returning revision, failing_since
-"""
-
-RELEASE: Final[LiteralString] = """
-update delivery.drive
-   set claim = null,
-       claimed_until = null,
-       through_seq = %(through_seq)s
- where book_id = %(book_id)s
-   and endpoint_id = %(endpoint_id)s
-   and claim = %(claim)s
-"""
 
 # Ordered by the object too, so that only the index of pending objects will do: by seq alone the planner might
 # walk through everything that was ever delivered.
@@ -98,7 +37,7 @@ update delivery.delivery
        ))
 """
 
-# What a driver that died had at hand: of each object the first becomes due.
+# What a driver had at hand that died or has stopped: of each object the first becomes due.
 PROMOTE_ALL: Final[LiteralString] = """
 update delivery.delivery
    set next_at = %(now)s
@@ -139,6 +78,22 @@ select seq, attempts, tried
  limit %(limit)s
 """
 
+# What alone is sent to an endpoint that has asked for nothing: tests, once each.
+DUE_TESTS: Final[LiteralString] = """
+select seq, attempts, tried
+  from delivery.delivery
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and state = 'pending'
+   and object_id = %(endpoint_id)s
+   and type = 'webhook_endpoint.test'
+   and tried = 0
+   and next_at <= %(now)s
+   and seq <> all(%(known)s)
+ order by object_id, seq
+ limit %(limit)s
+"""
+
 BUSY: Final[LiteralString] = """
 select distinct object_id
   from delivery.delivery
@@ -149,40 +104,48 @@ select distinct object_id
    and seq <> all(%(known)s)
 """
 
+# Whoever writes deliveries without a claim leaves the number of those that wait to the next driver. Where
+# none waited, failures of long ago do not count for what is tried from now on.
+UNCOUNT: Final[LiteralString] = """
+update delivery.drive
+   set pending = null,
+       failing_since = case when pending = 0 then null else failing_since end
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+"""
+
+COUNT: Final[LiteralString] = """
+update delivery.drive
+   set (pending, oldest_pending, counted_at) = (
+           select count(*), min(seq), %(now)s::timestamptz
+             from delivery.delivery
+            where delivery.book_id = %(book_id)s
+              and delivery.endpoint_id = %(endpoint_id)s
+              and delivery.state = 'pending'
+       )
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+returning pending, oldest_pending
+"""
+
+MARK_BEHIND: Final[LiteralString] = """
+update delivery.drive
+   set behind_since = case when %(behind)s then %(now)s end
+ where book_id = %(book_id)s
+   and endpoint_id = %(endpoint_id)s
+   and (behind_since is not null) <> %(behind)s
+"""
+
 BACKLOG: Final[LiteralString] = """
-select count(*), coalesce(sum(%(head)s - through_seq), 0), min(through_seq)
+select count(*) filter (where behind_since is not null),
+       coalesce(sum(%(head)s - through_seq), 0),
+       min(through_seq),
+       coalesce(sum(pending), 0),
+       min(oldest_pending) filter (where pending > 0)
   from delivery.drive
  where book_id = %(book_id)s
    and active
 """
-
-OLDEST_PENDING: Final[LiteralString] = """
-select count(*), min(seq)
-  from delivery.delivery
-  join delivery.drive
-    on drive.book_id = %(book_id)s
-   and drive.endpoint_id = delivery.endpoint_id
-   and drive.active
- where delivery.book_id = %(book_id)s
-   and delivery.state = 'pending'
-"""
-
-
-class Claimed(msgspec.Struct, frozen=True):
-    """An endpoint that is ours to drive."""
-
-    endpoint_id: UUID
-    revision: int
-    through_seq: int
-    abandoned: bool
-    """Whoever drove it before did not give it up: it died."""
-
-
-class Renewed(msgspec.Struct, frozen=True):
-    """What a renewal found."""
-
-    revision: int
-    failing_since: dt.datetime | None
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -196,71 +159,15 @@ class Due(msgspec.Struct, frozen=True):
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
     """How far the endpoints of a book are behind."""
 
-    endpoints: int
+    behind: int
+    """Endpoints for which so many wait that no more is read."""
     unread: int
     """Events that they have not looked at yet, summed over endpoints."""
     oldest_unread: int | None
     """The seq up to which all of them have looked."""
     pending: int
     oldest_pending: int | None
-    """The lowest seq of those."""
-
-
-async def claim(
-    connection: Connection,
-    book_id: int,
-    *,
-    head: int,
-    claim: UUID,
-    limit: int,
-    now: dt.datetime,
-    until: dt.datetime,
-) -> list[Claimed]:
-    """Claim up to `limit` endpoints that have something to do and that nobody drives."""
-    values = {
-        "book_id": book_id, "head": head, "claim": claim, "limit": limit, "now": now, "until": until,
-    }  # fmt: skip
-    cursor = await connection.execute(CLAIM, values, binary=True)
-    return [Claimed(*row) for row in await cursor.fetchall()]
-
-
-async def renew(
-    connection: Connection,
-    book_id: int,
-    endpoint_id: UUID,
-    claim: UUID,
-    *,
-    through_seq: int,
-    succeeded: bool,
-    failed: bool,
-    now: dt.datetime,
-    until: dt.datetime,
-) -> Renewed | None:
-    """Go on driving; None where the claim is no longer ours."""
-    cursor = await connection.execute(
-        RENEW,
-        {
-            "book_id": book_id,
-            "endpoint_id": endpoint_id,
-            "claim": claim,
-            "through_seq": through_seq,
-            "succeeded": succeeded,
-            "failed": failed,
-            "now": now,
-            "until": until,
-        },
-        binary=True,
-    )
-    row = await cursor.fetchone()
-    return None if row is None else Renewed(*row)
-
-
-async def release(
-    connection: Connection, book_id: int, endpoint_id: UUID, claim: UUID, *, through_seq: int
-) -> None:
-    """Let others drive it on from `through_seq`."""
-    values = {"book_id": book_id, "endpoint_id": endpoint_id, "claim": claim, "through_seq": through_seq}
-    await connection.execute(RELEASE, values)
+    """None of those is of an earlier event."""
 
 
 async def promote(
@@ -299,8 +206,12 @@ async def due(
     known: Sequence[int],
     now: dt.datetime,
     limit: int,
+    tests_only: bool = False,
 ) -> list[Due]:
-    """Up to `limit` deliveries that are due now, but for those that are `known` already."""
+    """Up to `limit` deliveries that are due now, but for those that are `known` already.
+
+    `tests_only` are test events that have not been tried yet.
+    """
     values: dict[str, Any] = {
         "book_id": book_id,
         "endpoint_id": endpoint_id,
@@ -308,7 +219,7 @@ async def due(
         "now": now,
         "limit": limit,
     }
-    cursor = await connection.execute(DUE, values, binary=True)
+    cursor = await connection.execute(DUE_TESTS if tests_only else DUE, values, binary=True)
     return [Due(*row) for row in await cursor.fetchall()]
 
 
@@ -331,15 +242,36 @@ async def busy(
     return {id for (id,) in await cursor.fetchall()}
 
 
+async def uncount(connection: Connection, book_id: int, endpoint_id: UUID) -> None:
+    """Deliveries were written without a claim: those that wait have to be counted again."""
+    await connection.execute(UNCOUNT, {"book_id": book_id, "endpoint_id": endpoint_id})
+
+
+async def count(
+    connection: Connection, book_id: int, endpoint_id: UUID, *, now: dt.datetime
+) -> tuple[int, int | None]:
+    """Count the deliveries that wait, and write it down: how many, and the lowest seq."""
+    values = {"book_id": book_id, "endpoint_id": endpoint_id, "now": now}
+    row = await (await connection.execute(COUNT, values)).fetchone()
+    return (0, None) if row is None else (row[0], row[1])
+
+
+async def mark_behind(
+    connection: Connection, book_id: int, endpoint_id: UUID, *, behind: bool, now: dt.datetime
+) -> bool:
+    """Note that too many wait for it, or no longer; whether that is news."""
+    values = {"book_id": book_id, "endpoint_id": endpoint_id, "behind": behind, "now": now}
+    return (await connection.execute(MARK_BEHIND, values)).rowcount > 0
+
+
 async def backlog(connection: Connection, book_id: int, *, head: int) -> Backlog:
-    """How far the endpoints that are enabled are behind `head`."""
-    values = {"book_id": book_id, "head": head}
-    endpoints, unread, oldest = await (await connection.execute(BACKLOG, values)).fetchone() or (0, 0, None)
-    pending, first = await (await connection.execute(OLDEST_PENDING, values)).fetchone() or (0, None)
+    """How far the endpoints that are enabled are behind `head`: a row of each, whatever waits."""
+    cursor = await connection.execute(BACKLOG, {"book_id": book_id, "head": head})
+    behind, unread, through, pending, oldest = await cursor.fetchone() or (0, 0, None, 0, None)
     return Backlog(
-        endpoints=endpoints,
+        behind=behind,
         unread=int(unread),
-        oldest_unread=oldest,
-        pending=pending,
-        oldest_pending=first,
+        oldest_unread=through,
+        pending=int(pending),
+        oldest_pending=oldest,
     )

@@ -52,13 +52,14 @@ select seq
  limit %(limit)s
 """
 
-# The oldest first, by the primary key: it stops at the first that is too young to go.
+# By the primary key, the oldest first. Those that wait may be older than others that are over.
 PURGE: Final[LiteralString] = """
 with old as materialized (
     select seq, state, ended_at
       from delivery.delivery
      where book_id = %(book_id)s
        and endpoint_id = %(endpoint_id)s
+       and seq > %(after)s
      order by seq
      limit %(limit)s
 ), gone as (
@@ -66,7 +67,10 @@ with old as materialized (
      where book_id = %(book_id)s
        and endpoint_id = %(endpoint_id)s
        and seq = any(array(
-               select old.seq from old where old.state <> 'pending' and old.ended_at < %(before)s
+               select old.seq
+                 from old
+                where old.ended_at < %(before)s
+                   or old.state = 'pending' and %(forgotten)s
            ))
     returning seq
 ), attempts as (
@@ -75,12 +79,14 @@ with old as materialized (
        and endpoint_id = %(endpoint_id)s
        and seq = any(array(select gone.seq from gone))
 )
-select count(*)
-  from gone
+select max(seq)
+  from old
+ where state = 'pending'
+    or ended_at < %(before)s
 """
 
 ENDPOINTS: Final[LiteralString] = """
-select id
+select id, case when status = 'deleted' then disabled_at end
   from delivery.endpoint
  where book_id = %s
  order by id
@@ -99,24 +105,29 @@ async def find(
     endpoint_id: UUID,
     *,
     state: DeliveryState | None,
+    type: str | None = None,
     before: int | None,
     limit: int,
 ) -> list[Delivery]:
     """Up to `limit` deliveries of events before the seq `before`, the latest first."""
-    statement, parameters = search(book_id, endpoint_id, state=state, before=before, limit=limit)
+    statement, parameters = search(book_id, endpoint_id, state=state, type=type, before=before, limit=limit)
     cursor = await connection.execute(statement, parameters, binary=True)
     return [_delivery(row) for row in await cursor.fetchall()]
 
 
 def search(
-    book_id: int, endpoint_id: UUID, *, state: DeliveryState | None, before: int | None, limit: int
-) -> tuple[LiteralString, tuple[Any, ...]]:
+    book_id: int, endpoint_id: UUID, *, state: DeliveryState | None, type: str | None = None,
+    before: int | None, limit: int,
+) -> tuple[LiteralString, tuple[Any, ...]]:  # fmt: skip
     """The statement of `find`, with its parameters."""
     conditions: list[LiteralString] = []
     parameters: list[Any] = [book_id, endpoint_id]
     if state is not None:
         # By name, so that the planner recognises the partial indexes.
         conditions.append(_STATES[state])
+    if type is not None:
+        conditions.append("\n   and type = %s")
+        parameters.append(type)
     if before is not None:
         conditions.append("\n   and seq < %s")
         parameters.append(before)
@@ -196,17 +207,25 @@ async def failed(
 
 
 async def purge(
-    connection: Connection, book_id: int, endpoint_id: UUID, *, before: dt.datetime, limit: int
-) -> int:
-    """Delete those of the oldest `limit` deliveries that ended before `before`; how many."""
-    values = {"book_id": book_id, "endpoint_id": endpoint_id, "before": before, "limit": limit}
+    connection: Connection, book_id: int, endpoint_id: UUID, *, after: int, before: dt.datetime, limit: int,
+    forgotten: bool,
+) -> int | None:  # fmt: skip
+    """Look at the next `limit` deliveries behind `after`, and delete those that ended before `before`.
+
+    Of an endpoint that is `forgotten` those that wait go too: nobody will send them. Where the next lot
+    begins; None where this one has none but those that are kept.
+    """
+    values = {
+        "book_id": book_id, "endpoint_id": endpoint_id, "after": after, "before": before, "limit": limit,
+        "forgotten": forgotten,
+    }  # fmt: skip
     row = await (await connection.execute(PURGE, values)).fetchone()
-    return 0 if row is None else row[0]
+    return None if row is None else row[0]
 
 
-async def all_endpoints(connection: Connection, book_id: int) -> list[UUID]:
-    """The ids of all endpoints that there ever were."""
-    return [id for (id,) in await (await connection.execute(ENDPOINTS, (book_id,), binary=True)).fetchall()]
+async def all_endpoints(connection: Connection, book_id: int) -> list[tuple[UUID, dt.datetime | None]]:
+    """The ids of all endpoints that there ever were, each with when it was deleted."""
+    return list(await (await connection.execute(ENDPOINTS, (book_id,), binary=True)).fetchall())
 
 
 async def delete_expired_secrets(connection: Connection, book_id: int, *, now: dt.datetime) -> None:

@@ -3,7 +3,8 @@
 import datetime as dt
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -19,9 +20,13 @@ from caudal_base.database import Database
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How endpoints are driven."""
 
-    lease_s: float = 60.0
+    lease_s: float = 15.0
     """How long a claim on an endpoint holds: a dead worker's endpoints are driven by another after it. The
-    clocks of all workers must agree to within a fraction of it."""
+    clocks of all workers must agree to within a few seconds."""
+    beat_s: float = 3.0
+    """How often a process extends its claims, all in one statement."""
+    max_pending: int = 10_000
+    """Deliveries that may wait for an endpoint: then it is given nothing new until some have arrived."""
     turn_s: float = 20.0
     """How long an endpoint is driven before it may go to another worker."""
     at_hand: int = 400
@@ -47,8 +52,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint at which every attempt has failed for so long is disabled."""
 
 
-Disable = Callable[[int, UUID, DisableReason], Awaitable[None]]
-"""Disables an endpoint of a book, in a transaction of its own."""
+class Notices(Protocol):
+    """Who is told what becomes of an endpoint. Each call is a transaction of its own."""
+
+    async def disable(self, book_id: int, endpoint_id: UUID, reason: DisableReason) -> None:
+        """It is to get nothing more."""
+
+    async def behind(self, book_id: int, endpoint_id: UUID, behind: bool, /) -> None:
+        """So many wait for it that it is given nothing new; or no longer."""
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,8 @@ MAX_TYPES: Final = 50
 MAX_URL: Final = 2_048
 MAX_DESCRIPTION: Final = 200
 MAX_CONCURRENCY: Final = 64
+MAX_SECRETS: Final = 5
+"""Of an endpoint that sign at a time: each adds a signature to every webhook."""
 MAX_OVERLAP: Final = dt.timedelta(days=7)
 
 
@@ -97,7 +99,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     created_at: dt.datetime
     disabled_at: dt.datetime | None
     failing_since: dt.datetime | None
-    """When the first attempt failed since which none has succeeded."""
+    """When the first attempt failed since which none has succeeded; none where nothing waits any more."""
+    behind_since: dt.datetime | None
+    """When so many deliveries waited for it that it was given nothing new."""
+    quiet_until: dt.datetime | None
+    """It has asked by `Retry-After` for nothing before then, tests excepted."""
     delivered_through: int
     """All events up to this seq have been looked at for it; some may still be waiting for another attempt."""
     secrets: tuple[SecretInfo, ...]
@@ -160,6 +166,8 @@ class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries: those that meet every condition."""
 
     state: DeliveryState | None = None
+    type: str | None = None
+    """Of the event."""
     before: int | None = None
     """Of events with a lower seq."""
 

@@ -6,7 +6,8 @@ It works on a system that runs and on one that does not: a database that is down
 bounded, so that it can be called on the worst of days.
 """
 
+from caudal.doctor.figures import Figures, figures
 from caudal.doctor.service import Patient, examine, unreachable
 from caudal.doctor.types import MANY, Finding, Severity
 
-__all__ = ["MANY", "Finding", "Patient", "Severity", "examine", "unreachable"]
+__all__ = ["MANY", "Figures", "Finding", "Patient", "Severity", "examine", "figures", "unreachable"]

@@ -14,6 +14,8 @@ from caudal.doctor.types import (
     Severity,
     Work,
 )
+from caudal.objectives import Severity as ObjectiveSeverity
+from caudal.objectives import Watched
 
 OVERDUE_AFTER: Final = dt.timedelta(minutes=2)
 """A job that was due so long ago has nobody to do it: an idle worker looks four times a second."""
@@ -29,6 +31,9 @@ UNSETTLED_LONG: Final = dt.timedelta(hours=24)
 
 REVIEW_AFTER: Final = dt.timedelta(hours=4)
 """A customer waits meanwhile; a review that nobody decides ends by itself after its time."""
+
+UNEVALUATED_AFTER: Final = dt.timedelta(minutes=10)
+"""An evaluation is a minute old; one that is older than this was of another time."""
 
 FAILING_AFTER: Final = dt.timedelta(minutes=30)
 """An endpoint's restart or deployment is over by then."""
@@ -70,7 +75,8 @@ def work(found: Work, book: str, now: dt.datetime, *, running: bool) -> Iterable
     last = found.periodic_at or found.opened_at
     if not running or last is None:
         return
-    if now - last > ABSENT_AFTER:
+    # What is regular of the deployment itself is done hourly: that nobody is there, books say.
+    if book and now - last > ABSENT_AFTER:
         yield Finding(
             code="worker_absent",
             severity=Severity.CRITICAL,
@@ -170,9 +176,17 @@ def parked(groups: Sequence[Group]) -> Iterable[Finding]:
 
 
 def endpoints(found: Sequence[Endpoint], now: dt.datetime) -> Iterable[Finding]:
-    """Endpoints that get no webhooks."""
+    """Endpoints that get no webhooks, or nothing new."""
     for one in found:
-        if one.disabled is None:
+        code = "endpoint_failing" if one.disabled is None else "endpoint_disabled"
+        if one.behind:
+            code = "endpoint_behind"
+            what = "so much waits for another attempt that it gets nothing new"
+            remedy = (
+                f"caudal webhooks endpoints deliveries {one.id} --book {one.book} --state pending shows why; "
+                "mend the endpoint: it then catches up by itself"
+            )
+        elif one.disabled is None:
             what = f"every delivery to it has failed for {in_words(now - one.since)}"
             remedy = (
                 f"caudal webhooks endpoints show {one.id} --book {one.book}; mend the endpoint: "
@@ -183,7 +197,7 @@ def endpoints(found: Sequence[Endpoint], now: dt.datetime) -> Iterable[Finding]:
             what = f"it was disabled, since it {why}"
             remedy = f"mend the endpoint, then caudal webhooks endpoints enable {one.id} --book {one.book}"
         yield Finding(
-            code="endpoint_failing" if one.disabled is None else "endpoint_disabled",
+            code=code,
             severity=Severity.WARNING,
             subject=_subject(one.book, one.id),
             what=what,
@@ -212,8 +226,30 @@ def outages(found: Sequence[Outage]) -> Iterable[Finding]:
                 what=f"{one.partner} could not be called: {one.reason}",
                 since=one.since,
                 remedy=f"see its status page and its key in the settings; caudal routing drain {one.partner} "
-                f"--book {one.book} sends payments elsewhere",
+                f"--book {one.book} --reason 'it cannot be called' sends payments elsewhere",
             )
+
+
+def objectives(found: Sequence[Watched], book: str, now: dt.datetime, *, running: bool) -> Iterable[Finding]:
+    """Objectives whose budget burns too fast, and whether anybody evaluates them."""
+    for one in found:
+        standing, objective = one.standing, one.version.objective
+        if standing is None or standing.severity is None:
+            continue
+        if running and now - standing.evaluated_at > UNEVALUATED_AFTER:
+            continue  # it says nothing of now; that no worker is there is found elsewhere
+        page = standing.severity is ObjectiveSeverity.PAGE
+        yield Finding(
+            code="objective_burning",
+            severity=Severity.CRITICAL if page else Severity.WARNING,
+            subject=_subject(book, objective.name),
+            what=f"{standing.bad:,} of {standing.total:,} were bad; of the budget of {objective.window_days} "
+            f"days {standing.budget_left_basis_points / 100:.0f} % are left, and in the last hour it burned "
+            f"{standing.burn_rates.get('1h', 0.0):g} times as fast as it may",
+            since=standing.since,
+            count=standing.bad,
+            remedy=f"caudal objectives show {objective.name} --book {book}; what else is found here says why",
+        )
 
 
 def _subject(book: str, name: str) -> str:

@@ -24,6 +24,9 @@ from caudal_base.database import OLDEST_SERVER
 SKEW_S: Final = 1.0
 """Leases are 60 s, and clocks must agree to a fraction of them (`jobs.Options.lease_s`)."""
 
+HEARD_WITHIN: Final = dt.timedelta(hours=1)
+"""What a partner's clock said before says nothing of now."""
+
 SKEW_CRITICAL_S: Final = 30.0
 """Half a lease: two workers may then work on one job. Webhook signatures are refused from 300 s on."""
 
@@ -153,8 +156,8 @@ def clocks(found: Clocks) -> Iterable[Finding]:
             code="clock_skew",
             severity=Severity.CRITICAL if apart > SKEW_CRITICAL_S else Severity.WARNING,
             subject=found.other,
-            what=f"the clock of {found.other} is {abs(found.ahead_s):.1f} s {direction} this machine's",
-            remedy="see that both machines keep time: chronyc tracking, or timedatectl",
+            what=f"the clock of {found.other} is {abs(found.ahead_s):.1f} s {direction} ours",
+            remedy="see that the machines keep time: chronyc tracking, or timedatectl",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from caudal import audit, webhooks
+from caudal import audit, objectives, webhooks
 from caudal.doctor import rules, rules_server, store
 from caudal.doctor.types import Clocks, Disk, Finding, Group, Severity
 from caudal.ledger import BookInfo, list_books
@@ -201,6 +201,14 @@ def _of_book(
     async def outages() -> Iterable[Finding]:
         return rules.outages(await store.outages(connection, number, name))
 
+    async def clocks() -> Iterable[Finding]:
+        heard = await store.clocks(connection, number, name, since=clock.now() - rules_server.HEARD_WITHIN)
+        return [finding for one in heard for finding in rules_server.clocks(one)]
+
+    async def promises() -> Iterable[Finding]:
+        found = await objectives.watched(connection, number)
+        return rules.objectives(found, name, clock.now(), running=patient.running)
+
     return [
         (f"jobs of {name}", lambda: _work(connection, patient, book, clock)),
         (f"attempts of {name}", unsettled),
@@ -208,6 +216,8 @@ def _of_book(
         (f"webhooks of {name}", parked),
         (f"endpoints of {name}", endpoints),
         (f"partners of {name}", outages),
+        (f"clocks of {name}", clocks),
+        (f"objectives of {name}", promises),
     ]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from caudal.doctor.types import (
     MANY,
+    Clocks,
     Connections,
     Endpoint,
     Group,
@@ -121,14 +122,19 @@ select count(*), min(id::text)::uuid
 _ENDPOINTS: Final[LiteralString] = """
 select endpoint.id,
        case when endpoint.status = 'disabled' then endpoint.reason end,
-       coalesce(endpoint.disabled_at, drive.failing_since)
+       case
+           when endpoint.status = 'disabled' then endpoint.disabled_at
+           when drive.failing_since < %(before)s then drive.failing_since
+       end,
+       case when endpoint.status = 'enabled' then drive.behind_since end
   from delivery.endpoint as endpoint
   join delivery.drive as drive
     on drive.book_id = endpoint.book_id
    and drive.endpoint_id = endpoint.id
  where endpoint.book_id = %(book_id)s
    and (endpoint.status = 'disabled' and endpoint.reason in ('gone', 'failing')
-        or endpoint.status = 'enabled' and drive.failing_since < %(before)s)
+        or endpoint.status = 'enabled'
+       and (drive.failing_since < %(before)s or drive.behind_since is not null))
  order by endpoint.id
  limit %(many)s
 """
@@ -144,6 +150,14 @@ _DRAINS: Final[LiteralString] = """
 select partner, reason, since
   from routing.drain
  where book_id = %(book_id)s
+ order by partner
+"""
+
+_CLOCKS: Final[LiteralString] = """
+select partner, ahead_ms
+  from routing.clock
+ where book_id = %(book_id)s
+   and measured_at > %(since)s
  order by partner
 """
 
@@ -274,11 +288,13 @@ async def reviews(connection: Connection, book_id: int, book: str) -> Group | No
 async def endpoints(
     connection: Connection, book_id: int, book: str, *, before: dt.datetime
 ) -> list[Endpoint]:
-    """A book's endpoints that were disabled because they failed, or where all has failed since `before`."""
+    """A book's endpoints that were disabled for failing, only failed since `before`, or are behind."""
     cursor = await connection.execute(_ENDPOINTS, {"book_id": book_id, "before": before, "many": MANY})
     return [
-        Endpoint(book=book, id=ids.encode(ids.ENDPOINT, id), disabled=disabled, since=since)
-        for id, disabled, since in await cursor.fetchall()
+        Endpoint(book=book, id=ids.encode(ids.ENDPOINT, id), disabled=disabled, since=at, behind=behind)
+        for id, disabled, since, behind_since in await cursor.fetchall()
+        for at, behind in ((since, False), (behind_since, True))
+        if at is not None
     ]
 
 
@@ -292,6 +308,15 @@ async def outages(connection: Connection, book_id: int, book: str) -> list[Outag
             for partner, reason, since in await cursor.fetchall()
         ]
     return found
+
+
+async def clocks(connection: Connection, book_id: int, book: str, *, since: dt.datetime) -> list[Clocks]:
+    """The clocks of partners, as workers have measured them by answers since then."""
+    cursor = await connection.execute(_CLOCKS, {"book_id": book_id, "since": since})
+    return [
+        Clocks(other=f"{book}/{partner}", ahead_s=ahead_ms / 1_000, within_s=0.0)
+        for partner, ahead_ms in await cursor.fetchall()
+    ]
 
 
 async def indexes(connection: Connection, schemas: Sequence[str]) -> Indexes:

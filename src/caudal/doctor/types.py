@@ -80,6 +80,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     disabled: str | None
     """Why it is disabled, if it is: `gone` or `failing`."""
     since: dt.datetime
+    behind: bool = False
+    """Whether so much waits for it that it gets nothing new, though it is enabled."""
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,10 @@ PREFIXES: Final[Mapping[str, str]] = {
     "settlement": ids.SETTLEMENT,
     "webhook": ids.INBOUND,
     "webhook_endpoint": ids.ENDPOINT,
+    "objective": ids.OBJECTIVE,
+    "rule_set": ids.RULE_SET,
+    "partner": ids.PARTNER,
+    "product": ids.PRODUCT,
 }
 """By kind of object, what its ids begin with."""
 

@@ -1,8 +1,6 @@
 """What all imports share: ids that follow from where a row comes from, and exact reading of dates."""
 
 import datetime as dt
-import hashlib
-import json
 from typing import Final
 
 from caudal.imports.reader import Unreadable
@@ -16,30 +14,18 @@ MAX_REFERENCE: Final = 255
 
 MAX_METADATA_VALUE: Final = 500
 
-_VERSION_8: Final = 0x8 << 76
-_VARIANT: Final = 0b10 << 62
-_OUTSIDE: Final = ~(0xF << 76 | 0b11 << 62)
-
-
-def derived_id(prefix: str, *source: str) -> str:
-    """The id of what comes from `source`: the same on every run, in every process.
-
-    A UUIDv8 made of a SHA-256 (RFC 9562, section 5.8 and appendix B.2): it has no time in it, because what a
-    row says of time may be corrected, and the row's identity may not change with it.
-    """
-    digest = hashlib.sha256(json.dumps(source).encode()).digest()
-    value = int.from_bytes(digest[:16], "big") & _OUTSIDE | _VERSION_8 | _VARIANT
-    return f"{prefix}_{value:032x}"
-
 
 def transfer_id_of(*source: str) -> TransferId:
-    """The id of the transfer that a row becomes; `source` identifies the row."""
-    return TransferId(derived_id(ids.TRANSFER, "row", *source))
+    """The id of the transfer that a row becomes; `source` identifies the row.
+
+    It has no time in it: what a row says of time may be corrected, and its identity may not change with it.
+    """
+    return TransferId(ids.of_names(ids.TRANSFER, "row", *source))
 
 
 def account_id_of(reference: str) -> AccountId:
     """The id under which an import opens the account of this reference."""
-    return AccountId(derived_id(ids.ACCOUNT, "account", reference))
+    return AccountId(ids.of_names(ids.ACCOUNT, "account", reference))
 
 
 def read_amount(text: str, currency: str, column: str) -> int:

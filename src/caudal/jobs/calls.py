@@ -1,7 +1,7 @@
 """Calling handlers: a claim's jobs, cut into calls, and what becomes of them when a call fails."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from caudal.jobs import rules, service
 from caudal.jobs.counts import Counts, KindCounts
 from caudal.jobs.errors import ClaimLost
 from caudal.jobs.handlers import AnyHandler, Work
+from caudal.jobs.room import Room
 from caudal.jobs.types import Claimed, Dead, Job, OnDead, Retry, RetryPolicy, State
 from caudal_base import telemetry
 from caudal_base.clock import Clock
@@ -46,19 +47,24 @@ class Calls:
         handlers: Mapping[str, AnyHandler],
         *,
         at_once: int,
+        background: Collection[str] = (),
         not_understood: RetryPolicy,
         clock: Clock,
         jitter: Callable[[], float],
         counts: Counts,
     ) -> None:
-        """`not_understood` is the policy for jobs without a handler, or whose payload it cannot read."""
+        """`background` are the queues whose jobs let others go first.
+
+        `not_understood` is the policy for jobs without a handler, or whose payload it cannot read.
+        """
         self._database = database
         self._handlers = handlers
         self._not_understood = not_understood
         self._clock = clock
         self._jitter = jitter
         self._counts = counts
-        self._room = asyncio.Semaphore(at_once)
+        self._room = Room(at_once)
+        self._background = frozenset(background)
         self._closed = False
 
     def close(self) -> None:
@@ -87,7 +93,7 @@ class Calls:
     async def _call(self, held: Held, handler: AnyHandler, lot: Sequence[Claimed]) -> None:
         """Call `handler` with `lot` when there is room, and see to what it leaves behind."""
         try:
-            async with self._room:
+            async with self._room.place(background=lot[0].queue in self._background):
                 enough = handler.timeout_s + MARGIN_S
                 if self._closed or held.until - asyncio.get_running_loop().time() < enough:
                     await self._give_back(held, lot)

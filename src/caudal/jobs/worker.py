@@ -38,6 +38,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     queues: dict[str, int] = msgspec.field(default_factory=lambda: {DEFAULT_QUEUE: 4})
     """The queues to serve, with the number of claims of each that may be in work at once."""
+    background: frozenset[str] = frozenset()
+    """Queues whose jobs nobody waits for: they have a quarter of the calls at most, and one for certain."""
     batch: int = 200
     """Jobs to a claim, at most 500."""
     max_calls: int = 6
@@ -99,6 +101,7 @@ class Worker:
             database,
             by_kind,
             at_once=self._options.max_calls,
+            background=self._options.background,
             not_understood=self._options.not_understood,
             clock=clock,
             jitter=jitter,

@@ -42,6 +42,7 @@ from caudal.payments.queries import (
 from caudal.payments.refusals import BY_CODE, REASONS, Reason, Refusal
 from caudal.payments.rules import FINAL, TABLE
 from caudal.payments.service import Payments
+from caudal.payments.settlements import SettlementView
 from caudal.payments.terms import Effect, Event, Posting, Row
 from caudal.payments.trying import Tried, past_of, try_rules
 from caudal.payments.types import (
@@ -69,6 +70,7 @@ from caudal.payments.views import (
     FailureView,
     PaymentView,
     RefundView,
+    ToldPaymentView,
     attempt_view,
     capture_view,
     dispute_view,
@@ -86,8 +88,8 @@ __all__ = [
     "OutcomeStatus", "PartState", "Payment", "PaymentDesk", "PaymentFilter", "PaymentKind",
     "PaymentNotFound", "PaymentOrder", "PaymentPage", "PaymentState", "PaymentView", "Payments", "Posting",
     "Reason", "Refund", "RefundNotFound", "RefundPayment", "RefundPosting", "RefundView", "Refusal", "Render",
-    "Retried", "ReviewDefault", "ReviewReason", "Routed", "Row", "SettlementRow", "TimeOut", "Tried",
-    "WaitingFor", "attempt_view", "capture_view", "dispute_view", "encoded", "get_dispute", "get_payment",
-    "get_refund", "handlers", "list_disputes", "list_payments", "list_refunds", "list_settlements", "past_of",
-    "payment_view", "queues", "refund_view", "try_rules",
+    "Retried", "ReviewDefault", "ReviewReason", "Routed", "Row", "SettlementRow", "SettlementView", "TimeOut",
+    "ToldPaymentView", "Tried", "WaitingFor", "attempt_view", "capture_view", "dispute_view", "encoded",
+    "get_dispute", "get_payment", "get_refund", "handlers", "list_disputes", "list_payments", "list_refunds",
+    "list_settlements", "past_of", "payment_view", "queues", "refund_view", "try_rules",
 ]  # fmt: skip

@@ -87,6 +87,7 @@ class Batch:
         self._own: set[tuple[str | None, str]] = set()
         self._posted_fees: set[str] = set()
         self._posted_settlements: set[str] = set()
+        self._recorded_settlements: set[tuple[str, str]] = set()
         self._machine: Machine
 
     async def queue(self) -> None:
@@ -136,6 +137,11 @@ class Batch:
             self._products = await self._tools.products.load(self._connection, self._book_id, named)
         fees = list(needs.fees_in(self._commands, self._before))
         settlements = needs.settlements_in(self._commands)
+        arrived = needs.arrived_in(self._commands)
+        if arrived:
+            self._recorded_settlements = await store.recorded_settlements(
+                self._connection, self._book_id, arrived
+            )
         if self._before or fees or settlements:
             transfers = {postings.fee_transfer(partner, fee, None): fee.partner_id for partner, fee in fees}
             paid = {postings.settlement_transfer(partner, s): s.partner_id for partner, s in settlements}
@@ -163,6 +169,7 @@ class Batch:
             now=self._book.recorded_at, cases=self._before.values(), post=self._post, new_ids=tools.new_ids,
             supported=self._partners.supported, lifetimes=self._partners.lifetimes,
             posted_fees=self._posted_fees, posted_settlements=self._posted_settlements,
+            recorded_settlements=self._recorded_settlements,
             retry=self._retry, fee_lanes=self._fee_lanes,
         )  # fmt: skip
         self._open_accounts()

@@ -17,6 +17,7 @@ from caudal.payments.batch import Batch
 from caudal.payments.commands import CallerCommand, CreatePayment
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.service import Payments
+from caudal_base import telemetry
 from caudal_base.coalesce import Coalescer, Limits, Stats
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
@@ -87,8 +88,14 @@ class PaymentDesk:
 
     async def _run(self, book_id: int, orders: Sequence[PaymentOrder]) -> Sequence[Reply | CaudalError]:
         """One transaction for all of `orders`."""
-        async with self._database.transaction() as connection:
-            return await self._transact(connection, book_id, orders)
+        if not telemetry.is_on():
+            async with self._database.transaction() as connection:
+                return await self._transact(connection, book_id, orders)
+        about = [_about(order.command) for order in orders]
+        told = {"caudal.book": book_id, "caudal.batch.requests": len(orders)}
+        with telemetry.span("batch payments", told, serves=about):
+            async with self._database.transaction() as connection:
+                return await self._transact(connection, book_id, orders)
 
     async def _transact(
         self, connection: Connection, book_id: int, orders: Sequence[PaymentOrder]
@@ -153,6 +160,11 @@ class PaymentDesk:
         await batch.write(also)
 
 
+def _about(command: CallerCommand) -> str:
+    """The id of the payment that it makes or is about."""
+    return command.id if isinstance(command, CreatePayment) else command.payment_id
+
+
 def _record(book_id: int, batch: Batch, order: PaymentOrder, outcome: Outcome) -> audit.Record:
     """One audit record per order: to what it led, or for what reason it was refused."""
     command = order.command
@@ -167,7 +179,7 @@ def _record(book_id: int, batch: Batch, order: PaymentOrder, outcome: Outcome) -
         at=batch.recorded_at,
         principal=order.actor.principal,
         action=order.actor.action,
-        object_id=command.id if isinstance(command, CreatePayment) else command.payment_id,
+        object_id=_about(command),
         request_id=order.actor.request_id,
         result=result,
         origin=order.actor.origin,

@@ -314,9 +314,7 @@ def handlers(payments: Payments, registry: Registry) -> list[jobs.AnyHandler]:
 
 
 PERIODICS: Final = (
-    jobs.Periodic(
-        name=SETTLEMENTS, kind=SETTLEMENTS, every=SETTLEMENTS_EVERY, payload=_Settlements(), queue=TIMERS
-    ),
+    jobs.Periodic(name=SETTLEMENTS, kind=SETTLEMENTS, every=SETTLEMENTS_EVERY, payload=_Settlements()),
 )
 
 

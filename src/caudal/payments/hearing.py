@@ -45,6 +45,7 @@ from caudal.payments.part_news import (
 from caudal.payments.refusals import refusal
 from caudal.payments.reports import CALL_FAILED, event_of, takes_back
 from caudal.payments.rerouting import again_after, again_after_news, hear_superseded, not_sent
+from caudal.payments.settlements import settlement_view
 from caudal.payments.terms import Event
 from caudal.payments.types import (
     LIVE_ATTEMPTS,
@@ -53,6 +54,7 @@ from caudal.payments.types import (
     Case,
     Failure,
 )
+from caudal.payments.views import encoded
 from caudal_base import ids
 
 KEY_MARGIN: Final = 0.9
@@ -309,6 +311,10 @@ def settled(machine: Machine, command: Settle) -> Outcome:
     if settlement.amount and settlement.partner_id not in machine.posted_settlements:
         machine.posted_settlements.add(settlement.partner_id)
         machine.post([postings.settlement_transfer(command.partner, settlement)])
+    if (command.partner, settlement.partner_id) not in machine.recorded_settlements:
+        machine.recorded_settlements.add((command.partner, settlement.partner_id))
+        told = settlement_view(command.partner, settlement, machine.now)
+        machine.tell("settlement.received", "settlement", told.id, encoded(told))
     machine.changes.settled.append((command.partner, settlement))
     return Outcome(OutcomeStatus.APPLIED)
 

@@ -67,12 +67,14 @@ class Machine:
         lifetimes: Mapping[str, dt.timedelta],
         posted_fees: Iterable[str] = (),
         posted_settlements: Iterable[str] = (),
+        recorded_settlements: Iterable[tuple[str, str]] = (),
         retry: Retry = lambda *_: None,
         fee_lanes: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """`supported` tells what a payment's partner can do, `lifetimes` how long authorisations last.
 
-        `posted_fees` and `posted_settlements` are the partners' ids of those that stand in the ledger.
+        `posted_fees` and `posted_settlements` are the partners' ids of those that stand in the ledger;
+        `recorded_settlements` are those that have been told of, each a partner and its id.
         """
         self.retry = retry
         self.fee_lanes = fee_lanes or {}
@@ -89,6 +91,7 @@ class Machine:
         """By attempt, the payment that it is of."""
         self.posted_fees = set(posted_fees)
         self.posted_settlements = set(posted_settlements)
+        self.recorded_settlements = set(recorded_settlements)
         self.changes = Changes()
 
     def situation(
@@ -150,6 +153,8 @@ class Machine:
         told = None
         if new or moved.state is not payment.state:
             told = self._tell_payment(moved, created=new)
+        if situation.again is not None and moved.partner != payment.partner:
+            self._tell_rerouted(payment.partner or "", after)
         self.cases[moved.id] = after
         if new:
             self.changes.created.add(moved.id)
@@ -207,13 +212,26 @@ class Machine:
         """Note an event, to be written with the batch."""
         self.changes.events.append((type_, object_type, object_id, data))
 
-    def _tell_payment(self, payment: Payment, *, created: bool) -> bytes:
-        data = views.encoded(views.payment_view(payment))
+    def _tell_payment(self, payment: Payment, *, created: bool) -> bytes | None:
+        """Tell what a payment has become; the same bytes are its view, unless that says more to who asks."""
+        shown = views.payment_view(payment)
+        told = views.told_view(shown)
+        data = views.encoded(told)
         if created:
             self.tell("payment.created", "payment", payment.id, data)
         if not created or payment.state is not PaymentState.PROCESSING:
             self.tell(f"payment.{payment.state.value}", "payment", payment.id, data)
-        return data
+        return data if told is shown else None
+
+    def _tell_rerouted(self, before: str, case: Case) -> None:
+        """Tell that a payment goes on at another partner; its state is the same."""
+        retried = None if case.begun is None else case.begun.retried
+        if retried is not None:
+            why = views.ReroutedView(
+                from_=before, to=case.payment.partner or "", cause=retried.cause, reason=retried.reason
+            )
+            told = views.rerouted_view(views.payment_view(case.payment), why)
+            self.tell("payment.rerouted", "payment", case.payment.id, views.encoded(told))
 
     def _adopt(self, case: Case, snapshot: Snapshot | None) -> Outcome:
         """News that says nothing new may still tell under which id the partner has the payment."""

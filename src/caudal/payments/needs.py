@@ -163,6 +163,15 @@ def settlement_attempts(commands: Iterable[Command]) -> dict[str, str]:
     }
 
 
+def arrived_in(commands: Iterable[Command]) -> list[tuple[str, str]]:
+    """The partners and ids of the settlements that have arrived."""
+    return [
+        (command.partner, command.settlement.partner_id)
+        for command in commands
+        if isinstance(command, Settle) and command.settlement.arrived
+    ]
+
+
 def settlements_in(commands: Iterable[Command]) -> list[tuple[str, Settlement]]:
     """The settlements that commands would post."""
     return [

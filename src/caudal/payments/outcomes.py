@@ -54,6 +54,8 @@ class Applied(msgspec.Struct, frozen=True):
 
     status: AppliedStatus
     detail: str | None = None
+    payment_id: str | None = None
+    """The payment that it is about, as far as that is known."""
 
 
 class Changes(msgspec.Struct):

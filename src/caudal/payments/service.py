@@ -101,6 +101,10 @@ class Payments:
         """Take in what a partner says, in order; one result each. The caller commits."""
         heard = [Heard(partner=partner, snapshot=snapshot) for snapshot in snapshots]
         return [
-            Applied(_APPLIED[outcome.status], None if outcome.refusal is None else outcome.refusal.detail)
+            Applied(
+                _APPLIED[outcome.status],
+                None if outcome.refusal is None else outcome.refusal.detail,
+                None if outcome.payment is None else outcome.payment.id,
+            )
             for outcome in await self.carry_out(connection, book_id, heard)
         ]

@@ -58,6 +58,13 @@ select a.id, coalesce(p.data -> 'route' ->> 'rule', ''), p.data ->> 'method'
     on p.book_id = %(book_id)s and p.id = a.payment_id
 """
 
+_SETTLEMENTS: Final = """
+select s.partner, s.partner_id
+  from unnest(%(partners)s, %(partner_ids)s) as wanted (partner, partner_id)
+  join payments.settlement s
+    on s.book_id = %(book_id)s and s.partner = wanted.partner and s.partner_id = wanted.partner_id
+"""
+
 _BY_PARTNER: Final = {
     name: f"""
 select found.id
@@ -163,6 +170,19 @@ async def lanes_of(
     cursor = await connection.execute(_LANES, {"book_id": book_id, "attempts": wanted})
     found = {ids.encode(ids.ATTEMPT, row[0]): (row[1], row[2]) for row in await cursor.fetchall()}
     return {key: found[attempt] for key, attempt in known.items() if attempt in found}
+
+
+async def recorded_settlements(
+    connection: Connection, book_id: int, wanted: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Which of the settlements `wanted`, by partner and its id, have been recorded."""
+    parameters = {
+        "book_id": book_id,
+        "partners": arrays.texts([partner for partner, _ in wanted]),
+        "partner_ids": arrays.texts([partner_id for _, partner_id in wanted]),
+    }
+    cursor = await connection.execute(_SETTLEMENTS, parameters)
+    return {(row[0], row[1]) for row in await cursor.fetchall()}
 
 
 def _is(text: str, prefix: str) -> bool:

@@ -52,7 +52,8 @@ class NextActionView(View, frozen=True, kw_only=True):
     `stripe.handleNextAction` in the customer's browser. `at_partner`: the partner asks the customer."""
     url: str | None = None
     client_secret: str | None = None
-    """Lets whoever has it act for the customer on this payment: for the customer's browser alone."""
+    """Lets whoever has it act for the customer on this payment: for the customer's browser alone. Events do
+    not have it: read the payment."""
 
 
 class PaymentReviewView(View, frozen=True, kw_only=True):
@@ -142,6 +143,24 @@ class PaymentView(View, frozen=True, kw_only=True):
     failure: FailureView | None = None
     review: PaymentReviewView | None = None
     decision: DecisionView | None = None
+
+
+class ReroutedView(View, frozen=True, kw_only=True):
+    """Between which partners a payment has moved on, and why."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    cause: str
+    """As the table of retries has it: `soft_decline`, `not_sent`, …"""
+    reason: str
+    """At whom it came to nothing, with the partner's code."""
+
+
+class ToldPaymentView(PaymentView, frozen=True, kw_only=True):
+    """A payment as events tell of it: as it looks, but for what is for the customer's browser alone."""
+
+    rerouted: ReroutedView | None = None
+    """Of `payment.rerouted` alone."""
 
 
 class AttemptView(View, frozen=True, kw_only=True):
@@ -248,6 +267,22 @@ def payment_view(p: Payment) -> PaymentView:
         failure=failure_view(p.failure), review=_review(p),
         decision=None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
     )  # fmt: skip
+
+
+def rerouted_view(shown: PaymentView, rerouted: ReroutedView) -> ToldPaymentView:
+    """What is told of a payment that goes on at another partner."""
+    return ToldPaymentView(**msgspec.structs.asdict(told_view(shown)), rerouted=rerouted)
+
+
+def told_view(shown: PaymentView) -> PaymentView:
+    """What is told of a payment in events: what it looks like, without what only a browser may have.
+
+    Events are kept for good and go to every endpoint that wants them; who reads the payment gets the secret.
+    """
+    action = shown.next_action
+    if action is None or action.client_secret is None:
+        return shown
+    return msgspec.structs.replace(shown, next_action=msgspec.structs.replace(action, client_secret=None))
 
 
 def _route(p: Payment) -> PaymentRouteView | None:

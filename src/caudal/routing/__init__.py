@@ -10,6 +10,7 @@ rules would have done with payments of the past. Payments ask and do: nothing he
 """
 
 from caudal.routing.checking import problems, warnings
+from caudal.routing.clocks import PERIODICS, handlers
 from caudal.routing.directory import FRESH_S, NOTHING, Directory, Standing
 from caudal.routing.errors import (
     NoDefaultRule,
@@ -69,6 +70,13 @@ from caudal.routing.types import (
     Then,
     Version,
 )
+from caudal.routing.views import (
+    PartnerStandingView,
+    RuleSetToldView,
+    ToldPartnerView,
+    condition_view,
+    rule_set_told,
+)
 
 __all__ = [
     "CAUSES",
@@ -77,6 +85,7 @@ __all__ = [
     "FRESH_S",
     "MAX_ATTEMPTS",
     "NOTHING",
+    "PERIODICS",
     "PROBE_EVERY",
     "RECOVERY",
     "Again",
@@ -96,6 +105,7 @@ __all__ = [
     "Outage",
     "Outcome",
     "PartnerHealth",
+    "PartnerStandingView",
     "Past",
     "Plan",
     "Rates",
@@ -108,11 +118,13 @@ __all__ = [
     "RoutesInCircle",
     "Rule",
     "RuleSetNotFound",
+    "RuleSetToldView",
     "Rules",
     "RulesInvalid",
     "Share",
     "Standing",
     "Then",
+    "ToldPartnerView",
     "Trial",
     "TrialLine",
     "Tried",
@@ -125,17 +137,20 @@ __all__ = [
     "capable",
     "choose",
     "compiled",
+    "condition_view",
     "conditions",
     "create",
     "drain",
     "first_standing",
     "get_version",
+    "handlers",
     "list_versions",
     "problems",
     "publish",
     "report",
     "resume",
     "row_of",
+    "rule_set_told",
     "warnings",
     "writes",
 ]  # fmt: skip

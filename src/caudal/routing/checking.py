@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
-from caudal.connectors import Capabilities
+from caudal.connectors import Capabilities, Method
 from caudal.routing.errors import (
     NoDefaultRule,
     RetryForbidden,
@@ -20,7 +20,7 @@ from caudal.routing.errors import (
     RulesInvalid,
     WeightsInvalid,
 )
-from caudal.routing.rules import WHOLE, Combination, Way, combinations, compiled, does
+from caudal.routing.rules import VAULT_PREFIX, WHOLE, Combination, Way, combinations, compiled, does
 from caudal.routing.types import Cause, Conditions, Hop, Route, Rule, Rules, Then
 from caudal_base import ids, money
 from caudal_base.countries import UnknownCountry, require_country
@@ -54,7 +54,11 @@ def problems(rules: Rules, partners: Mapping[str, Capabilities]) -> list[RulesIn
 
 
 def warnings(rules: Rules, partners: Mapping[str, Capabilities]) -> list[str]:
-    """What is odd about rules that may be published: rules never reached, payments left without one."""
+    """What is odd about rules that may be published.
+
+    Rules never reached, cards' tokens that might be sent to a partner that they are not of, payments left
+    without a rule.
+    """
     plan = compiled(rules)
     currencies = sorted({currency for rule in rules.rules for currency in rule.when.currency})
     kinds = combinations([*partners.values()], currencies)
@@ -64,6 +68,12 @@ def warnings(rules: Rules, partners: Mapping[str, Capabilities]) -> list[str]:
         before = [one for one in plan.ways[:number] if _covers(one.rule.when, way.rule.when)]
         if all(any(_takes(one, kind, partners) for one in before) for kind in own):
             found.append(f"rules[{number}] ({way.rule.name}) is never reached: rules before it take it all")
+        takers = sorted({name for kind in own for name in way.partners if _cards(kind, partners[name])})
+        if len(takers) > 1 and not _portable(way.rule.when):
+            found.append(
+                f"rules[{number}] ({way.rule.name}) sends cards to {' and '.join(takers)}: a token of one of "
+                f'them means nothing to the other; keep it by a condition on instrument, as "{VAULT_PREFIX}"'
+            )
     general = [way for way in plan.ways if _covers(way.rule.when, Conditions())]
     found += [
         f"no rule serves {kind} in general, though a partner could"
@@ -298,6 +308,15 @@ def _takes(way: Way, kind: Combination, partners: Mapping[str, Capabilities]) ->
     return _speaks_of(way.rule.when, kind) and any(
         all(does(partners[partner], kind) for partner, _ in step) for step in way.steps
     )
+
+
+def _cards(kind: Combination, can: Capabilities) -> bool:
+    return kind.method is Method.CARD and does(can, kind)
+
+
+def _portable(when: Conditions) -> bool:
+    """Whether instruments are the vault's alone, which every partner can be given."""
+    return bool(when.instrument) and all(one.startswith(VAULT_PREFIX) for one in when.instrument)
 
 
 def _covers(wide: Conditions, narrow: Conditions) -> bool:

@@ -29,6 +29,9 @@ from caudal.routing.types import (
 )
 from caudal_base.check import check
 
+VAULT_PREFIX: Final = "tok_"
+"""How the vault's tokens begin, which every partner can be given; others are of one partner."""
+
 WHOLE: Final = 100
 """What the weights of a split make: percent."""
 

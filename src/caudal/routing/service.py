@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
-from caudal import audit
+from caudal import audit, events
 from caudal.access import Caller
 from caudal.connectors import Capabilities, PartnerUnknown
+from caudal.events import NewEvent
 from caudal.ledger import Ledger
 from caudal.routing import checking, store
 from caudal.routing.errors import RuleSetNotFound, RulesInvalid
@@ -28,8 +29,11 @@ from caudal.routing.types import (
     Rules,
     Version,
 )
+from caudal.routing.views import partner_told, rule_set_told
+from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
+from caudal_base.ids import IdSource
 from caudal_base.personal import refuse_personal
 from caudal_base.statements import Statement
 
@@ -50,11 +54,13 @@ async def create(
     """
     _refuse_personal_in(rules)
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
     version = await store.insert(connection, book_id, rules, at, caller.principal.actor)
     record = _record(book_id, "routing.create", f"rules@{version}", "created", caller, at)
     await audit.append(connection, [record])
-    return Version(version=version, rules=rules, created_at=at, created_by=caller.principal.actor)
+    kept = Version(version=version, rules=rules, created_at=at, created_by=caller.principal.actor)
+    await _tell(connection, book_id, _of_rules(kept, "created", max(at, book.recorded_at)))
+    return kept
 
 
 async def publish(
@@ -67,7 +73,7 @@ async def publish(
     `RuleSetNotFound`; it leaves an audit record too. Raises `BookNotFound`.
     """
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
     if not found:
@@ -82,7 +88,9 @@ async def publish(
     if refused is not None:
         return refused
     await store.publish(connection, book_id, version, at, caller.principal.actor)
-    return msgspec.structs.replace(found[0], published_at=at, published_by=caller.principal.actor)
+    current = msgspec.structs.replace(found[0], published_at=at, published_by=caller.principal.actor)
+    await _tell(connection, book_id, _of_rules(current, "published", max(at, book.recorded_at)))
+    return current
 
 
 async def get_version(connection: Connection, book_id: int, version: int | None = None) -> Version:
@@ -124,30 +132,44 @@ async def conditions(
 
 async def drain(
     connection: Connection, book_id: int, partner: str, reason: str, partners: Sequence[str], *,
-    caller: Caller, at: dt.datetime,
+    caller: Caller, ledger: Ledger, at: dt.datetime,
 ) -> None:  # fmt: skip
     """Let a partner run dry: rules send it nothing new, and what it has goes on.
 
-    Raises `PartnerUnknown` for one that is none of `partners`, `InvalidRequest` for a reason that is
-    empty or too long, `PersonalDataRefused`.
+    It is told of, and again where the reason is another one. Raises `BookNotFound`, `PartnerUnknown` for one
+    that is none of `partners`, `InvalidRequest` for a reason that is empty or too long,
+    `PersonalDataRefused`.
     """
     _refuse_stranger(partner, partners)
     if not (1 <= len(reason) <= MAX_REASON and reason.isprintable()):
         raise InvalidRequest(f"1 to {MAX_REASON} printable characters", field="reason")
     refuse_personal(reason, "reason")
+    async with connection.pipeline():
+        book = await (await ledger.begin(connection, book_id, ())).finish()
+    before = (await store.drains(connection, book_id)).get(partner)
     made = Drain(partner=partner, reason=reason, since=at, by=caller.principal.actor)
     await store.drain(connection, book_id, made)
     await audit.append(connection, [_record(book_id, "routing.drain", partner, "draining", caller, at)])
+    if before is None or before.reason != reason:
+        await _tell_partner(connection, book_id, partner, "drained", at, book.recorded_at)
 
 
 async def resume(
     connection: Connection, book_id: int, partner: str, partners: Sequence[str], *, caller: Caller,
-    at: dt.datetime,
+    ledger: Ledger, at: dt.datetime,
 ) -> None:  # fmt: skip
-    """Send a partner new payments again; nothing where it was not drained. Raises `PartnerUnknown`."""
+    """Send a partner new payments again; nothing, told neither, where it was not drained.
+
+    Raises `BookNotFound`, `PartnerUnknown`.
+    """
     _refuse_stranger(partner, partners)
-    result = "resumed" if await store.resume(connection, book_id, partner) else "unchanged"
+    async with connection.pipeline():
+        book = await (await ledger.begin(connection, book_id, ())).finish()
+    resumed = await store.resume(connection, book_id, partner)
+    result = "resumed" if resumed else "unchanged"
     await audit.append(connection, [_record(book_id, "routing.resume", partner, result, caller, at)])
+    if resumed:
+        await _tell_partner(connection, book_id, partner, "resumed", at, book.recorded_at)
 
 
 async def report(connection: Connection, book_id: int, since: dt.date, through: dt.date) -> list[Figures]:
@@ -176,6 +198,27 @@ def writes(
     if up:
         found.append(store.up(book_id, sorted(set(up))))
     return found
+
+
+def _of_rules(version: Version, what: str, at: dt.datetime) -> NewEvent:
+    view = rule_set_told(version)
+    return NewEvent(type=f"rule_set.{what}", object_type="rule_set", object_id=view.id, at=at, data=view)
+
+
+async def _tell_partner(
+    connection: Connection, book_id: int, partner: str, what: str, at: dt.datetime, recorded_at: dt.datetime
+) -> None:
+    """Tell of a partner as it stands after the change."""
+    at = max(at, recorded_at)
+    (now,) = await conditions(connection, book_id, [partner], at=at)
+    view = partner_told(now)
+    told = NewEvent(type=f"partner.{what}", object_type="partner", object_id=view.id, at=at, data=view)
+    await _tell(connection, book_id, told)
+
+
+async def _tell(connection: Connection, book_id: int, told: NewEvent) -> None:
+    """Write an event, under the book's lock; its id is of the event's moment."""
+    await events.append(connection, book_id, [told], IdSource(ManualClock(told.at)))
 
 
 def _refuse_personal_in(rules: Rules) -> None:

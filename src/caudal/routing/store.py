@@ -15,6 +15,7 @@ from caudal.routing.types import (
     Lane,
     Outage,
     Outcome,
+    PartnerClock,
     Rules,
     Version,
 )
@@ -158,6 +159,18 @@ select rule, partner, currency, method, 'cost', sum(count), sum(amount)
  limit %(limit)s
 """
 
+# What was measured last counts, whichever worker did.
+_CLOCKS: Final = """
+insert into routing.clock as c (book_id, partner, ahead_ms, measured_at)
+select %(book_id)s, n.partner, n.ahead_ms, n.measured_at
+  from unnest(%(partners)s, %(aheads)s, %(times)s) as n(partner, ahead_ms, measured_at)
+ order by n.partner
+    on conflict (book_id, partner)
+    do update set ahead_ms = excluded.ahead_ms,
+                  measured_at = excluded.measured_at
+ where c.measured_at < excluded.measured_at
+"""
+
 MAX_ROWS: Final = 20_000
 """Of figures in one answer: far more lanes than there are rules and partners."""
 
@@ -244,6 +257,20 @@ async def resume(connection: Connection, book_id: int, partner: str) -> bool:
     """End a drain; whether there was one."""
     cursor = await connection.execute(_RESUME, {"book_id": book_id, "partner": partner})
     return cursor.rowcount > 0
+
+
+async def note_clocks(connection: Connection, book_id: int, clocks: Sequence[PartnerClock]) -> None:
+    """Note how partners' clocks stand."""
+    if clocks:
+        await connection.execute(
+            _CLOCKS,
+            {
+                "book_id": book_id,
+                "partners": arrays.texts([one.partner for one in clocks]),
+                "aheads": arrays.integers([one.ahead_ms for one in clocks]),
+                "times": arrays.timestamps([one.measured_at for one in clocks]),
+            },
+        )
 
 
 def down(book_id: int, outages: Sequence[Outage]) -> Statement:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from caudal.connectors import Capabilities
-from caudal.routing.rules import Plan, capable, choose
+from caudal.routing.rules import VAULT_PREFIX, Plan, capable, choose
 from caudal.routing.types import Facts, Figures
 
 
@@ -58,6 +58,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     payments: int
     moved: int
     """Payments that would have gone to another partner than they did."""
+    foreign: int
+    """Of those, the ones by an instrument that is not the vault's: it may mean nothing to that partner."""
     lines: tuple[TrialLine, ...]
     unserved: tuple[Unserved, ...]
 
@@ -103,7 +105,7 @@ class Trier:
         self._rates = rates
         self._sums: dict[tuple[str, str, str], _Sum] = {}
         self._unserved: dict[tuple[str, str, str], Unserved] = {}
-        self._payments = self._moved = 0
+        self._payments = self._moved = self._foreign = 0
 
     def take(self, past: Past) -> None:
         """Another payment."""
@@ -118,6 +120,8 @@ class Trier:
             rule, partner = chosen.rule, chosen.partners[0]
         same = partner == past.partner
         self._moved += not same
+        own = facts.instrument is not None and not facts.instrument.startswith(VAULT_PREFIX)
+        self._foreign += not same and own
         line = self._sums.setdefault((rule, partner, facts.currency), _Sum())
         line.payments += 1
         line.amount += facts.amount
@@ -148,4 +152,7 @@ class Trier:
         ]  # fmt: skip
         lines.sort(key=lambda line: (-line.payments, line.rule, line.partner, line.currency))
         unserved = sorted(self._unserved.values(), key=lambda one: (-one.payments, one.kind, one.currency))
-        return Trial(payments=self._payments, moved=self._moved, lines=tuple(lines), unserved=tuple(unserved))
+        return Trial(
+            payments=self._payments, moved=self._moved, foreign=self._foreign, lines=tuple(lines),
+            unserved=tuple(unserved),
+        )  # fmt: skip

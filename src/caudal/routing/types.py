@@ -182,6 +182,14 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class PartnerClock(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a partner's clock was ahead of a worker's."""
+
+    partner: str
+    ahead_ms: int
+    measured_at: dt.datetime
+
+
 class PartnerHealth(enum.Enum):
     """Whether rules send a partner anything new."""
 

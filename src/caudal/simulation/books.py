@@ -27,7 +27,7 @@ _MOVED: Final = frozenset({PaymentState.SUCCEEDED, PaymentState.RETURNED})
 
 
 def totals_differ(evidence: Evidence) -> Iterator[str]:
-    """For each partner, currency and kind: the sums of our payments and of its effects."""
+    """For each partner, currency and kind the sum of our payments is that of its effects."""
     ours = _totals(evidence)
     for place in sorted(_places(evidence)):
         for kind, parts in KINDS.items():
@@ -61,7 +61,10 @@ def amounts(payment: Payment) -> dict[str, int]:
 
 
 def payments_differ(evidence: Evidence) -> Iterator[str]:
-    """For each payment: what its partner took, gave back and paid out for it."""
+    """What its partner took, gave back and paid out for each payment is what we have booked.
+
+    Of attempts that another has taken the place of, nothing may be left at their partner.
+    """
     for effect in evidence.of_payment.get(None, []):
         if effect.kind in _OURS:
             yield f"{effect.partner} {effect.kind} {effect.object_id} of {effect.amount}: no payment of ours"
@@ -69,10 +72,15 @@ def payments_differ(evidence: Evidence) -> Iterator[str]:
         if payment.partner is None or payment.id in evidence.mistaken:
             continue
         theirs: Counter[str] = Counter()
+        left = 0
         for effect in evidence.of_payment.get(payment.id, []):
-            if effect.kind in _OURS:
+            if effect.kind in _OURS and evidence.is_superseded(effect):
+                left += effect.delta
+            elif effect.kind in _OURS:
                 kind, sign = _OURS[effect.kind]
                 theirs[kind] += sign * effect.amount
+        if left:
+            yield f"{payment.id}: {left} of an attempt that was superseded is still at the partner"
         for kind, amount in amounts(payment).items():
             if theirs[kind] != amount:
                 yield f"{payment.id} {payment.state.value} {kind}: we {amount}, they {theirs[kind]}"
@@ -96,7 +104,7 @@ def double_effects(evidence: Evidence) -> int:
 
 
 def attempts_twice(evidence: Evidence) -> Iterator[str]:
-    """Attempts that had their effect more than once."""
+    """No attempt had its effect more than once."""
     for attempt_id, count in evidence.book.attempts.items():
         if count > 1:
             kinds = [effect.kind for effect in evidence.caused.get(attempt_id, [])]
@@ -104,7 +112,7 @@ def attempts_twice(evidence: Evidence) -> Iterator[str]:
 
 
 def attempts_differ(evidence: Evidence) -> Iterator[str]:
-    """Attempts of which partner and we say something else: whether they had their effect, of how much."""
+    """Of each attempt partner and we say the same: whether it had its effect, and of how much."""
     for attempt_id in evidence.caused:
         if attempt_id not in evidence.stored.attempts:
             yield f"{attempt_id}: the partner carried out what we know nothing of"
@@ -126,8 +134,10 @@ def attempts_differ(evidence: Evidence) -> Iterator[str]:
 
 def _ran_out(evidence: Evidence, attempt: Attempt) -> bool:
     """Whether it is a void of what the partner released by itself before: it has what it was after."""
-    ended = evidence.payments[attempt.payment_id].state
-    return attempt.operation is Operation.CANCEL and ended is PaymentState.EXPIRED
+    payment = evidence.payments[attempt.payment_id]
+    # What was captured before stays, and such a payment has succeeded.
+    ran_out = PaymentState.EXPIRED in (payment.state, payment.ends_as)
+    return attempt.operation is Operation.CANCEL and ran_out
 
 
 def _undone(evidence: Evidence, attempt: Attempt, effect: Effect) -> bool:
@@ -139,7 +149,7 @@ def _undone(evidence: Evidence, attempt: Attempt, effect: Effect) -> bool:
 
 
 def fees_differ(evidence: Evidence) -> Iterator[str]:
-    """What each partner says that it has cost, and what we have booked."""
+    """What each partner says that it has cost is what we have booked."""
     for place in sorted(_places(evidence)):
         theirs = -sum(
             effect.delta for effect in evidence.book.effects if effect.kind == "fee" and effect.place == place
@@ -150,7 +160,7 @@ def fees_differ(evidence: Evidence) -> Iterator[str]:
 
 
 def settlements_differ(evidence: Evidence) -> Iterator[str]:
-    """What partners say that they have paid out, and what our bank account has received."""
+    """What partners say that they have paid out is what our bank account has received."""
     theirs: Counter[str] = Counter()
     for effect in evidence.book.effects:
         if effect.kind == "settlement":
@@ -162,7 +172,7 @@ def settlements_differ(evidence: Evidence) -> Iterator[str]:
 
 
 def clearing_open(evidence: Evidence) -> Iterator[str]:
-    """Clearing accounts that are not at zero though everything has settled, and partners that owe."""
+    """Once everything has settled clearing accounts are at zero, and partners owe nothing."""
     for reference, balance in sorted(evidence.stored.balances.items()):
         _, partner, kind, *_ = [*reference.split(":"), "", ""]
         # What was kept by mistake has been settled, and in our book it is nobody's.
@@ -176,7 +186,7 @@ def clearing_open(evidence: Evidence) -> Iterator[str]:
 
 
 def wallets_differ(evidence: Evidence) -> Iterator[str]:
-    """Customers' balances, recomputed from nothing but their payments."""
+    """Customers' balances follow from nothing but their payments."""
     expected: Counter[str] = Counter()
     for payment in evidence.payments.values():
         own = f"customer:{payment.customer}:{payment.currency}"

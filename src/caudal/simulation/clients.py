@@ -14,7 +14,7 @@ from caudal.simulation.partners import Control
 from caudal.simulation.plans import Action, Ask, Deed, Script, Step
 from caudal.simulation.requests import Asked, Sender
 
-_WAIT_S: Final = 6.0
+_WAIT_S: Final = 10.0
 """How long a script waits for the state that its next step needs, before its caller loses patience."""
 
 _DISPUTES: Final = frozenset({Deed.DISPUTE, Deed.WIN_DISPUTE, Deed.LOSE_DISPUTE})
@@ -102,7 +102,7 @@ class Callers:
         """What somebody does at the partner's; it may be too late for it, or too early."""
         try:
             if deed in _DISPUTES:
-                await self._dispute(deed, known.partner_id)
+                await self._dispute(deed, known)
             elif deed is Deed.RETURN:
                 of = "transfer" if script.create.body["kind"] == "payout" else "direct_debit"
                 await self._control.try_call("POST", "returns", {of: known.partner_id})
@@ -111,17 +111,19 @@ class Callers:
         except NoAnswer:
             self.skipped[f"deed {deed.value}"] += 1
 
-    async def _dispute(self, deed: Deed, partner_id: str | None) -> None:
-        if partner_id is None:
+    async def _dispute(self, deed: Deed, known: Known) -> None:
+        if known.partner_id is None:
             return
+        at_meridian = known.partner == "meridian"
+        path = "meridian/disputes" if at_meridian else "disputes"
         if deed is Deed.DISPUTE:
-            status, answer = await self._control.try_call(
-                "POST", "disputes", {"payment_intent": partner_id, "reason": "fraudulent"}
-            )
+            of = "pspReference" if at_meridian else "payment_intent"
+            reason = {} if at_meridian else {"reason": "fraudulent"}
+            status, answer = await self._control.try_call("POST", path, {of: known.partner_id, **reason})
             if status < 300:
-                self._disputes[partner_id] = answer["id"]
-        elif partner_id in self._disputes:
-            path = f"disputes/{self._disputes[partner_id]}/close"
+                self._disputes[known.partner_id] = answer["id"]
+        elif known.partner_id in self._disputes:
+            path = f"{path}/{self._disputes[known.partner_id]}/close"
             await self._control.try_call("POST", path, {"status": _CLOSES[deed]})
 
 

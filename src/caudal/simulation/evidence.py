@@ -10,6 +10,8 @@ import msgspec
 from caudal.connectors import Operation
 from caudal.ledger import Finding as LedgerFinding
 from caudal.payments import Attempt, AttemptState, Payment
+from caudal.simulation.arrivals import Deliveries
+from caudal.simulation.operators import Acted
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import Asked
 from caudal.simulation.store import Stored
@@ -76,6 +78,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Those that ended though nobody killed them."""
     server_errors: list[str]
     leaks: list[str]
+    acted: Acted = msgspec.field(default_factory=Acted)
+    """What operators did to routes."""
+    deliveries: Deliveries = msgspec.field(default_factory=Deliveries)
+    """Of webhooks to customers' endpoints."""
 
     @property
     def payments(self) -> dict[str, Payment]:
@@ -102,6 +108,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         known: dict[tuple[str | None, str | None], str] = {
             (p.partner, p.partner_id): p.id for p in self.payments.values() if p.partner_id is not None
         }
+        known |= {(partner, name): payment_id for (partner, name), payment_id in self._left.items()}
 
         def payment_of(effect: Effect) -> str | None:
             attempt = self.stored.attempts.get(effect.attempt_id or "")
@@ -111,6 +118,22 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             return next((payment_id for payment_id in found if payment_id is not None), None)
 
         return grouped((payment_of(effect), effect) for effect in self.book.effects)
+
+    @cached_property
+    def _left(self) -> dict[tuple[str, str], str]:
+        """By partner and its id, the payments of attempts that another has taken the place of."""
+        return {
+            (each.partner, each.partner_id): each.payment_id
+            for each in self.stored.attempts.values()
+            if each.superseded and each.partner_id is not None
+        }
+
+    def is_superseded(self, effect: Effect) -> bool:
+        """Whether it is of an attempt that another has taken the place of, or gives back what that took."""
+        attempt = self.stored.attempts.get(effect.attempt_id or "")
+        if attempt is not None:
+            return attempt.superseded or attempt.target_id is not None
+        return any((effect.partner, name) in self._left for name in (effect.parent_id, effect.object_id))
 
     @cached_property
     def mistaken(self) -> frozenset[str]:
@@ -138,11 +161,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def at_partner(self) -> Counter[tuple[Place, str]]:
-        """Amounts by place and kind of effect, without those of mistakes."""
+        """Amounts by place and kind of effect, without those of mistakes and of superseded attempts."""
         counted: Counter[tuple[Place, str]] = Counter()
         for payment_id, effects in self.of_payment.items():
             for effect in effects if payment_id not in self.mistaken else ():
-                counted[effect.place, effect.kind] += effect.amount
+                if not self.is_superseded(effect):
+                    counted[effect.place, effect.kind] += effect.amount
         return counted
 
     @cached_property

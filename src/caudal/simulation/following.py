@@ -13,7 +13,7 @@ import msgspec
 from caudal.simulation.http import Http, NoAnswer
 
 _PAGE: Final = 500
-_PAUSE_S: Final = 0.05
+_PAUSE_S: Final = 0.12
 _AFTER_TROUBLE_S: Final = 0.1
 
 FINAL: Final = frozenset({"succeeded", "declined", "failed", "cancelled", "expired", "returned"})
@@ -36,6 +36,7 @@ class _Page(msgspec.Struct, frozen=True):
 class _View(msgspec.Struct, frozen=True):
     state: str
     version: int = 0
+    partner: str | None = None
     partner_id: str | None = None
     next_action: dict[str, Any] | None = None
 
@@ -44,6 +45,7 @@ class Known(msgspec.Struct, frozen=True):
     """What was last heard of a payment."""
 
     state: str
+    partner: str | None
     partner_id: str | None
     action_url: str | None
 
@@ -122,7 +124,7 @@ class Progress:
             return
         view = _decode_view(event.data)
         url = None if view.next_action is None else view.next_action.get("url")
-        self._known[event.object] = Known(view.state, view.partner_id, url)
+        self._known[event.object] = Known(view.state, view.partner, view.partner_id, url)
         for waiting in self._waiting.pop(event.object, ()):
             if not waiting.done():
                 waiting.set_result(None)

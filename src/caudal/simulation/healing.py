@@ -12,11 +12,11 @@ from caudal.simulation.requests import Sender
 from caudal.simulation.world import World
 from caudal_base import ids
 
-_LOOK_EVERY_S: Final = 0.05
+_LOOK_EVERY_S: Final = 0.1
 _CALM_LOOKS: Final = 3
 """So often in a row there must be nothing to do: between two jobs there may be a moment without one."""
 
-_HURRY_EVERY: Final = 20
+_HURRY_EVERY: Final = 10
 """Looks, after which what waits for its next try need not wait any longer."""
 
 DAYS: Final = 9
@@ -56,7 +56,7 @@ class Healer:
         unanswered = [asked for asked in self._sender.asked if asked.answer is None]
         await asyncio.gather(*(self._sender.repeat(asked) for asked in unanswered))
         self.cpu = self._world.cpu()
-        await self._world.restart_worker()
+        await self._world.restart_workers()
         await self.rest()
         await self._control.call("POST", "clock/advance", {"seconds": DAYS * _DAY_S})
         await self.rest()

@@ -11,7 +11,7 @@ from typing import Final
 
 from caudal.connectors import Operation
 from caudal.payments import AttemptState, PartState, Payment, PaymentState
-from caudal.simulation import books
+from caudal.simulation import arrivals, books, routed
 from caudal.simulation.evidence import Evidence, grouped
 from caudal.simulation.plans import Action
 from caudal.simulation.requests import differing
@@ -32,7 +32,7 @@ _LIVE: Final = frozenset({AttemptState.CREATED, AttemptState.SUBMITTING, Attempt
 
 
 def ledger_unsound(evidence: Evidence) -> Iterator[str]:
-    """Every invariant of the ledger."""
+    """Every invariant of the ledger holds."""
     for finding in evidence.ledger:
         yield f"{finding.invariant}: {finding.rows[:2]}"
 
@@ -219,6 +219,12 @@ def leaked(evidence: Evidence) -> Iterator[str]:
     yield from evidence.leaks
 
 
+def _of_deliveries(
+    look: Callable[[arrivals.Deliveries], Iterator[str]],
+) -> Callable[[Evidence], Iterator[str]]:
+    return lambda evidence: look(evidence.deliveries)
+
+
 INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "ledger_sound": ledger_unsound,
     "audit_unchanged": audit_changed,
@@ -247,7 +253,13 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "settlements_as_partners_say": books.settlements_differ,
     "clearing_at_zero": books.clearing_open,
     "wallets_follow_payments": books.wallets_differ,
+    "routes_follow_rules": routed.misrouted,
+    "publications_take_effect": routed.outdated,
+    "begun_once": routed.begun_twice,
+    "shares_follow_weights": routed.shares_off,
+    "figures_follow_attempts": routed.figures_differ,
     "nothing_leaked": leaked,
+    **{name: _of_deliveries(look) for name, look in arrivals.INVARIANTS.items()},
 }
 """By name."""
 

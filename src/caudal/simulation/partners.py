@@ -9,7 +9,7 @@ from caudal.simulation.http import Http
 from caudal.simulation.plans import stream
 from caudal_base.check import check
 
-NAMES: Final = ("stripe", "bank")
+NAMES: Final = ("stripe", "bank", "meridian")
 
 KEY_LIFETIME_S: Final = 6.0
 """How long we take a partner to remember our keys: as short as a run needs, to see what comes after."""
@@ -23,7 +23,12 @@ TIMEOUT_MS: Final = 1_000
 SLOWEST_MS: Final = 1_400
 """Some answers come after the time-out."""
 
-_PREFIXES: Final = {"stripe": "sk_test_", "bank": "bk_test_"}
+_PREFIXES: Final = {
+    "stripe": ("sk_test_", "whsec_"),
+    "bank": ("bk_test_", "whsec_"),
+    "meridian": ("mk_test_", ""),
+}
+"""Of API keys, and of webhook secrets."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -41,13 +46,13 @@ def secrets(seed: int) -> dict[str, Secrets]:
 
 
 def _secrets(name: str, draw: random.Random) -> Secrets:
+    of_key, of_webhook = _PREFIXES[name]
+
     def webhook() -> str:
         # Standard Webhooks has base64 behind the prefix; hexadecimal digits in fours are that too.
-        return f"whsec_{draw.randbytes(24).hex()}"
+        return f"{of_webhook}{draw.randbytes(24).hex()}"
 
-    return Secrets(
-        api_key=f"{_PREFIXES[name]}{draw.randbytes(16).hex()}", webhook=webhook(), old_webhook=webhook()
-    )
+    return Secrets(api_key=f"{of_key}{draw.randbytes(16).hex()}", webhook=webhook(), old_webhook=webhook())
 
 
 def settings(url: str, book: str, shared: dict[str, Secrets]) -> bytes:

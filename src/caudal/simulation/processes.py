@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from caudal.simulation.nursery import Child, Nursery
 from caudal.supervisor import Program
 from caudal_base.check import check
 from caudal_base.parent import dying_with_parent
@@ -19,10 +21,12 @@ _LOOK_EVERY_S: Final = 0.02
 class Kept:
     """A program with its present process and the log of all of them. Belongs to the main thread."""
 
-    def __init__(self, program: Program, log: Path) -> None:
+    def __init__(self, program: Program, log: Path, nursery: Nursery | None = None) -> None:
+        """With a `nursery` it is a child of that, and starts at once."""
         self.program = program
         self.log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._nursery = nursery
+        self._process: subprocess.Popen[bytes] | Child | None = None
 
     @property
     def pid(self) -> int | None:
@@ -33,6 +37,12 @@ class Kept:
     def start(self) -> None:
         """Start it, if it does not run."""
         if self.pid is not None:
+            return
+        if self._nursery is not None:
+            program = self.program
+            self._process = self._nursery.start(
+                program.arguments, dict(program.environment), self.log, program.descriptors
+            )
             return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own programs
@@ -61,7 +71,7 @@ class Kept:
             return
         for pid in [*descendants(process.pid), process.pid]:
             kill_hard(pid)
-        await asyncio.to_thread(process.wait)
+        await self._gone(math.inf)
 
     async def stop(self) -> None:
         """Let it finish its work and end."""
@@ -69,10 +79,17 @@ class Kept:
         if process is None or process.poll() is not None:
             return
         process.terminate()
-        try:
-            await asyncio.to_thread(process.wait, self.program.stop_within_s)
-        except subprocess.TimeoutExpired:
+        if not await self._gone(self.program.stop_within_s):
             await self.kill()
+
+    async def _gone(self, within_s: float) -> bool:
+        """Wait until the process has ended; whether it has."""
+        deadline = time.monotonic() + within_s
+        while self.pid is not None:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return True
 
 
 def kill_hard(pid: int) -> None:

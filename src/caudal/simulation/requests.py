@@ -5,6 +5,7 @@ every final answer it got.
 """
 
 import asyncio
+import datetime as dt
 import itertools
 import random
 import time
@@ -38,6 +39,7 @@ class Asked(msgspec.Struct, kw_only=True):
     path: str
     body: bytes
     sent: int = 0
+    first_sent_at: dt.datetime | None = None
     answers: list[Reply] = []
     """Final ones: a 2xx or a 4xx."""
 
@@ -96,6 +98,7 @@ class Sender:
     async def _once(self, asked: Asked, timeout_s: float) -> bool:
         """Send once; whether the answer was final."""
         asked.sent += 1
+        asked.first_sent_at = asked.first_sent_at or dt.datetime.now(dt.UTC)
         headers = f"Idempotency-Key: {asked.ask.key}\r\nContent-Type: application/json\r\n"
         try:
             reply = await self._http.request(

@@ -1,7 +1,7 @@
 """The kinds of payments that callers make, and how often. Pure: all chance comes from the author."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from caudal.simulation.plans import (
@@ -22,17 +22,31 @@ from caudal.simulation.plans import (
     Step,
 )
 
-GOOD_CARDS: Final = ("pm_card_visa", "pm_card_mastercard", "pm_card_amex")
-DECLINED_CARDS: Final = (
-    "pm_card_visa_chargeDeclined",
-    "pm_card_visa_chargeDeclinedInsufficientFunds",
-    "pm_card_visa_chargeDeclinedLostCard",
-    "pm_card_visa_chargeDeclinedExpiredCard",
-)
-THREE_D_SECURE_CARD: Final = "pm_card_threeDSecure2Required"
+GOOD_CARDS: Final = (
+    "pm_card_visa", "pm_card_mastercard", "pm_card_amex", *["tok_card_ok"] * 3, "mtk_ok", "mtk_slow",
+)  # fmt: skip
+"""Stripe's own, those that go where rules say, and Meridian's own."""
 
-LATE_REFUND_CARDS: Final = ("pm_card_pendingRefund", "pm_card_refundFail")
-DISPUTED_CARDS: Final = ("pm_card_createDispute", "pm_card_createDisputeInquiry")
+DECLINED_CARDS: Final = (
+    "pm_card_visa_chargeDeclined", "pm_card_visa_chargeDeclinedInsufficientFunds",
+    "pm_card_visa_chargeDeclinedLostCard", "pm_card_visa_chargeDeclinedExpiredCard",
+    *["tok_card_declined"] * 2, *["tok_card_stolen"] * 3, "mtk_refused", "mtk_stolen", "mtk_slow_refused",
+    "mtk_issuer_down", "mtk_sca",
+)  # fmt: skip
+HALF_DECLINED_CARDS: Final = ("tok_card_not_stripe", "tok_card_not_meridian")
+THREE_D_SECURE_CARDS: Final = ("pm_card_threeDSecure2Required", "tok_card_3ds", "mtk_3ds", "mtk_3ds_refused")
+
+LATE_REFUND_CARDS: Final = (
+    "pm_card_pendingRefund", "pm_card_refundFail", "mtk_refund_fails", "mtk_refund_comes_back",
+)  # fmt: skip
+DISPUTED_CARDS: Final = (
+    "pm_card_createDispute", "pm_card_createDisputeInquiry", "tok_card_disputed", "mtk_disputed",
+)  # fmt: skip
+ODD_CARDS: Final = (
+    "mtk_error", "mtk_error_authorised", "mtk_unheard_of", "mtk_capture_fails", "mtk_cancel_fails",
+)  # fmt: skip
+"""With which Meridian does not say at once what it does, or does not do what it said."""
+
 STRIPE_DEBITS: Final = {
     "EUR": ("pm_success_de", "pm_success_fr", "pm_successDelayed_de", "pm_failed_de", "pm_disputed_de"),
     "USD": ("pm_usBankAccount_success", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"),
@@ -50,12 +64,16 @@ TRANSFERS: Final = (
 Body = dict[str, Any]
 
 
-def _card(author: Author, **more: Any) -> Body:
-    return {"kind": "pay_in", "method": "card", "instrument": author.draw.choice(GOOD_CARDS), **more}
+def _card(author: Author, cards: Sequence[str] = GOOD_CARDS, **more: Any) -> Body:
+    """A payment by one of `cards`; those of Meridian are charged in euros, and most that it takes too."""
+    card = author.draw.choice(cards)
+    in_euros = card.startswith("mtk_") or (card.startswith("tok_card_") and author.draw.random() < 0.7)
+    euros = {"currency": "EUR"} if in_euros else {}
+    return {"kind": "pay_in", "method": "card", "instrument": card, **euros, **more}
 
 
-def _manual(author: Author, amount: int, **more: Any) -> Body:
-    return _card(author, capture="manual", amount=amount, **more)
+def _manual(author: Author, amount: int) -> Body:
+    return _card(author, capture="manual", amount=amount)
 
 
 def _parts(author: Author, total: int, count: int) -> list[int]:
@@ -81,18 +99,15 @@ def refunded(author: Author, number: int) -> Script:
         asks.append(author.ask(Action.REFUND, {"amount": amount + 1}, refused=True))
     grouped = [tuple(asks)] if together else [(ask,) for ask in asks]
     steps = [Step(after=SUCCEEDED, asks=group) for group in grouped]
-    body = _card(author, amount=amount)
-    if author.draw.random() < 0.2:
-        body["instrument"] = author.draw.choice(LATE_REFUND_CARDS)
+    cards = LATE_REFUND_CARDS if author.draw.random() < 0.2 else GOOD_CARDS
+    body = _card(author, cards, amount=amount)
     return author.payment(number, "refunded", body, *steps)
 
 
 def disputed(author: Author, number: int) -> Script:
     """The payer's bank takes it back; it is won, lost or left open, and perhaps refunded meanwhile."""
     if author.draw.random() < 0.2:  # by itself, some time after the charge
-        return author.payment(
-            number, "disputed", _card(author) | {"instrument": author.draw.choice(DISPUTED_CARDS)}
-        )
+        return author.payment(number, "disputed", _card(author, DISPUTED_CARDS))
     steps = [Step(after=SUCCEEDED, deeds=(Deed.DISPUTE,))]
     chance = author.draw.random()
     if chance < 0.3:
@@ -106,8 +121,23 @@ def disputed(author: Author, number: int) -> Script:
 
 def declined(author: Author, number: int) -> Script:
     """The card does not pay."""
-    card = author.draw.choice(DECLINED_CARDS)
-    return author.payment(number, "declined", _card(author) | {"instrument": card})
+    return author.payment(number, "declined", _card(author, DECLINED_CARDS))
+
+
+def half_declined(author: Author, number: int) -> Script:
+    """The card pays at one of its partners only: charged at once, or captured later, or paid back."""
+    manual = author.draw.random() < 0.5
+    body = _card(author, HALF_DECLINED_CARDS, capture="manual" if manual else "automatic")
+    after, action = (AUTHORISED, Action.CAPTURE) if manual else (SUCCEEDED, Action.REFUND)
+    steps = [Step(after=after, asks=(author.ask(action),))] if author.draw.random() < 0.6 else []
+    return author.payment(number, "half_declined", body, *steps)
+
+
+def odd(author: Author, number: int) -> Script:
+    """The acquirer does not know what it did, or does not do what it said: captured or called off."""
+    body = _card(author, ODD_CARDS, capture="manual")
+    action = author.draw.choice([Action.CAPTURE, Action.CANCEL])
+    return author.payment(number, "odd", body, Step(after=AUTHORISED, asks=(author.ask(action),)))
 
 
 def captured(author: Author, number: int) -> Script:
@@ -166,11 +196,12 @@ def left(author: Author, number: int) -> Script:
 
 def authenticated(author: Author, number: int) -> Script:
     """The customer is sent to the bank's page: passes, fails, never comes, or thinks better of it."""
-    body = _card(author) | {
-        "instrument": THREE_D_SECURE_CARD,
-        "return_url": "https://shop.example/back",
-        "capture": author.draw.choice(["automatic", "manual"]),
-    }
+    body = _card(
+        author,
+        THREE_D_SECURE_CARDS,
+        return_url="https://shop.example/back",
+        capture=author.draw.choice(["automatic", "manual"]),
+    )
     confirm = author.ask(Action.CONFIRM)
     chance = author.draw.random()
     if chance < 0.55:
@@ -213,12 +244,14 @@ def debited_by_stripe(author: Author, number: int) -> Script:
 
 def mismatched(author: Author, number: int) -> Script:
     """The partner does something else than it was asked: a person decides what to do about it."""
-    body = {
+    body: Body = {
         "kind": "pay_in",
         "method": "bank_debit",
         "partner": "bank",
         "instrument": author.draw.choice(["tok_bank_other_amount", "tok_bank_other_currency"]),
     }
+    if author.draw.random() < 0.4:
+        body = _card(author, ["mtk_other_amount", "mtk_other_currency"])
     steps = []
     if author.draw.random() < 0.7:
         action = author.draw.choice([Action.APPROVE, Action.DECLINE])
@@ -301,7 +334,7 @@ def refused(author: Author, number: int) -> Script:
         [
             _card(author, reference=f"card {CANARY_CARD}"),
             _card(author, description=CANARY_CARD),
-            _card(author) | {"instrument": CANARY_CARD},
+            _card(author, [CANARY_CARD]),
             _card(author, amount=0),
             _card(author, currency="CHF"),
             {"kind": "payout", "instrument": "tok_bank_ok", "amount": 10**12},
@@ -315,7 +348,7 @@ def refused(author: Author, number: int) -> Script:
 WEIGHTS: Final[dict[Callable[[Author, int], Script], int]] = {
     plain: 22, refunded: 11, disputed: 6, declined: 5, captured: 8, captured_often: 4, incremented: 3,
     cancelled: 4, left: 2, authenticated: 5, debited: 8, paid_out: 9, internal: 6, reviewed: 3, limited: 1,
-    scheduled: 3, raced: 4, refused: 2, debited_by_stripe: 2, mismatched: 1,
+    scheduled: 3, raced: 4, refused: 2, debited_by_stripe: 2, mismatched: 1, half_declined: 8, odd: 2,
 }  # fmt: skip
 
 

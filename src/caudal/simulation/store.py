@@ -2,12 +2,15 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 from psycopg import Error
 
+from caudal import jobs, routing
 from caudal.payments import Attempt, Capture, Dispute, Payment, Refund
+from caudal.routing import Figures, Version
 from caudal_base.clock import SystemClock
 from caudal_base.database import Connection, Database
 
@@ -16,11 +19,13 @@ T = TypeVar("T")
 _AGAIN_S: Final = 0.05
 
 # Nobody holds these claims any more: their worker has been killed. In real time the lease would run out.
+# A claim of the moment of its death ends a lease later.
 _END_CLAIMS: Final = """
 update jobs.job
    set claimed_until = %(now)s
  where book_id = %(book_id)s
    and state = 'running'
+   and claimed_until <= %(until)s
 """
 
 # Pauses between tries grow to minutes where the machine was slow. When something was sent stays what it is.
@@ -160,14 +165,20 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """By the account's reference."""
     jobs: list[Job]
     webhooks: list[Unsettled]
+    versions: Mapping[int, Version] = {}
+    """The rule sets of routing."""
+    figures: Sequence[Figures] = ()
+    """What routing keeps of each lane."""
 
 
-async def end_claims(database: Database, book_id: int) -> None:
-    """Let the leases of a dead worker's jobs end now and not after a minute."""
+async def end_claims(database: Database, book_id: int, made_before: dt.datetime) -> None:
+    """Let the leases of a dead worker's jobs end now and not after a minute: those `made_before` it died."""
+    until = made_before + dt.timedelta(seconds=jobs.Options().lease_s)
     while True:
+        now = SystemClock().now()
         try:
             async with database.connection() as connection:
-                await connection.execute(_END_CLAIMS, {"book_id": book_id, "now": SystemClock().now()})
+                await connection.execute(_END_CLAIMS, {"book_id": book_id, "now": now, "until": until})
         except Error:  # the server may be down as well; it comes back
             await asyncio.sleep(_AGAIN_S)
         else:
@@ -212,6 +223,8 @@ async def read(connection: Connection, book_id: int) -> Stored:
         for queue, kind, state, run_at, payload, error in await jobs.fetchall()
     ]
     webhooks = await connection.execute(_WEBHOOKS, {"book_id": book_id})
+    versions, _ = await routing.list_versions(connection, book_id)
+    today = SystemClock().now().date()
     return Stored(
         payments={each.id: each for each in await _all(connection, book_id, _PAYMENTS, Payment)},
         attempts={each.id: each for each in await _all(connection, book_id, _ATTEMPTS, Attempt)},
@@ -221,6 +234,8 @@ async def read(connection: Connection, book_id: int) -> Stored:
         balances=await balances(connection, book_id),
         jobs=found,
         webhooks=[Unsettled(*row) for row in await webhooks.fetchall()],
+        versions={each.version: each for each in versions},
+        figures=await routing.report(connection, book_id, today - dt.timedelta(days=1), today),
     )
 
 

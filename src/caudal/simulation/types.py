@@ -11,9 +11,11 @@ class Victim(enum.Enum):
     API = "api"
     """The API with its worker processes."""
     API_WORKER = "api_worker"
-    """The process that serves requests; the one above it makes another."""
+    """One of the processes that serve requests; the one above them makes another."""
     WORKER = "worker"
-    """The background work."""
+    """One of the processes that do the background work."""
+    WORKERS = "workers"
+    """All of them."""
     POSTMASTER = "postmaster"
     """PostgreSQL as a whole."""
     BACKEND = "backend"
@@ -69,8 +71,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """By what was killed."""
     faults: dict[str, int]
     """What went wrong at the partners, by kind."""
+    routes: dict[str, int]
+    """Payments by the rule that sent them and the partner that carried them out in the end."""
+    reroutes: int
+    """Payments that were begun at more than one partner."""
+    retries: dict[str, int]
+    """Attempts to begin a payment once more, by why."""
+    publications: int
+    """Times that rules were published."""
+    outages: list[str]
+    """Who was away for a while, and how."""
     webhooks: dict[str, int]
     """What went wrong with webhooks, by kind."""
+    deliveries: dict[str, int]
+    """Webhooks to customers' endpoints, by what became of them."""
     seconds: float
     phases: dict[str, float]
     """Seconds of each part of the run."""

@@ -1,4 +1,4 @@
-"""Everything that a run drives, in a temporary directory: PostgreSQL, the sandbox, the API, the worker.
+"""Everything that a run drives, in a temporary directory: PostgreSQL, the sandbox, the API, the workers.
 
 The listening sockets are held here, so that callers of a killed API wait in its queue for the next one.
 """
@@ -20,8 +20,9 @@ from caudal import server
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.ledger import BookMode, create_book
 from caudal.migrations import MIGRATIONS
-from caudal.simulation import partners, store
+from caudal.simulation import delivery_store, partners, store
 from caudal.simulation.http import Http, NoAnswer
+from caudal.simulation.nursery import Nursery
 from caudal.simulation.partners import Control, Secrets
 from caudal.simulation.processes import Kept, command_line, cpu_s, descendants, kill_hard
 from caudal.simulation.types import Victim
@@ -36,9 +37,23 @@ from caudal_base.migrate import migrate
 
 BOOK: Final = "main"
 
+API_PROCESSES: Final = 2
+"""That share one socket, below one that watches over them."""
+
+WORKERS: Final = ("worker", "worker-2")
+
+SANDBOX: Final = "sandbox"
+
+NEEDED: Final = ("caudal.app", "caudal.server", "caudal.worker", "caudal.supervisor")
+"""What the programs are made of, as far as this package may know it."""
+
+_LEASE_S: Final = 3.0
+"""How long the claims of a killed worker last: longer than the calls that another has under way."""
+
 _SERVER: Final = {
     # The processes are killed, not the machine: what the system has been given survives without a sync.
     "fsync": "off",
+    "full_page_writes": "off",
     "shared_buffers": "128MB",
 }
 _LOOK_EVERY_S: Final = 0.01
@@ -64,8 +79,11 @@ class World:
         self.programs: dict[str, Kept] = {}
         self.died: list[str] = []
         """Programs that ended though nobody killed them."""
+        self.workers_killed: list[float] = []
+        """When, in seconds since 1970."""
         self._server_died_at = 0.0
         self._kills = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
@@ -79,8 +97,9 @@ class World:
 
     @property
     def logs(self) -> list[Path]:
-        """What the API, the worker and PostgreSQL have written."""
-        return [self.programs["api"].log, self.programs["worker"].log, self.postgres.layout.log]
+        """What the API, the workers and PostgreSQL have written."""
+        ours = [program.log for name, program in self.programs.items() if name != SANDBOX]
+        return [*ours, self.postgres.layout.log]
 
     def http(self) -> Http:
         """A caller's way to the API."""
@@ -122,9 +141,15 @@ class World:
                 case Victim.API_WORKER:
                     self._kill_one_of(descendants(self.programs["api"].pid or 0), choice)
                 case Victim.WORKER:
-                    await self.programs["worker"].kill()
-                    await store.end_claims(self.database, self.book_id)
-                    self.programs["worker"].start()
+                    await self._kill_worker(WORKERS[int(choice * len(WORKERS))])
+                case Victim.WORKERS:
+                    for name in WORKERS:
+                        await self.programs[name].kill()
+                    self.workers_killed.append(time.time())
+                    await store.end_claims(self.database, self.book_id, SystemClock().now())
+                    await delivery_store.end_claims(self.database, self.book_id)
+                    for name in WORKERS:
+                        self.programs[name].start()
                 case Victim.POSTMASTER:
                     self._server_died_at = time.monotonic()
                     await self._kill_server()
@@ -132,12 +157,29 @@ class World:
                     self._server_died_at = time.monotonic()
                     self._kill_one_of(self._backends(), choice)
 
-    async def restart_worker(self) -> None:
-        """End the worker as an operator would, and start it again: it holds no claim then."""
+    async def restart_workers(self) -> None:
+        """End the workers as an operator would, and start them again: they hold no claim then."""
         async with self._kills:
-            await self.programs["worker"].stop()
-            await store.end_claims(self.database, self.book_id)
-            self.programs["worker"].start()
+            await asyncio.gather(*(self.programs[name].stop() for name in WORKERS))
+            await store.end_claims(self.database, self.book_id, SystemClock().now())
+            await delivery_store.end_claims(self.database, self.book_id)
+            for name in WORKERS:
+                self.programs[name].start()
+
+    async def _kill_worker(self, name: str) -> None:
+        """Kill one. What it had claimed is free a moment later; what the others have by then done is done."""
+        await self.programs[name].kill()
+        self.workers_killed.append(time.time())
+        killed_at = SystemClock().now()
+        self.programs[name].start()
+
+        async def end_claims() -> None:
+            await asyncio.sleep(_LEASE_S)
+            await store.end_claims(self.database, self.book_id, killed_at)
+
+        task = asyncio.create_task(end_claims())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def tend(self) -> None:
         """Start what has ended by itself again, as a supervisor does, and keep in mind that it did.
@@ -152,6 +194,11 @@ class World:
                         if time.monotonic() > self._server_died_at + _SERVER_BACK_S:
                             self.died.append(name)
                         program.start()
+
+    def leave(self) -> None:
+        """Whatever was still to be done to the deployment is not done any more."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _kill_server(self) -> None:
         pid = self.postgres.pid
@@ -182,9 +229,13 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-simulation-")))
             directory.chmod(0o755)  # PostgreSQL may run as another user than we do
+        directory.mkdir(parents=True, exist_ok=True)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        nursery = stack.enter_context(
+            contextlib.closing(Nursery(NEEDED, [listening.fileno()], directory / "nursery.log"))
+        )
         postgres = stack.enter_context(EmbeddedPostgres(directory / "data", settings=_SERVER))
         migrate(postgres.dsn(), MIGRATIONS)
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         sandbox_socket = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
         database = await Database.open(postgres.dsn(), min_size=1, max_size=4)
         world = World(directory, postgres, listening=listening, database=database)
@@ -192,13 +243,14 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
         try:
             await world.prepare()
             world.shared = partners.secrets(seed)
-            _describe(world, sandbox_socket, seed)
-            await _start(world)
+            _describe(world, sandbox_socket, nursery, seed)
+            await start(world)
             tending = asyncio.create_task(world.tend())
             try:
                 yield world, control
             finally:
                 tending.cancel()
+                world.leave()
         finally:
             control.close()
             for program in reversed(world.programs.values()):
@@ -206,13 +258,14 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
             await database.close()
 
 
-async def _start(world: World) -> None:
+async def start(world: World) -> None:
+    """Start all its programs, and wait until they serve."""
     for program in world.programs.values():
         program.start()
     await asyncio.gather(*(program.ready() for program in world.programs.values()))
 
 
-def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
+def _describe(world: World, sandbox_socket: socket.socket, nursery: Nursery, seed: int) -> None:
     """What is to run, in the order of starting."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAUDAL_")}
     sandbox_url = server.url_of(sandbox_socket)
@@ -220,43 +273,49 @@ def _describe(world: World, sandbox_socket: socket.socket, seed: int) -> None:
         **environment,
         "CAUDAL_DATABASE_URL": world.postgres.dsn(),
         "CAUDAL_PARTNERS": partners.settings(sandbox_url, BOOK, world.shared).decode(),
+        "CAUDAL_API_PROCESSES": str(API_PROCESSES),
+        "CAUDAL_WORKER_PROCESSES": str(len(WORKERS)),
         "CAUDAL_LOG_FORMAT": "json",
         "CAUDAL_LOG_LEVEL": "info",
     }
     programs = [
         Program(
-            name="sandbox",
-            arguments=_python(
+            name=SANDBOX,
+            arguments=python(
                 "caudal_sandbox", "serve", "--listen-fd", str(sandbox_socket.fileno()), "--seed", str(seed)
             ),
             environment=environment,
             descriptors=(sandbox_socket.fileno(),),
-            is_ready=functools.partial(_answers, sandbox_socket, "/control/health"),
+            is_ready=functools.partial(answers, sandbox_socket, "/control/health"),
         ),
         Program(
             name="api",
-            arguments=_python("caudal", "api", "--listen-fd", str(world.listening.fileno())),
+            arguments=python("caudal", "api", "--listen-fd", str(world.listening.fileno())),
             environment=ours,
             descriptors=(world.listening.fileno(),),
-            is_ready=functools.partial(_answers, world.listening, "/health/ready"),
+            is_ready=functools.partial(answers, world.listening, "/health/ready"),
         ),
-        Program(
-            name="worker",
-            arguments=_python("caudal", "worker"),
-            environment=ours,
-            is_ready=lambda: True,
+        *(
+            Program(name=name, arguments=python("caudal", "worker"), environment=ours, is_ready=lambda: True)
+            for name in WORKERS
         ),
     ]
     world.programs = {
-        program.name: Kept(program, world.directory / f"{program.name}.log") for program in programs
+        program.name: Kept(
+            program,
+            world.directory / f"{program.name}.log",
+            None if program.name == SANDBOX else nursery,
+        )
+        for program in programs
     }
 
 
-def _python(module: str, *arguments: str) -> list[str]:
+def python(module: str, *arguments: str) -> list[str]:
+    """How a module of ours is run."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def _answers(listening: socket.socket, path: str) -> bool:
+def answers(listening: socket.socket, path: str) -> bool:
     """Whether what listens there says that it is well. For a thread: it has a loop of its own."""
 
     async def ask() -> bool:

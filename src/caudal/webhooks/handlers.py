@@ -6,6 +6,7 @@ fails its neighbours.
 """
 
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -21,7 +22,7 @@ from caudal.payments import Applied
 from caudal.webhooks import rules, service, store
 from caudal.webhooks.rules import Verdict
 from caudal.webhooks.types import Applies, InboundState, Stored
-from caudal_base import ids
+from caudal_base import ids, telemetry
 from caudal_base.database import Connection, Failure, classify
 from caudal_base.ids import IdSource
 
@@ -128,11 +129,17 @@ class _Applying:
         for partner, parts in said.items():
             everything = [snapshot for _, snapshots in parts for snapshot in snapshots]
             results: list[Applied] = []
+            took = 0.0
             if everything:
+                began = time.perf_counter()
                 results = await self._payments.apply_snapshots(connection, book_id, partner, everything)
+                took = time.perf_counter() - began
             left = iter(results)
             for id, snapshots in parts:
-                verdicts[id] = rules.judge([next(left) for _ in snapshots], attempts[id])
+                of_one = [next(left) for _ in snapshots]
+                verdicts[id] = rules.judge(of_one, attempts[id])
+                if telemetry.is_on():
+                    _note(id, partner, of_one, verdicts[id], took)
         return verdicts
 
     def _parsed(self, one: Stored, attempt: int) -> Sequence[Snapshot] | Verdict:
@@ -208,6 +215,18 @@ class _Applying:
         for one in stored:
             key = (one.partner, verdicts[one.id].state.value)
             self._counts.ended[key] = self._counts.ended.get(key, 0) + 1
+
+
+def _note(id: UUID, partner: str, results: Sequence[Applied], verdict: Verdict, seconds: float) -> None:
+    """A webhook that was applied, in the traces of the payments that it is about."""
+    told: dict[str, telemetry.Value] = {
+        "caudal.webhook": ids.encode(ids.INBOUND, id),
+        "caudal.partner": partner,
+        "caudal.webhook.state": verdict.state.value,
+    }
+    for payment in dict.fromkeys(result.payment_id for result in results):
+        if payment is not None:
+            telemetry.note("webhook in", told, payment_id=payment, seconds=seconds)
 
 
 def _parked_event(one: Stored, reason: str | None, at: dt.datetime) -> NewEvent:

@@ -60,6 +60,14 @@ CARDS: Final[dict[str, Plan]] = {
     "mtk_disputed": Plan(is_disputed=True),
     "mtk_other_amount": Plan(amount_off=-1),
     "mtk_other_currency": Plan(currency="SEK"),
+    # Cards of a vault, whose proxy would put their numbers here: other partners of the sandbox know them too.
+    "tok_card_ok": Plan(),
+    "tok_card_declined": Plan(refusal="05"),
+    "tok_card_stolen": Plan(refusal="43"),
+    "tok_card_3ds": Plan(redirects=True),
+    "tok_card_disputed": Plan(is_disputed=True),
+    "tok_card_not_stripe": Plan(),
+    "tok_card_not_meridian": Plan(refusal="51"),
 }
 
 

@@ -155,6 +155,18 @@ def _cards() -> list[Method]:
     return cards
 
 
+def _vault_cards() -> list[Method]:
+    return [
+        Method(id="tok_card_ok"),
+        Method(id="tok_card_declined", decline=GENERIC, last4="0002"),
+        Method(id="tok_card_stolen", decline=STOLEN, last4="9979"),
+        Method(id="tok_card_3ds", authentication=True, last4="3220"),
+        Method(id="tok_card_disputed", dispute="fraudulent", last4="0259"),
+        Method(id="tok_card_not_stripe", decline=INSUFFICIENT, last4="9995"),
+        Method(id="tok_card_not_meridian"),
+    ]
+
+
 def _bank_debits() -> list[Method]:
     ach: dict[str, Any] = {
         "type": "us_bank_account",
@@ -190,8 +202,8 @@ def _bank_debits() -> list[Method]:
     return made
 
 
-METHODS: Final = {method.id: method for method in (*_cards(), *_bank_debits())}
-"""All of them, by id."""
+METHODS: Final = {method.id: method for method in (*_cards(), *_vault_cards(), *_bank_debits())}
+"""All of them, by id. The sandbox's own are `pm_sandbox_…`, and `tok_card_…` that other partners take too."""
 
 METHOD_CURRENCIES: Final = {"us_bank_account": "usd", "sepa_debit": "eur"}
 """Types that know one currency only."""
