@@ -45,7 +45,7 @@ EXCUSED = {
 """Statements that may break a rule: (file, how the complaint begins) and why."""
 
 ROOMS = (
-    "access", "audit", "customers", "delivery", "events", "idempotency", "jobs", "ledger", "objectives",
+    "access", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs", "ledger", "objectives",
     "payments", "risk", "routing", "webhooks",
 )  # fmt: skip
 
