@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from caudal.features import Aggregate, Entity, Feature, FeatureSet, Filter, rules
 from caudal.features.types import Sums
 
+NOW = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 GOOD = Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h")
 MEAN = Feature(
     name="card_mean_1h", by=(Entity.CARD,), aggregate=Aggregate.MEAN, value="amount", window="1h", same=("currency",)
@@ -61,7 +62,7 @@ def test_floats_are_the_nearest_of_the_exact_numbers() -> None:
     values = [2**53 - 1, 2**53 - 3, 1]
     sums = Sums(3, sum(values), sum(value * value for value in values))
 
-    assert rules.value_of(MEAN, sums, None, dt.datetime.min, None) == sum(values) / 3
+    assert rules.value_of(MEAN, sums, None, NOW, None) == sum(values) / 3
     assert rules.stddev(sums) == pytest.approx(math.sqrt(2 / 3 * (2**52) ** 2 * 2), rel=1e-12)
     assert rules.stddev(Sums(2, 2 * (2**53 - 1), 2 * (2**53 - 1) ** 2)) == 0.0
     assert rules.stddev(Sums(1, 5, 25)) is None
@@ -70,6 +71,6 @@ def test_floats_are_the_nearest_of_the_exact_numbers() -> None:
 def test_nothing_is_divided_by_nothing() -> None:
     ratio = replace(MEAN, aggregate=Aggregate.RATIO)
 
-    assert rules.value_of(MEAN, Sums(), None, dt.datetime.min, None) is None
-    assert rules.value_of(ratio, Sums(), None, dt.datetime.min, 100) is None
-    assert rules.value_of(ratio, Sums(4, 200, 0), None, dt.datetime.min, 100) == 2.0
+    assert rules.value_of(MEAN, Sums(), None, NOW, None) is None
+    assert rules.value_of(ratio, Sums(), None, NOW, 100) is None
+    assert rules.value_of(ratio, Sums(4, 200, 0), None, NOW, 100) == 2.0

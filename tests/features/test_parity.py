@@ -1,9 +1,8 @@
-"""History replayed online is history read offline, bit for bit: on PostgreSQL, on DuckDB, and by the letter."""
+"""History replayed online is history read offline, to the bit: on PostgreSQL, DuckDB, and by the letter."""
 
 import datetime as dt
 import json
 import random
-import statistics
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -27,31 +26,62 @@ DECLARED = FeatureSet(
         Feature(name="card_count_1h", by=CARD, aggregate=Aggregate.COUNT, window="1h"),
         Feature(name="card_count_30d", by=CARD, aggregate=Aggregate.COUNT, window="30d"),
         Feature(name="card_sum_6h", by=CARD, aggregate=Aggregate.SUM, value="amount", window="6h", of=EUROS),
-        Feature(name="card_mean_6h", by=CARD, aggregate=Aggregate.MEAN, value="amount", window="6h", of=EUROS),
-        Feature(name="card_stddev_7d", by=CARD, aggregate=Aggregate.STDDEV, value="amount", window="7d", of=EUROS),
-        Feature(name="card_ratio_7d", by=CARD, aggregate=Aggregate.RATIO, value="amount", window="7d", of=EUROS),
+        Feature(
+            name="card_mean_6h", by=CARD, aggregate=Aggregate.MEAN, value="amount", window="6h", of=EUROS
+        ),
+        Feature(
+            name="card_stddev_7d", by=CARD, aggregate=Aggregate.STDDEV, value="amount", window="7d", of=EUROS
+        ),
+        Feature(
+            name="card_ratio_7d", by=CARD, aggregate=Aggregate.RATIO, value="amount", window="7d", of=EUROS
+        ),
         Feature(name="card_since_1d", by=CARD, aggregate=Aggregate.SINCE_LAST, window="1d"),
-        Feature(name="card_min_1h", by=CARD, aggregate=Aggregate.MIN, value="amount", window="1h", same=("currency",)),
+        Feature(
+            name="card_min_1h",
+            by=CARD,
+            aggregate=Aggregate.MIN,
+            value="amount",
+            window="1h",
+            same=("currency",),
+        ),
         Feature(name="card_max_7d", by=CARD, aggregate=Aggregate.MAX, value="amount", window="7d", of=EUROS),
         Feature(
-            name="card_max_delayed", by=CARD, aggregate=Aggregate.MAX, value="amount", window="1d", delay="2h",
+            name="card_max_delayed",
+            by=CARD,
+            aggregate=Aggregate.MAX,
+            value="amount",
+            window="1d",
+            delay="2h",
             of=EUROS,
         ),
-        Feature(name="card_merchants_1d", by=CARD, aggregate=Aggregate.DISTINCT, value="merchant", window="1d"),
         Feature(
-            name="merchant_frauds_7d", by=MERCHANT, aggregate=Aggregate.COUNT, window="7d", delay="1d",
+            name="card_merchants_1d", by=CARD, aggregate=Aggregate.DISTINCT, value="merchant", window="1d"
+        ),
+        Feature(
+            name="merchant_frauds_7d",
+            by=MERCHANT,
+            aggregate=Aggregate.COUNT,
+            window="7d",
+            delay="1d",
             of=Filter(source=("fraud",)),
         ),
         Feature(
-            name="pair_sum_1d", by=(Entity.CUSTOMER, Entity.MERCHANT), aggregate=Aggregate.SUM, value="amount",
-            window="1d", same=("currency",),
+            name="pair_sum_1d",
+            by=(Entity.CUSTOMER, Entity.MERCHANT),
+            aggregate=Aggregate.SUM,
+            value="amount",
+            window="1d",
+            same=("currency",),
         ),
         Feature(
-            name="customer_large_1d", by=CUSTOMER, aggregate=Aggregate.COUNT, window="1d",
+            name="customer_large_1d",
+            by=CUSTOMER,
+            aggregate=Aggregate.COUNT,
+            window="1d",
             of=Filter(at_least={"amount": 5_000}, below={"amount": 90_000}),
         ),
     )
-)  # fmt: skip
+)
 
 
 def plan() -> Plan:
@@ -60,7 +90,7 @@ def plan() -> Plan:
 
 
 def history(seed: int, count: int) -> list[Event]:
-    """Payments and frauds in the order in which they became known: in order, late, at one moment, hours apart."""
+    """Payments and frauds as they became known: in order, late, at one moment, hours apart."""
     draw = random.Random(seed)
     at, found = BEGUN, []
     for number in range(count):
@@ -72,11 +102,15 @@ def history(seed: int, count: int) -> list[Event]:
             entities["merchant"] = f"m{draw.randrange(4)}"
         found.append(
             Event(
-                id=str(number), source="fraud" if fraud else "payment", event_at=at - dt.timedelta(seconds=late),
-                known_at=at, entities=entities, tags={"currency": draw.choice(["EUR", "EUR", "USD"])},
+                id=str(number),
+                source="fraud" if fraud else "payment",
+                event_at=at - dt.timedelta(seconds=late),
+                known_at=at,
+                entities=entities,
+                tags={"currency": draw.choice(["EUR", "EUR", "USD"])},
                 values={"amount": draw.randrange(1, 100_000) if draw.randrange(40) else 2**53 - 1},
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -92,9 +126,8 @@ def by_the_letter(planned: Planned, known: Sequence[Event], asked: Asked, as_of:
         return None
     after, until = bounds_of(planned, as_of)
     own = [
-        e for e in known
-        if rules.matches(series.of, e) and rules.key_of(series, e.entities, e.tags) == key
-    ]  # fmt: skip
+        e for e in known if rules.matches(series.of, e) and rules.key_of(series, e.entities, e.tags) == key
+    ]
     if series.kind is Kind.EXTREMES:
         after = dt.datetime.fromtimestamp(
             (rules.bucket_of(after, series.grain_s) + 1) * series.grain_s, dt.UTC
@@ -155,11 +188,16 @@ def rows_of(
     """The two relations that the offline statements read."""
     known = [
         (
-            n, e.source, us(e.event_at), us(e.known_at),
-            json.dumps(dict(e.entities)), json.dumps(dict(e.tags)), json.dumps(dict(e.values)),
+            n,
+            e.source,
+            us(e.event_at),
+            us(e.known_at),
+            json.dumps(dict(e.entities)),
+            json.dumps(dict(e.tags)),
+            json.dumps(dict(e.values)),
         )
         for n, e in enumerate(events, 1)
-    ]  # fmt: skip
+    ]
     asked, at = [], 0
     for size in sizes:
         as_of = us(events[at].known_at)
@@ -252,9 +290,12 @@ async def test_online_is_offline_bit_for_bit(database: Database, seed: int) -> N
     postgresql = vectors(await offline_postgresql(database, known, asked), events, at)
 
     for name, ours, theirs, again in zip(
-        made.names, zip(*served, strict=True), zip(*letter, strict=True), zip(*postgresql, strict=True),
+        made.names,
+        zip(*served, strict=True),
+        zip(*letter, strict=True),
+        zip(*postgresql, strict=True),
         strict=True,
-    ):  # fmt: skip
+    ):
         assert [bits(v) for v in ours] == [bits(v) for v in theirs], name
         assert [bits(v) for v in again] == [bits(v) for v in theirs], name
         assert len({bits(v) for v in theirs}) > 2, f"{name} says something"

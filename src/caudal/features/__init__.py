@@ -1,5 +1,5 @@
-"""What is known of customers, cards, devices, merchants at any moment: declared once, served in decisions, and
-read of the past for training, to the same bits.
+"""What is known of customers, cards, devices, merchants at any moment: declared once, served in
+decisions, and read of the past for training, to the same bits.
 
 `Lookup` serves a batch of decisions; `record` keeps events of other sources; `query` is the SQL of the past.
 """
