@@ -45,8 +45,8 @@ EXCUSED = {
 """Statements that may break a rule: (file, how the complaint begins) and why."""
 
 ROOMS = (
-    "access", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs", "ledger", "objectives",
-    "payments", "risk", "routing", "webhooks",
+    "access", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs", "ledger",
+    "objectives", "payments", "risk", "routing", "webhooks",
 )  # fmt: skip
 
 

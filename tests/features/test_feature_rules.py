@@ -12,8 +12,13 @@ from caudal.features.types import Sums
 NOW = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 GOOD = Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h")
 MEAN = Feature(
-    name="card_mean_1h", by=(Entity.CARD,), aggregate=Aggregate.MEAN, value="amount", window="1h", same=("currency",)
-)  # fmt: skip
+    name="card_mean_1h",
+    by=(Entity.CARD,),
+    aggregate=Aggregate.MEAN,
+    value="amount",
+    window="1h",
+    same=("currency",),
+)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +57,9 @@ def test_windows_and_aggregates_of_the_same_events_share_a_series() -> None:
 
 
 @pytest.mark.parametrize(
-    ("window_s", "grain_s"), [(60, 1), (600, 10), (3_600, 60), (86_400, 600), (7 * 86_400, 3_600), (180 * 86_400, 86_400)]
-)  # fmt: skip
+    ("window_s", "grain_s"),
+    [(60, 1), (600, 10), (3_600, 60), (86_400, 600), (7 * 86_400, 3_600), (180 * 86_400, 86_400)],
+)
 def test_a_window_of_extremes_has_60_to_360_buckets(window_s: int, grain_s: int) -> None:
     assert rules.grain_of(window_s) == grain_s
 

@@ -112,9 +112,8 @@ async def test_an_event_counts_once_in_a_batch_and_after_it(world: World) -> Non
 
 async def test_what_is_wrong_with_an_event_fails_it_alone(world: World) -> None:
     await world.publish(COUNT)
-    ahead = Event(
-        id="9", source="login", event_at=START, known_at=START + dt.timedelta(seconds=1), entities={"card": "k1"}
-    )  # fmt: skip
+    known_at = START + dt.timedelta(seconds=1)
+    ahead = Event(id="9", source="login", event_at=START, known_at=known_at, entities={"card": "k1"})
 
     sound, refused = await world.record(event(1), ahead)
 
