@@ -52,11 +52,16 @@ class PortTaken(CaudalError):
 def listen(host: str, port: int | None) -> socket.socket:
     """A socket that listens on `host` at `port`; without one at 8000, or the next port that is free.
 
+    At 0 it is any that is free, and asked for by its number: Linux takes a port that it has chosen itself
+    back when the socket listens no more, and the next process to serve there would get another.
     Raises `PortTaken`, or `OSError` for an address that is not this machine's.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    if port == 0:
+        with socket.create_server((host, 0), family=family) as chosen:
+            port = int(chosen.getsockname()[1])
     candidates = range(FIRST_PORT, FIRST_PORT + PORTS_TRIED) if port is None else (port,)
     for candidate in candidates:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             return socket.create_server((host, candidate), family=family, backlog=BACKLOG)
         except OSError as error:

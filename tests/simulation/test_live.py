@@ -12,7 +12,7 @@ PAYMENTS = 60
 @pytest.fixture(scope="module")
 def ran() -> Ran:
     return run_process(
-        *("simulate", "payments", "--json", "--seed", 20_261, "--payments", PAYMENTS),
+        *("simulate", "payments", "--json", "--seed", 20_264, "--payments", PAYMENTS),
         *("--clients", 24, "--kills", 6, "--faults", 2),
     )
 
@@ -58,7 +58,7 @@ def test_payments_went_by_rules_to_all_partners_and_one_was_away(report: dict[st
 
 def test_it_says_how_to_see_it_again(report: dict[str, Any]) -> None:
     parameters = report["parameters"]
-    assert (parameters["seed"], parameters["payments"]) == (20_261, PAYMENTS)
+    assert (parameters["seed"], parameters["payments"]) == (20_264, PAYMENTS)
     assert (parameters["clients"], parameters["kills"], parameters["faults"]) == (24, 6, 2.0)
 
 

@@ -152,3 +152,18 @@ def test_refusals_that_are_not_kept_must_have_the_same_code() -> None:
     assert len(differing(simulated.asked(Action.CREATE, first, another))) == 1
     kept = simulated.reply(422, b'{"code": "x", "request_id": "req_2"}', replayed=True)
     assert len(differing(simulated.asked(Action.CREATE, first, kept))) == 1
+
+
+async def test_who_insists_asks_until_there_is_an_answer_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = [None, http_answer(503), http_answer(200, b"[]")]
+
+    async def answer(request: bytes) -> bytes | None:
+        return answers.pop(0) if answers else None
+
+    async with serving(answer) as http:
+        assert (await http.insist("GET", "/")).body == b"[]"
+        monkeypatch.setattr("caudal.simulation.http.INSIST_S", 0.2)
+        with pytest.raises(NoAnswer, match="was not answered"):
+            await http.insist("GET", "/")

@@ -108,7 +108,7 @@ async def running(parameters: Parameters, directory: Path | None = None) -> Asyn
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-demo-")))
             directory.chmod(0o755)  # PostgreSQL may run as another user than we do
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        listening = stack.enter_context(server.listen("127.0.0.1", 0))
         nursery = stack.enter_context(
             contextlib.closing(Nursery(NEEDED, [listening.fileno()], directory / "nursery.log"))
         )

@@ -5,11 +5,19 @@ request costs it a tenth of what a full client library takes, and it can hang up
 """
 
 import asyncio
+import time
 from typing import Final
 
 import msgspec
 
+from caudal_base.check import check
+
 _END_OF_HEAD: Final = b"\r\n\r\n"
+
+_AGAIN_S: Final = 0.1
+_NOT_FINAL: Final = frozenset({408, 425, 429})
+INSIST_S: Final = 90.0
+"""Longer than any kill keeps the API away: what is not answered by then never will be."""
 
 
 class NoAnswer(Exception):
@@ -113,6 +121,24 @@ class Http:
         else:
             self._idle.append(connection)
         return reply
+
+    async def insist(self, method: str, path: str, body: bytes = b"", *, headers: str = "") -> Reply:
+        """Ask again until there is a final answer, which must be a 2xx: whoever answers may be killed.
+
+        Raises `NoAnswer` if there is none in `INSIST_S`.
+        """
+        deadline = time.monotonic() + INSIST_S
+        while time.monotonic() < deadline:
+            try:
+                reply = await self.request(method, path, body, headers=headers, timeout_s=5.0)
+            except NoAnswer:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if reply.status < 500 and reply.status not in _NOT_FINAL and "retry-after" not in reply.headers:
+                check(reply.status < 300, f"{method} {path}: {reply.status} {reply.body[:300].decode()}")
+                return reply
+            await asyncio.sleep(_AGAIN_S)
+        raise NoAnswer(f"{method} {path} was not answered in {INSIST_S:.0f} s")
 
     def close(self) -> None:
         """Close the connections that are idle."""

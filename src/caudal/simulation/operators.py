@@ -7,13 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from caudal.simulation.http import Http, NoAnswer
+from caudal.simulation.http import Http
 from caudal.simulation.partners import Control
 from caudal.simulation.routes import Act, Away, Drained, Publication
-from caudal_base.check import check
 from caudal_base.clock import SystemClock
-
-_AGAIN_S: Final = 0.1
 
 LATE: Final = dt.timedelta(seconds=3)
 """After so long every request that comes goes by what was published: two seconds, and one to spare."""
@@ -106,13 +103,4 @@ class Operators:
         self._asked += 1
         headers = f"Idempotency-Key: operators-{self._asked}\r\nContent-Type: application/json\r\n"
         content = b"" if body is None else msgspec.json.encode(body)
-        while True:
-            try:
-                reply = await self._http.request("POST", path, content, headers=headers, timeout_s=5.0)
-            except NoAnswer:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if reply.status < 500 and reply.status != 429 and "retry-after" not in reply.headers:
-                check(reply.status < 300, f"operators may {path}: {reply.status} {reply.body.decode()}")
-                return
-            await asyncio.sleep(_AGAIN_S)
+        await self._http.insist("POST", path, content, headers=headers)

@@ -1,6 +1,5 @@
 """What owners of webhook endpoints ask of the API, until they have an answer."""
 
-import asyncio
 import datetime as dt
 import itertools
 from typing import Any, Final
@@ -8,14 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from caudal.simulation.arrivals import Told
-from caudal.simulation.http import Http, NoAnswer, Reply
+from caudal.simulation.http import Http
 from caudal.simulation.targets import digest_of
-from caudal_base.check import check
 
-_TIMEOUT_S: Final = 5.0
-_AGAIN_S: Final = 0.1
 _PAGE: Final = 1_000
-_NOT_FINAL: Final = frozenset({408, 425, 429})
 _ENDPOINTS: Final = "/v1/webhook_endpoints"
 
 
@@ -71,12 +66,12 @@ class Owners:
         """Ask something of endpoints, with one key until there is an answer, which must be a 2xx."""
         headers = f"Idempotency-Key: endpoint-{next(self._keys)}\r\nContent-Type: application/json\r\n"
         data = b"" if body is None else msgspec.json.encode(body)
-        reply = await self._asked("POST", f"{_ENDPOINTS}{path}", data, headers)
+        reply = await self._http.insist("POST", f"{_ENDPOINTS}{path}", data, headers=headers)
         return msgspec.json.decode(reply.body, type=type)
 
     async def endpoints(self) -> list[EndpointView]:
         """All of them."""
-        reply = await self._asked("GET", f"{_ENDPOINTS}?limit=1000")
+        reply = await self._http.insist("GET", f"{_ENDPOINTS}?limit=1000")
         return [msgspec.convert(each, EndpointView) for each in msgspec.json.decode(reply.body)["data"]]
 
     async def feed(self) -> list[Told]:
@@ -84,23 +79,11 @@ class Owners:
         told: list[Told] = []
         after, full = 0, True
         while full:
-            reply = await self._asked("GET", f"/v1/events?after={after}&limit={_PAGE}")
+            reply = await self._http.insist("GET", f"/v1/events?after={after}&limit={_PAGE}")
             page = msgspec.json.decode(reply.body, type=_Feed)
             told += [_told(bytes(raw)) for raw in page.data]
             after, full = page.next_after, len(page.data) == _PAGE
         return told
-
-    async def _asked(self, method: str, path: str, data: bytes = b"", headers: str = "") -> Reply:
-        while True:
-            try:
-                reply = await self._http.request(method, path, data, headers=headers, timeout_s=_TIMEOUT_S)
-            except NoAnswer:
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            if reply.status < 500 and reply.status not in _NOT_FINAL and "retry-after" not in reply.headers:
-                check(reply.status < 300, f"{method} {path}: {reply.status} {reply.body[:300].decode()}")
-                return reply
-            await asyncio.sleep(_AGAIN_S)
 
 
 def _told(raw: bytes) -> Told:

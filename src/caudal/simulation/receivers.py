@@ -89,19 +89,28 @@ _MANNERS: Final = (
 )  # fmt: skip
 
 
-def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
-    """The endpoints of a run: of each manner one, and the healthy one that wants everything all the time.
+_SMALL_RUN: Final = 1_000
+"""Payments, below which endpoints of all manners at once would have most of a run be deliveries."""
 
-    The others are made on the way, and most are disabled by their owners some time later: what happens then
-    waits. Half of them want their events ordered, and a third verify `v1a`. Where nothing is to go wrong all
-    are healthy.
+_OTHERS_OF_SMALL: Final = 3
+
+
+def receivers(seed: int, payments: int, faults: float) -> list[Receiver]:
+    """The endpoints of a run: a healthy one that wants everything all the time, and one of each manner.
+
+    In a small run it is three of those, and over many seeds all. They are made on the way, and most are
+    disabled by their owners some time later: what happens then waits. Half of all want their events ordered,
+    and a third verify `v1a`. Where nothing is to go wrong all are healthy.
     """
     draw = stream(seed, "receivers")
-    count = len(_MANNERS)
+    manners: tuple[Manner, ...] = _MANNERS
+    if payments < _SMALL_RUN:
+        manners = (_MANNERS[0], *draw.sample(_MANNERS[1:], _OTHERS_OF_SMALL))
+    count = len(manners)
     ordered = draw.sample([True, False] * (count // 2 + 1), count)
-    signed = draw.sample([*SIGNATURES, SIGNATURES[0]] * (count // 3), count)
+    signed = draw.sample([*SIGNATURES, SIGNATURES[0]] * -(-count // 3), count)
     made = []
-    for place, (manner, in_order, signature) in enumerate(zip(_MANNERS, ordered, signed, strict=True)):
+    for place, (manner, in_order, signature) in enumerate(zip(manners, ordered, signed, strict=True)):
         start, end = (0.0, 1.0) if place == 0 else _span(draw)
         span = _Span(draw, start * payments, end * payments)
         made.append(

@@ -230,7 +230,7 @@ async def running(seed: int, directory: Path | None = None) -> AsyncIterator[tup
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="caudal-simulation-")))
             directory.chmod(0o755)  # PostgreSQL may run as another user than we do
         directory.mkdir(parents=True, exist_ok=True)
-        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=server.BACKLOG))
+        listening = stack.enter_context(server.listen("127.0.0.1", 0))
         nursery = stack.enter_context(
             contextlib.closing(Nursery(NEEDED, [listening.fileno()], directory / "nursery.log"))
         )
