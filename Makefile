@@ -53,7 +53,7 @@ bench: setup ## Measure the ledger and payments against the floor of this machin
 	@$(BIN)/caudal bench payments $(ARGS)
 
 lock: setup ## Pin what pyproject.toml asks for, anew, in requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra models --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.txt $(ARGS)
 
 clean: ## Remove .venv and every cache; data directories stay

@@ -14,7 +14,7 @@ OURS = frozenset({"caudal"})
 ALLOWED = frozenset(
     {
         # SPDX identifiers
-        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0"),
+        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MIT-CMU"),
         *("MPL-2.0", "PostgreSQL", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"),
         *("LGPL-2.1-only", "LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later"),
         # trove classifiers
@@ -24,8 +24,12 @@ ALLOWED = frozenset(
         "GNU Lesser General Public License v3 (LGPLv3)",
         "GNU Lesser General Public License v3 or later (LGPLv3+)",
         "3-Clause BSD License",  # as protobuf writes it
+        "Apache License, Version 2.0",  # as cvxpy writes it
     }
 )
+
+READ = {"interpret-core": "MIT"}
+"""What distributions that say nothing of their licence have in their repository, read there by a person."""
 
 NO_LICENCES = frozenset({"DFSG approved", "OSI Approved"})
 """Classifiers that approve of licences and name none."""
@@ -34,6 +38,9 @@ NO_LICENCES = frozenset({"DFSG approved", "OSI Approved"})
 def is_allowed(package: dict[str, str]) -> bool:
     """Whether the best thing that `package` says about its licence is in `ALLOWED` throughout."""
     expression = package["License-Expression"]
+    said = {expression, package["License-Classifier"], package["License-Metadata"]}
+    if said == {"UNKNOWN"}:
+        expression = READ.get(package["Name"], "UNKNOWN")
     if expression != "UNKNOWN":
         return satisfies(expression)
     classifiers = package["License-Classifier"]

@@ -9,11 +9,14 @@ Check = Callable[..., bool]
 
 
 def package(
-    expression: str = "UNKNOWN", classifier: str = "UNKNOWN", metadata: str = "UNKNOWN"
+    expression: str = "UNKNOWN",
+    classifier: str = "UNKNOWN",
+    metadata: str = "UNKNOWN",
+    name: str = "something",
 ) -> dict[str, str]:
     """One row of `pip-licenses --from=all --format=json`."""
     return {
-        "Name": "something",
+        "Name": name,
         "Version": "1.0",
         "License-Expression": expression,
         "License-Classifier": classifier,
@@ -44,6 +47,7 @@ def check(monkeypatch: pytest.MonkeyPatch) -> Check:
         package(classifier="Mozilla Public License 2.0 (MPL 2.0)", metadata="MPL-2.0"),
         package(metadata="BSD-3-Clause"),
         package(metadata="MIT License\n\nCopyright (c) 2022 Somebody\n\nPermission is hereby granted"),
+        package(name="interpret-core"),
         package("MIT", classifier="GNU General Public License v3 (GPLv3)"),
     ],
 )
