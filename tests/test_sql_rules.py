@@ -46,7 +46,7 @@ EXCUSED = {
 
 ROOMS = (
     "access", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs", "ledger",
-    "objectives", "payments", "risk", "routing", "webhooks",
+    "objectives", "payments", "risk", "routing", "rules", "webhooks",
 )  # fmt: skip
 
 

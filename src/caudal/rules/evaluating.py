@@ -1,0 +1,187 @@
+"""Rule sets made ready, and what comes of them on a row of values. Pure; evaluating raises nothing."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from caudal.expressions import Conditions, Reason, compile, compile_all, explain
+from caudal.rules.names import AT, environment
+from caudal.rules.types import SEVERITY, Outcome, Rule, Rules, Snooze, Stage
+
+Value = bool | int | float | str | dt.datetime | None
+"""Of a name in a row; None is missing."""
+
+Row = Mapping[str, Value]
+"""Values by name: `payment.amount`, `features.card_count_1h`. Other names in it are passed over."""
+
+
+class Fired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What came of the rules of a stage on one row."""
+
+    outcome: Outcome | None = None
+    """The severest of the rules that fired; None: none did."""
+    rules: tuple[Rule, ...] = ()
+    """Those that fired, in their order."""
+    missing: tuple[str, ...] = ()
+    """Those that could not say, since a value is missing, or something was divided by zero, …"""
+    snoozed: tuple[str, ...] = ()
+    """Those that would have fired, were they not snoozed."""
+    approved: bool = False
+    """A rule that approves has fired: the rules behind it were not asked, of the next stage neither."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the rules that fired."""
+        return tuple(rule.name for rule in self.rules)
+
+
+NOTHING: Final = Fired()
+"""No rule had anything to say."""
+
+
+class _Part:
+    """The rules of one stage, as one function."""
+
+    def __init__(self, rules: Sequence[Rule], features: Mapping[str, str], stage: Stage) -> None:
+        self.rules = tuple(rules)
+        names = environment(features, stage)
+        read = {name for rule in rules for name in compile(rule.when, names).names}
+        # Only what is read: a row is made for each decision.
+        own = environment(features, stage, only=read)
+        self.conditions: Conditions = compile_all([(rule.name, compile(rule.when, own)) for rule in rules])
+        self.names = own.names
+        self._reads_time = AT in own.places
+
+    def row(self, values: Row, now: dt.datetime) -> tuple[Value, ...]:
+        row = tuple(map(values.get, self.names))
+        if not self._reads_time:
+            return row
+        return tuple(now if name == AT else value for name, value in zip(self.names, row, strict=True))
+
+
+class RuleSet:
+    """A version of the rules, made ready, with what is snoozed of it. Never changes."""
+
+    def __init__(
+        self, version: int, rules: Rules, reads: Mapping[str, str], feature_set: int = 0,
+        snoozes: Iterable[Snooze] = (),
+    ) -> None:  # fmt: skip
+        """`reads` are the features that `rules` read, with their types. Raises `ExpressionInvalid`."""
+        self.version = version
+        """0: the book has no rules."""
+        self.rules = rules.rules
+        self.feature_set = feature_set
+        self.snoozes = 0
+        """The number of the newest snooze that it knows of: with it, replay knows the same."""
+        self.snoozed: Mapping[str, dt.datetime] = {}
+        """Until when, by rule; also of those that are over."""
+        self._parts: dict[Stage, _Part] = {}
+        for stage in Stage:
+            own = [rule for rule in rules.rules if rule.stage is stage]
+            if own:
+                self._parts[stage] = _Part(own, reads, stage)
+        self._know(snoozes)
+
+    def _know(self, snoozes: Iterable[Snooze]) -> None:
+        newest: dict[str, Snooze] = {}
+        for snooze in sorted(snoozes, key=lambda one: one.number):
+            newest[snooze.rule] = snooze
+        self.snoozed = {rule: snooze.until for rule, snooze in newest.items()}
+        self.snoozes = max((snooze.number for snooze in newest.values()), default=0)
+
+    def with_snoozes(self, snoozes: Iterable[Snooze]) -> "RuleSet":
+        """The same rules, compiled once, with other snoozes."""
+        other = object.__new__(RuleSet)
+        other.version, other.rules, other.feature_set = self.version, self.rules, self.feature_set
+        other._parts = self._parts
+        other._know(snoozes)
+        return other
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Every name that a row should have."""
+        return frozenset(name for part in self._parts.values() for name in part.names)
+
+    def part(self, stage: Stage) -> _Part | None:
+        """The rules of a stage; None where it has none."""
+        return self._parts.get(stage)
+
+    def explain(self, rule: str, row: Row, now: dt.datetime) -> tuple[Reason, ...]:
+        """What made a rule fire, or not, on `row`: the parts of its condition, with their values."""
+        for part in self._parts.values():
+            for place, one in enumerate(part.rules):
+                if one.name == rule:
+                    return explain(part.conditions.expressions[place], part.row(row, now))
+        return ()
+
+    def why_missing(self, rule: str, row: Row, now: dt.datetime) -> str | None:
+        """Why a rule could not say anything on `row`; None where it could."""
+        for part in self._parts.values():
+            for place, one in enumerate(part.rules):
+                if one.name == rule:
+                    found = part.conditions.why_missing(part.row(row, now), place)
+                    return None if found is None else str(found)
+        return None
+
+
+NO_RULES: Final = RuleSet(0, Rules(rules=()), {})
+"""Of a book without published rules."""
+
+
+def evaluate(rule_set: RuleSet, row: Row, now: dt.datetime, stage: Stage = Stage.BEFORE_MODEL) -> Fired:
+    """What the rules of a stage say of a row at the moment `now`, which is that of the decision.
+
+    The severest outcome of those that fire counts. One that approves ends it: the rules behind it are not
+    asked (and after `approved` of the first stage the second is not to be asked). A rule whose condition is
+    missing does not fire. Raises nothing, whatever the values are.
+    """
+    part = rule_set.part(stage)
+    if part is None:
+        return NOTHING
+    fired, missing = part.conditions.evaluate(part.row(row, now))
+    if not fired and not missing:
+        return NOTHING
+    return _fired(rule_set, part, fired, missing, now)
+
+
+def evaluate_batch(
+    rule_set: RuleSet, rows: Iterable[Row], now: dt.datetime, stage: Stage = Stage.BEFORE_MODEL
+) -> list[Fired]:
+    """`evaluate` of each row, in order."""
+    return [evaluate(rule_set, row, now, stage) for row in rows]
+
+
+def _fired(
+    rule_set: RuleSet, part: _Part, fired: Sequence[int], missing: Sequence[int], now: dt.datetime
+) -> Fired:
+    rules, asleep = part.rules, rule_set.snoozed
+    kept: list[Rule] = []
+    snoozed: list[str] = []
+    end = len(rules)
+    outcome: Outcome | None = None
+    for place in fired:
+        rule = rules[place]
+        if asleep and rule.name in asleep and now < asleep[rule.name]:
+            snoozed.append(rule.name)
+            continue
+        kept.append(rule)
+        if outcome is None or SEVERITY[rule.outcome] > SEVERITY[outcome]:
+            outcome = rule.outcome
+        if rule.outcome is Outcome.APPROVE:
+            end = place
+            break
+    return Fired(
+        outcome=outcome,
+        rules=tuple(kept),
+        missing=tuple([rules[place].name for place in missing if place < end]),
+        snoozed=tuple(snoozed),
+        approved=end < len(rules),
+    )
+
+
+def severest(outcomes: Iterable[Outcome | None]) -> Outcome | None:
+    """The severest of outcomes; None where there is none."""
+    there = [outcome for outcome in outcomes if outcome is not None]
+    return max(there, key=SEVERITY.__getitem__, default=None)

@@ -1,0 +1,343 @@
+"""Rule sets from draft to publication, and snoozes. Nothing here opens or commits a transaction.
+
+async with database.transaction() as connection:
+    draft = await rules.draft(connection, book_id, written, caller=author, ledger=ledger, at=clock.now())
+    await rules.review(connection, book_id, draft.version, Verdict.ACCEPT, caller=reviewer, …)
+    await rules.publish(connection, book_id, draft.version, caller=author, …)
+
+What is refused leaves an audit record too: such refusals are results, so that the caller commits them.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from caudal import audit, features
+from caudal.access import Caller
+from caudal.features import FeatureSet, FeatureSetNotFound
+from caudal.ledger import Ledger
+from caudal.rules import checking, store
+from caudal.rules.directory import ready
+from caudal.rules.errors import (
+    FeatureInUse,
+    OwnReview,
+    Problem,
+    RuleNotFound,
+    RuleSetNotFound,
+    RulesInvalid,
+    RulesNotReviewed,
+    RulesReviewed,
+    RuleTestsFailed,
+    SnoozeInvalid,
+)
+from caudal.rules.evaluating import NO_RULES, RuleSet
+from caudal.rules.names import FEATURES, features_of
+from caudal.rules.types import Review, Rules, RuleTested, Snooze, Verdict, Version
+from caudal_base.database import Connection
+from caudal_base.errors import CaudalError, InvalidRequest
+
+MAX_PAGE: Final = 1_000
+_MOST_VERSIONS: Final = 2**31 - 1
+MAX_SNOOZE: Final = dt.timedelta(days=366)
+
+
+async def draft(
+    connection: Connection, book_id: int, written: Rules, *, caller: Caller, ledger: Ledger, at: dt.datetime
+) -> Version | CaudalError:
+    """Keep rules as the book's next version. The error is `RulesInvalid`, or `FeatureSetNotFound`.
+
+    They speak of the feature set that they name, by default of the one in use. Raises `BookNotFound`.
+    """
+    await _lock(connection, book_id, ledger)
+    written = checking.flat(written)
+    refused: CaudalError | None = None
+    version = number = 0
+    reads: dict[str, str] = {}
+    try:
+        number, known = await _features(connection, book_id, written.feature_set)
+        checked = checking.check_rules(written, known)
+        if checked.problems:
+            raise RulesInvalid(checked.problems)
+        reads = {name: known[name] for name in checked.reads}
+        version = await store.insert(
+            connection, book_id, written, feature_set=number, reads=reads, at=at,
+            by=caller.principal.actor, author=caller.principal.id,
+        )  # fmt: skip
+    except (RulesInvalid, FeatureSetNotFound) as error:
+        refused = error
+    await _audit(connection, book_id, "rules.draft", _of(version), refused, "drafted", caller, at)
+    if refused is not None:
+        return refused
+    return Version(
+        version=version, rules=written, feature_set=number, reads=reads, created_at=at,
+        created_by=caller.principal.actor, author=caller.principal.id,
+    )  # fmt: skip
+
+
+async def review(
+    connection: Connection, book_id: int, version: int, verdict: Verdict, *, caller: Caller, ledger: Ledger,
+    at: dt.datetime, note: str | None = None,
+) -> Version | CaudalError:  # fmt: skip
+    """Accept or reject a draft, once, as somebody else than its author.
+
+    The error is `RuleSetNotFound`, `OwnReview`, `RulesReviewed`, or `InvalidRequest` for a note that cannot
+    be kept. Raises `BookNotFound`.
+    """
+    await _lock(connection, book_id, ledger)
+    found = await store.versions(connection, book_id, [version])
+    refused: CaudalError | None = None
+    if note is not None and (why := checking.text_fault(note, checking.MAX_NOTE)):
+        refused = InvalidRequest(why, field="note")
+    elif not found:
+        refused = _not_found()
+    elif found[0].author == caller.principal.id:
+        refused = OwnReview("its author cannot review it: somebody else is to", field="version")
+    elif found[0].review is not None:
+        refused = RulesReviewed(f"{found[0].review.by} has reviewed it already", field="version")
+    else:
+        made = Review(verdict=verdict, at=at, by=caller.principal.actor, note=note)
+        await store.review(connection, book_id, version, made)
+    await _audit(connection, book_id, "rules.review", _of(version), refused, verdict.value, caller, at)
+    return refused or (await store.versions(connection, book_id, [version]))[0]
+
+
+async def publish(
+    connection: Connection, book_id: int, version: int, *, caller: Caller, ledger: Ledger, at: dt.datetime
+) -> Version | CaudalError:
+    """Let decisions go by a version, from the next batch on. To publish an older one is to go back to it.
+
+    Its own tests are run, and its features must be those in use. The error is `RuleSetNotFound`,
+    `RulesNotReviewed`, `RulesInvalid` or `RuleTestsFailed`. Raises `BookNotFound`.
+    """
+    await _lock(connection, book_id, ledger)
+    found = await store.versions(connection, book_id, [version])
+    refused: CaudalError | None = None
+    if not found:
+        refused = _not_found()
+    else:
+        _, in_use = await _features(connection, book_id, None)
+        refused = _unpublishable(found[0], in_use)
+    if refused is None:
+        await store.publish(connection, book_id, version, at, caller.principal.actor)
+    await _audit(connection, book_id, "rules.publish", _of(version), refused, "published", caller, at)
+    return refused or (await store.versions(connection, book_id, [version]))[0]
+
+
+def _unpublishable(version: Version, in_use: Mapping[str, str]) -> CaudalError | None:
+    """Why a version may not be published over the features `in_use`; None where it may."""
+    if version.review is None:
+        return RulesNotReviewed("nobody has reviewed it", field="version")
+    if version.review.verdict is not Verdict.ACCEPT:
+        return RulesNotReviewed(f"{version.review.by} has rejected it", field="version")
+    missing = [
+        Problem(field="feature_set", detail=f"{FEATURES}{name} is {_what(in_use.get(name), kind)}")
+        for name, kind in version.reads.items()
+        if in_use.get(name) != kind
+    ]
+    if missing:
+        return RulesInvalid(missing)
+    failed = [one for one in tests_of(version) if not one.passed]
+    return RuleTestsFailed(failed) if failed else None
+
+
+def _what(kind: str | None, expected: str) -> str:
+    return "not in the feature set in use" if kind is None else f"now {kind}, and was {expected}"
+
+
+def tests_of(version: Version) -> list[RuleTested]:
+    """What comes of the tests of a version."""
+    return checking.run_tests(version.rules, checking.check_rules(version.rules, version.reads))
+
+
+async def get_version(connection: Connection, book_id: int, version: int | None = None) -> Version:
+    """A rule set, by default the published one. Raises `RuleSetNotFound`."""
+    number = await store.current(connection, book_id) if version is None else version
+    found = [] if number is None else await store.versions(connection, book_id, [number])
+    if not found:
+        raise (
+            RuleSetNotFound("no rule set is published", field="version") if version is None else _not_found()
+        )
+    return found[0]
+
+
+async def list_versions(
+    connection: Connection, book_id: int, *, before: int | None = None, limit: int = 50
+) -> tuple[list[Version], int | None]:
+    """Up to `limit` versions below `before`, the newest first, and which one is published."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"a page has 1 to {MAX_PAGE} rows", field="limit")
+    numbers = await store.latest(connection, book_id, before=before or 2**31 - 1, limit=limit)
+    found = await store.versions(connection, book_id, numbers) if numbers else []
+    return found, await store.current(connection, book_id)
+
+
+async def load_published(connection: Connection, book_id: int) -> RuleSet:
+    """The rules that decisions go by, compiled; `NO_RULES` where none are. `Directory` keeps them."""
+    found = await store.published_of(await store.queue_published(connection, book_id, NO_RULES.version))
+    return NO_RULES if found is None else ready(found)
+
+
+async def load_version(
+    connection: Connection, book_id: int, version: int, *, snoozes: int | None = None
+) -> RuleSet:
+    """A version, compiled: as a decision knew it, where `snoozes` is the number that the decision kept.
+
+    Version 0 is `NO_RULES`. Raises `RuleSetNotFound`.
+    """
+    if version == 0:
+        return NO_RULES
+    found = await get_version(connection, book_id, version)
+    known = await store.snoozed(connection, book_id, snoozes)
+    return RuleSet(version, found.rules, found.reads, found.feature_set, known)
+
+
+async def compiled(connection: Connection, book_id: int, written: Rules) -> RuleSet:
+    """Rules that nobody has kept, made ready for trying. Raises `RulesInvalid`, `FeatureSetNotFound`."""
+    written = checking.flat(written)
+    number, known = await _features(connection, book_id, written.feature_set)
+    checked = checking.check_rules(written, known)
+    if checked.problems:
+        raise RulesInvalid(checked.problems)
+    return RuleSet(0, written, {name: known[name] for name in checked.reads}, number)
+
+
+async def try_tests(
+    connection: Connection, book_id: int, written: Rules
+) -> tuple[list[RuleTested], Sequence[str]]:
+    """What comes of the tests of rules that nobody has kept, and what is odd about these.
+
+    Raises `RulesInvalid`, `FeatureSetNotFound`.
+    """
+    written = checking.flat(written)
+    _, known = await _features(connection, book_id, written.feature_set)
+    checked = checking.check_rules(written, known)
+    if checked.problems:
+        raise RulesInvalid(checked.problems)
+    return checking.run_tests(written, checked), checked.warnings
+
+
+async def refuse_dropped(connection: Connection, book_id: int, declared: FeatureSet) -> None:
+    """Refuse a feature set without what the published rules read: for whoever publishes feature sets.
+
+    Raises `FeatureInUse`. Where such a set is published nevertheless, the features are missing, and the rules
+    that need them do not fire.
+    """
+    number = await store.current(connection, book_id)
+    if number is None:
+        return
+    (version,) = await store.versions(connection, book_id, [number])
+    offered = features_of(declared)
+    for name, kind in version.reads.items():
+        if offered.get(name) != kind:
+            gone = "would be gone" if name not in offered else f"would be {offered[name]}, and is {kind}"
+            readers = ", ".join(_readers(version, name))
+            raise FeatureInUse(f"{name} {gone}: rules read it ({readers})", field="features")
+
+
+def _readers(version: Version, feature: str) -> list[str]:
+    checked = checking.check_rules(version.rules, version.reads)
+    return [
+        rule.name
+        for rule, expression in zip(version.rules.rules, checked.expressions, strict=True)
+        if expression is not None and FEATURES + feature in expression.names
+    ]
+
+
+async def snooze(
+    connection: Connection, book_id: int, rule: str, until: dt.datetime, reason: str, *, caller: Caller,
+    ledger: Ledger, at: dt.datetime,
+) -> Snooze | CaudalError:  # fmt: skip
+    """Have a rule of the published set not fire before `until`, from the next batch on.
+
+    It holds for the rule of that name in whichever version is published. The error is `RuleNotFound`, or
+    `SnoozeInvalid`. Raises `BookNotFound`.
+    """
+    await _lock(connection, book_id, ledger)
+    refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
+    if refused is None and not at < until <= at + MAX_SNOOZE:
+        refused = SnoozeInvalid(f"up to {MAX_SNOOZE.days} days from now", field="until")
+    if refused is None and (why := checking.text_fault(reason, checking.MAX_REASON)):
+        refused = SnoozeInvalid(why, field="reason")
+    made = None
+    if refused is None:
+        made = await store.snooze(connection, book_id, rule, until, reason, at, caller.principal.actor)
+    await _audit(connection, book_id, "rules.snooze", _of_rule(rule), refused, "snoozed", caller, at)
+    return refused or made or _not_found()
+
+
+async def wake(
+    connection: Connection, book_id: int, rule: str, reason: str, *, caller: Caller, ledger: Ledger,
+    at: dt.datetime,
+) -> Snooze | CaudalError:  # fmt: skip
+    """Have a snoozed rule fire again, from the next batch on.
+
+    The error is `RuleNotFound`, or `SnoozeInvalid` for one that is awake. Raises `BookNotFound`.
+    """
+    await _lock(connection, book_id, ledger)
+    refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
+    asleep = [one for one in await store.snoozed(connection, book_id) if one.rule == rule and at < one.until]
+    if refused is None and not asleep:
+        refused = SnoozeInvalid("it is not snoozed", field="rule")
+    if refused is None and (why := checking.text_fault(reason, checking.MAX_REASON)):
+        refused = SnoozeInvalid(why, field="reason")
+    made = None
+    if refused is None:
+        made = await store.snooze(connection, book_id, rule, at, reason, at, caller.principal.actor)
+    await _audit(connection, book_id, "rules.wake", _of_rule(rule), refused, "awake", caller, at)
+    return refused or made or _not_found()
+
+
+async def list_snoozes(connection: Connection, book_id: int, *, at: dt.datetime) -> list[Snooze]:
+    """What is snoozed at the moment `at`, by rule."""
+    found = await store.snoozed(connection, book_id)
+    return sorted((one for one in found if at < one.until), key=lambda one: one.rule)
+
+
+async def _no_such_rule(connection: Connection, book_id: int, rule: str) -> RuleNotFound | None:
+    number = await store.current(connection, book_id)
+    found = [] if number is None else await store.versions(connection, book_id, [number])
+    if found and any(one.name == rule for one in found[0].rules.rules):
+        return None
+    return RuleNotFound("the published rule set has no rule of this name", field="rule")
+
+
+async def _features(connection: Connection, book_id: int, version: int | None) -> tuple[int, dict[str, str]]:
+    """The number of a feature set, by default of the one in use, and its features with their types."""
+    if version is not None and not 0 < version <= _MOST_VERSIONS:
+        raise FeatureSetNotFound("the book has no feature set of this version", field="feature_set")
+    try:
+        found = await features.get_version(connection, book_id, version)
+    except FeatureSetNotFound as missing:
+        if version is None:
+            return 0, {}
+        raise FeatureSetNotFound(missing.detail, field="feature_set") from None
+    return found.version, features_of(found.declared)
+
+
+async def _lock(connection: Connection, book_id: int, ledger: Ledger) -> None:
+    async with connection.pipeline():
+        await (await ledger.begin(connection, book_id, ())).finish()
+
+
+def _not_found() -> RuleSetNotFound:
+    return RuleSetNotFound("the book has no rule set of this version", field="version")
+
+
+def _of(version: int) -> str:
+    return f"risk_rules@{version}"
+
+
+def _of_rule(rule: str) -> str:
+    return f"risk_rule:{rule[: checking.MAX_NAME]}".encode("ascii", "backslashreplace").decode()[:100]
+
+
+async def _audit(
+    connection: Connection, book_id: int, action: str, object_id: str, refused: CaudalError | None,
+    done: str, caller: Caller, at: dt.datetime,
+) -> None:  # fmt: skip
+    record = audit.Record(
+        book_id=book_id, at=at, principal=caller.principal.actor, action=action, object_id=object_id,
+        request_id=caller.request_id, result=done if refused is None else refused.code, details={},
+        origin=caller.origin,
+    )  # fmt: skip
+    await audit.append(connection, [record])

@@ -1,0 +1,246 @@
+"""The SQL of rules: versions, reviews, publications, snoozes."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from caudal.rules.types import Review, Rules, Snooze, Verdict, Version
+from caudal_base import arrays
+from caudal_base.database import Connection
+
+Cursor = AsyncCursor[TupleRow]
+
+# Under the book's lock, so that versions, publications and snoozes have no gaps and no twins.
+_INSERT: Final = """
+insert into rules.rule_set (book_id, version, feature_set, rules, reads, created_at, created_by, author)
+select %(book_id)s,
+       coalesce((select max(version) from rules.rule_set where book_id = %(book_id)s), 0) + 1,
+       %(feature_set)s, %(rules)s::json, %(reads)s::json, %(at)s, %(by)s, %(author)s
+returning version
+"""
+
+_REVIEW: Final = """
+insert into rules.review (book_id, version, verdict, note, reviewed_at, reviewed_by)
+values (%(book_id)s, %(version)s, %(verdict)s, %(note)s, %(at)s, %(by)s)
+"""
+
+_PUBLISH: Final = """
+insert into rules.publication (book_id, number, version, published_at, published_by)
+select %(book_id)s,
+       coalesce((select max(number) from rules.publication where book_id = %(book_id)s), 0) + 1,
+       %(version)s, %(at)s, %(by)s
+"""
+
+_VERSIONS: Final = """
+select r.version, r.rules::text, r.feature_set, r.reads::text, r.created_at, r.created_by, r.author,
+       v.verdict, v.note, v.reviewed_at, v.reviewed_by, p.published_at, p.published_by
+  from rules.rule_set r
+  left join rules.review v on v.book_id = %(book_id)s and v.version = r.version
+  left join lateral (
+        select published_at, published_by
+          from rules.publication
+         where book_id = %(book_id)s
+           and version = r.version
+         order by number desc
+         limit 1
+       ) p on true
+ where r.book_id = %(book_id)s
+   and r.version = any(%(versions)s)
+ order by r.version desc
+"""
+
+_LATEST: Final = """
+select version
+  from rules.rule_set
+ where book_id = %(book_id)s
+   and version < %(before)s
+ order by version desc
+ limit %(limit)s
+"""
+
+CURRENT: Final = """
+select version
+  from rules.publication
+ where book_id = %(book_id)s
+ order by number desc
+ limit 1
+"""
+
+# What a batch of decisions reads. The rules themselves only where the caller does not know them.
+PUBLISHED: Final = """
+select p.version,
+       case when p.version <> %(known)s then r.rules::text end,
+       case when p.version <> %(known)s then r.reads::text end,
+       r.feature_set, s.snoozes::text
+  from (select version
+          from rules.publication
+         where book_id = %(book_id)s
+         order by number desc
+         limit 1) p
+  join rules.rule_set r on r.book_id = %(book_id)s and r.version = p.version
+ cross join lateral (
+        select json_agg(json_build_object('number', number, 'rule', rule, 'until', until, 'reason', reason,
+                                          'at', snoozed_at, 'by', snoozed_by) order by number) as snoozes
+          from rules.snoozed
+         where book_id = %(book_id)s
+       ) s
+"""
+
+_SNOOZE: Final = """
+with made as (
+    insert into rules.snooze (book_id, number, rule, until, reason, snoozed_at, snoozed_by)
+    select %(book_id)s,
+           coalesce((select max(number) from rules.snooze where book_id = %(book_id)s), 0) + 1,
+           %(rule)s, %(until)s, %(reason)s, %(at)s, %(by)s
+    returning book_id, number, rule, until, reason, snoozed_at, snoozed_by
+)
+insert into rules.snoozed (book_id, rule, number, until, reason, snoozed_at, snoozed_by)
+select %(book_id)s, rule, number, until, reason, snoozed_at, snoozed_by
+  from made
+    on conflict (book_id, rule)
+    do update set number = excluded.number,
+                  until = excluded.until,
+                  reason = excluded.reason,
+                  snoozed_at = excluded.snoozed_at,
+                  snoozed_by = excluded.snoozed_by
+returning number
+"""
+
+_SNOOZED: Final = """
+select number, rule, until, reason, snoozed_at, snoozed_by
+  from rules.snoozed
+ where book_id = %(book_id)s
+ order by number
+"""
+
+# As a decision of the past knew them: the newest of each rule up to a number.
+_SNOOZED_THEN: Final = """
+select distinct on (rule) number, rule, until, reason, snoozed_at, snoozed_by
+  from rules.snooze
+ where book_id = %(book_id)s
+   and number <= %(through)s
+ order by rule, number desc
+"""
+
+_RULES: Final = msgspec.json.Decoder(Rules)
+_READS: Final = msgspec.json.Decoder(dict[str, str])
+_SNOOZES: Final = msgspec.json.Decoder(list[Snooze])
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is of the published version."""
+
+    version: int
+    rules: Rules | None
+    """None: the caller knows them; so is `reads`."""
+    reads: Mapping[str, str] | None
+    feature_set: int
+    snoozes: tuple[Snooze, ...]
+
+
+async def insert(
+    connection: Connection, book_id: int, rules: Rules, *, feature_set: int, reads: Mapping[str, str],
+    at: dt.datetime, by: str, author: UUID,
+) -> int:  # fmt: skip
+    """Keep rules as the next version, whose number is returned."""
+    parameters = {
+        "book_id": book_id, "rules": msgspec.json.encode(rules).decode(), "feature_set": feature_set,
+        "reads": msgspec.json.encode(reads, order="sorted").decode(), "at": at, "by": by, "author": author,
+    }  # fmt: skip
+    ((version,),) = await (await connection.execute(_INSERT, parameters)).fetchall()
+    return int(version)
+
+
+async def review(connection: Connection, book_id: int, version: int, made: Review) -> None:
+    """Keep what a reviewer said."""
+    parameters = {
+        "book_id": book_id, "version": version, "verdict": made.verdict.value, "note": made.note,
+        "at": made.at, "by": made.by,
+    }  # fmt: skip
+    await connection.execute(_REVIEW, parameters)
+
+
+async def publish(connection: Connection, book_id: int, version: int, at: dt.datetime, by: str) -> None:
+    """Make a version the current one."""
+    await connection.execute(_PUBLISH, {"book_id": book_id, "version": version, "at": at, "by": by})
+
+
+async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) -> list[Version]:
+    """Those of `wanted` that exist, the newest first."""
+    parameters = {"book_id": book_id, "versions": arrays.integers(wanted)}
+    rows = await (await connection.execute(_VERSIONS, parameters)).fetchall()
+    return [
+        Version(
+            version=version,
+            rules=_RULES.decode(rules),
+            feature_set=feature_set,
+            reads=_READS.decode(reads),
+            created_at=created_at,
+            created_by=created_by,
+            author=author,
+            review=None if verdict is None else Review(verdict=Verdict(verdict), note=note, at=at, by=by),
+            published_at=published_at,
+            published_by=published_by,
+        )
+        for version, rules, feature_set, reads, created_at, created_by, author, verdict, note, at, by,
+        published_at, published_by in rows
+    ]  # fmt: skip
+
+
+async def latest(connection: Connection, book_id: int, *, before: int, limit: int) -> list[int]:
+    """The numbers of up to `limit` versions below `before`, the newest first."""
+    parameters = {"book_id": book_id, "before": before, "limit": limit}
+    return [row[0] for row in await (await connection.execute(_LATEST, parameters)).fetchall()]
+
+
+async def current(connection: Connection, book_id: int) -> int | None:
+    """Which version is published last; None: none ever was."""
+    row = await (await connection.execute(CURRENT, {"book_id": book_id})).fetchone()
+    return None if row is None else int(row[0])
+
+
+async def queue_published(connection: Connection, book_id: int, known: int) -> Cursor:
+    """Ask for the published version, its rules unless it is `known`; in a pipeline without waiting."""
+    return await connection.execute(PUBLISHED, {"book_id": book_id, "known": known})
+
+
+async def published_of(cursor: Cursor) -> Published | None:
+    """What `queue_published` found; None: nothing was ever published."""
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    version, rules, reads, feature_set, snoozes = row
+    return Published(
+        version=version,
+        rules=None if rules is None else _RULES.decode(rules),
+        reads=None if reads is None else _READS.decode(reads),
+        feature_set=feature_set,
+        snoozes=() if snoozes is None else tuple(_SNOOZES.decode(snoozes)),
+    )
+
+
+async def snooze(
+    connection: Connection, book_id: int, rule: str, until: dt.datetime, reason: str, at: dt.datetime, by: str
+) -> Snooze:
+    """Keep a snooze, in place of an earlier one of the rule."""
+    parameters = {"book_id": book_id, "rule": rule, "until": until, "reason": reason, "at": at, "by": by}
+    ((number,),) = await (await connection.execute(_SNOOZE, parameters)).fetchall()
+    return Snooze(number=int(number), rule=rule, until=until, reason=reason, at=at, by=by)
+
+
+async def snoozed(connection: Connection, book_id: int, through: int | None = None) -> list[Snooze]:
+    """The newest snooze of each rule, also those that are over; up to number `through`, if that is given."""
+    parameters = {"book_id": book_id}
+    if through is None:
+        cursor = await connection.execute(_SNOOZED, parameters)
+    else:
+        cursor = await connection.execute(_SNOOZED_THEN, {**parameters, "through": through})
+    return [
+        Snooze(number=number, rule=rule, until=until, reason=reason, at=at, by=by)
+        for number, rule, until, reason, at, by in await cursor.fetchall()
+    ]
