@@ -70,6 +70,31 @@ async def test_who_finds_the_line_full_is_turned_away_at_once() -> None:
     await waits
 
 
+async def test_how_long_it_takes_is_judged_by_the_pace_of_a_line_and_not_by_idle_hours() -> None:
+    now = [0.0]
+    room = Places(1, waiting=2, what="things", patience_s=60.0, monotonic=lambda: now[0])
+    await room.enter()
+    now[0] = 3_600.0  # nobody waited for it
+    room.leave()
+    await room.enter()
+    for _ in range(30):  # from here on there is a line, and each takes four seconds
+        waits = asyncio.create_task(room.enter())
+        await settled()
+        now[0] += 4.0
+        room.leave()
+        await waits
+    line = [asyncio.create_task(room.enter()) for _ in range(2)]
+    await settled()
+
+    with pytest.raises(Unavailable) as refused:
+        await room.enter()
+
+    assert refused.value.retry_after == 3 * 4  # two before it, and its own turn
+    for _ in line:
+        room.leave()
+    await asyncio.gather(*line)
+
+
 async def test_who_has_waited_too_long_leaves_the_line_and_takes_nobodys_place() -> None:
     room = places(patience_s=0.01)
     await room.enter()

@@ -75,6 +75,8 @@ class Places:
         if len(self._line) >= self._most_waiting:
             raise self._refusal()
         mine = asyncio.get_running_loop().create_future()
+        if not self._line:
+            self._left_at = self._monotonic()
         self._line.append(mine)
         try:
             async with asyncio.timeout(self._patience_s):
@@ -90,9 +92,10 @@ class Places:
 
     def leave(self) -> None:
         """Give a place back: to the first in line."""
-        now = self._monotonic()
-        self._between_s += 0.1 * (min(now - self._left_at, float(_LONGEST_S)) - self._between_s)
-        self._left_at = now
+        if self._line:  # how long nobody left while nobody waited says nothing of the pace
+            now = self._monotonic()
+            self._between_s += 0.1 * (now - self._left_at - self._between_s)
+            self._left_at = now
         while self._line:
             first = self._line.popleft()
             if not first.done():
