@@ -73,6 +73,8 @@ class Endpoints:
         self.secrets: list[str] = []
         """All that the API has shown: to be found nowhere."""
         self.counts: Counter[str] = Counter()
+        self._through = 0
+        """The newest event when nothing was on its way: of later ones nobody knows how far they are."""
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -122,25 +124,30 @@ class Endpoints:
             await self._rest()
 
     async def evidence(self) -> arrivals.Deliveries:
-        """All there is to be known."""
+        """All there is to be known, of what had happened when it was last at rest.
+
+        Alerts and the like are told at their own times, also while this is gathered.
+        """
         await self._given_up()
         async with self._world.database.connection() as connection:
             rows, tries = await delivery_store.log(connection, self._world.book_id)
         statuses = {view.id: view.status for view in await self._owners.endpoints()}
+        events = await self._owners.feed()
+        later = {event.id for event in events if event.seq > self._through}
         return arrivals.Deliveries(
-            events=await self._owners.feed(),
+            events=[event for event in events if event.id not in later],
             endpoints=[
                 Received(
                     id=each.id,
                     receiver=each.receiver,
                     status=statuses[each.id],
-                    arrivals=each.target.arrivals,
+                    arrivals=[arrival for arrival in each.target.arrivals if arrival.event not in later],
                     unverified=each.target.unverified,
                     signed_by_ended=each.target.signed_by_ended,
                     given_up=frozenset(each.given_up),
                     replayed_from=each.replayed_from,
-                    rows=[row for row in rows if row.endpoint == each.uuid],
-                    tries=[one for one in tries if one.endpoint == each.uuid],
+                    rows=[row for row in rows if row.endpoint == each.uuid and row.seq <= self._through],
+                    tries=[one for one in tries if one.endpoint == each.uuid and one.seq <= self._through],
                 )
                 for each in self._endpoints
             ],
@@ -297,8 +304,10 @@ class Endpoints:
         while True:
             async with self._world.database.connection() as connection:
                 await self._age(connection)
+                newest = await delivery_store.newest(connection, self._world.book_id)
                 found = await delivery_store.unrest(connection, self._world.book_id, list(names))
             if not found:
+                self._through = newest
                 return
             if time.monotonic() > deadline:
                 what = ", ".join(f"{count} webhooks for {names[uuid]}" for uuid, count in found.items())

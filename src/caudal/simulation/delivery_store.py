@@ -72,6 +72,12 @@ select drive.endpoint_id,
    and drive.active
 """
 
+_HEAD: Final = """
+select seq
+  from events.head
+ where book_id = %(book_id)s
+"""
+
 _FAILED: Final = """
 select endpoint_id, seq
   from delivery.delivery
@@ -145,6 +151,12 @@ async def unrest(connection: Connection, book_id: int, endpoints: Sequence[UUID]
     """By endpoint that is enabled, how many events it has not been given, or not taken yet."""
     found = await connection.execute(_UNREST, _values(book_id, endpoints))
     return {row[0]: int(row[1]) + int(row[2]) for row in await found.fetchall() if row[1] or row[2]}
+
+
+async def newest(connection: Connection, book_id: int) -> int:
+    """The seq of the newest event."""
+    row = await (await connection.execute(_HEAD, {"book_id": book_id})).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def failed(connection: Connection, book_id: int, endpoints: Sequence[UUID]) -> list[tuple[UUID, int]]:
