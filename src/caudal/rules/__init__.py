@@ -8,6 +8,7 @@
 decision of the past went by, from the version and the number of snoozes that it kept.
 """
 
+from caudal.rules.backtest import Backtest, Change, Overlap, RuleTried, Tried, fired_on, outcome_with
 from caudal.rules.checking import MAX_RULES, MAX_STEPS, Checked, check_rules, flat, run_tests
 from caudal.rules.directory import Directory, Waiting
 from caudal.rules.errors import (
@@ -33,6 +34,7 @@ from caudal.rules.evaluating import (
     evaluate_batch,
     severest,
 )
+from caudal.rules.figures import Amounts, Counted, Past, Rate, amounts_of, rate
 from caudal.rules.names import features_of
 from caudal.rules.service import (
     compiled,
@@ -50,6 +52,7 @@ from caudal.rules.service import (
     try_tests,
     wake,
 )
+from caudal.rules.stats import MAX_DAYS, Period, RuleStats, Stats, start_of
 from caudal.rules.types import (
     SEVERITY,
     Expected,
@@ -66,28 +69,39 @@ from caudal.rules.types import (
 )
 
 __all__ = [
+    "MAX_DAYS",
     "MAX_RULES",
     "MAX_STEPS",
     "NOTHING",
     "NO_RULES",
     "SEVERITY",
+    "Amounts",
+    "Backtest",
+    "Change",
     "Checked",
+    "Counted",
     "Directory",
     "Expected",
     "FeatureInUse",
     "Fired",
     "Outcome",
+    "Overlap",
     "OwnReview",
+    "Past",
+    "Period",
     "Problem",
+    "Rate",
     "Review",
     "Row",
     "Rule",
     "RuleNotFound",
     "RuleSet",
     "RuleSetNotFound",
+    "RuleStats",
     "RuleTest",
     "RuleTested",
     "RuleTestsFailed",
+    "RuleTried",
     "Rules",
     "RulesInvalid",
     "RulesNotReviewed",
@@ -95,28 +109,35 @@ __all__ = [
     "Snooze",
     "SnoozeInvalid",
     "Stage",
+    "Stats",
+    "Tried",
     "Value",
     "Verdict",
     "Version",
     "Waiting",
+    "amounts_of",
     "check_rules",
     "compiled",
     "draft",
     "evaluate",
     "evaluate_batch",
     "features_of",
+    "fired_on",
     "flat",
     "get_version",
     "list_snoozes",
     "list_versions",
     "load_published",
     "load_version",
+    "outcome_with",
     "publish",
+    "rate",
     "refuse_dropped",
     "review",
     "run_tests",
     "severest",
     "snooze",
+    "start_of",
     "tests_of",
     "try_tests",
     "wake",

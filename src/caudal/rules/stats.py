@@ -1,0 +1,97 @@
+"""How published rules do over time: how often they fire, and how often rightly. Pure."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from caudal.rules.figures import Counted, Past, Rate, rate
+from caudal_base.enums import QuickEnum
+
+MAX_DAYS: Final = 366
+
+
+class Period(QuickEnum):
+    """What figures are summed up by, in UTC."""
+
+    DAY = "day"
+    WEEK = "week"
+    """From Monday on."""
+    MONTH = "month"
+
+
+def start_of(moment: dt.datetime, period: Period) -> dt.date:
+    """The first day of the period that `moment` is in."""
+    day = moment.astimezone(dt.UTC).date()
+    if period is Period.WEEK:
+        return day - dt.timedelta(days=day.weekday())
+    return day.replace(day=1) if period is Period.MONTH else day
+
+
+class RuleStats(msgspec.Struct, frozen=True, kw_only=True):
+    """How a rule did in a period."""
+
+    rule: str
+    start: dt.date
+    asked: int
+    """Decisions by rule sets that had it."""
+    fired: Counted
+    missing: int
+    """Decisions on which it could not say."""
+    snoozed: int
+    """Decisions on which it would have fired."""
+    fire_rate: Rate | None
+    precision: Rate | None
+    """Of the decisions on which it fired and whose label is known, those that were bad."""
+
+
+class _Sums:
+    """Of a rule in a period, so far."""
+
+    def __init__(self) -> None:
+        self.fired = Counted()
+        self.missing = self.snoozed = 0
+
+
+class Stats:
+    """Decisions that are taken in one after another. Memory is bounded by rules and periods."""
+
+    def __init__(self, period: Period, names: Mapping[int, frozenset[str]]) -> None:
+        """`names` are those of the rules of each version: so one that never fires is told of too."""
+        self._period = period
+        self._names = names
+        self._sums: defaultdict[tuple[dt.date, str], _Sums] = defaultdict(_Sums)
+        self._asked: defaultdict[tuple[dt.date, int], int] = defaultdict(int)
+
+    def take(self, past: Past) -> None:
+        """Another decision."""
+        start = start_of(past.at, self._period)
+        self._asked[start, past.rule_set] += 1
+        for name in past.fired:
+            self._sums[start, name].fired.take(past)
+        for name in past.missing:
+            self._sums[start, name].missing += 1
+        for name in past.snoozed:
+            self._sums[start, name].snoozed += 1
+
+    def result(self) -> list[RuleStats]:
+        """By rule, and of each the periods in their order."""
+        asked: defaultdict[tuple[dt.date, str], int] = defaultdict(int)
+        for (start, version), count in self._asked.items():
+            for name in self._names.get(version, ()):
+                asked[start, name] += count
+        found = []
+        for start, name in sorted({*asked, *self._sums}, key=lambda key: (key[1], key[0])):
+            sums = self._sums.get((start, name)) or _Sums()
+            whole = asked[start, name]
+            found.append(
+                RuleStats(
+                    rule=name, start=start, asked=whole, fired=sums.fired, missing=sums.missing,
+                    snoozed=sums.snoozed,
+                    fire_rate=rate(min(sums.fired.decisions, whole), whole),
+                    precision=rate(sums.fired.bad, sums.fired.matured),
+                )
+            )  # fmt: skip
+        return found

@@ -1,0 +1,62 @@
+"""How published rules do over time."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from caudal.rules import Outcome, Past, Period, RuleStats, Stats, rate, start_of
+
+MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+NAMES = {1: frozenset({"large"}), 2: frozenset({"large", "quiet"})}
+
+
+def past(days: int, rule_set: int, *fired: str, **more: Any) -> Past:
+    return Past(
+        id="dec_1", at=MONDAY + dt.timedelta(days=days), row={}, amount=100, currency="EUR",
+        outcome=Outcome.APPROVE, fired=fired, rule_set=rule_set, **more,
+    )  # fmt: skip
+
+
+def stats(period: Period, *rows: Past) -> list[RuleStats]:
+    kept = Stats(period, NAMES)
+    for row in rows:
+        kept.take(row)
+    return kept.result()
+
+
+def test_rules_fire_at_a_rate_of_the_decisions_that_asked_them_and_rightly_at_another() -> None:
+    found = stats(
+        Period.DAY,
+        past(0, 1, "large", bad=True),
+        past(0, 1, "large", bad=False),
+        past(0, 1, "large"),
+        past(0, 1, missing=("large",)),
+        past(0, 1, snoozed=("large",)),
+        past(0, 0),
+        past(1, 2, "large"),
+    )
+    first, second, quiet = found
+    assert (first.rule, first.start, first.asked) == ("large", MONDAY.date(), 5)
+    assert (first.fired.decisions, first.missing, first.snoozed) == (3, 1, 1)
+    assert first.fire_rate == rate(3, 5)
+    assert first.precision == rate(1, 2)
+    assert first.fired.amounts["EUR"].bad == 100
+    assert (second.asked, second.fire_rate, second.precision) == (1, rate(1, 1), None)
+    assert (quiet.rule, quiet.asked, quiet.fired.decisions, quiet.fire_rate) == ("quiet", 1, 0, rate(0, 1))
+
+
+def test_figures_are_summed_up_by_days_weeks_or_months() -> None:
+    rows = [past(-1, 1, "large"), past(0, 1, "large"), past(6, 1, "large"), past(40, 1, "large")]
+    for period, starts in (
+        (Period.DAY, ["2026-03-01", "2026-03-02", "2026-03-08", "2026-04-11"]),
+        (Period.WEEK, ["2026-02-23", "2026-03-02", "2026-04-06"]),
+        (Period.MONTH, ["2026-03-01", "2026-04-01"]),
+    ):
+        assert [one.start.isoformat() for one in stats(period, *rows)] == starts
+
+
+@pytest.mark.parametrize(("hours", "day"), [(1, "2026-03-01"), (-1, "2026-03-02")])
+def test_days_are_those_of_utc(hours: int, day: str) -> None:
+    midnight = dt.datetime(2026, 3, 2, tzinfo=dt.timezone(dt.timedelta(hours=hours)))
+    assert start_of(midnight, Period.DAY).isoformat() == day
