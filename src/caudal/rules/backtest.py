@@ -176,7 +176,8 @@ def fired_on(rule_set: RuleSet, past: Past) -> Fired:
 def outcome_with(past: Past, fired: Fired) -> Outcome:
     """What a decision would have been, had these rules fired.
 
-    The severest of what lists, rules and the model want. A rule that approves ends what the model wants; the allow list ends all that is short of DECLINE.
+    The severest of what lists, rules and the model want. A rule that approves ends what the model wants; the
+    allow list ends all that is short of DECLINE.
     """
     wanted = [past.lists, fired.outcome, Outcome.APPROVE if fired.approved else past.model]
     outcome = severest(wanted) or Outcome.APPROVE
