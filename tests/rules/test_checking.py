@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import MAX_RULES, Expected, Rules, RulesInvalid, check_rules, run_tests
+from caudal.rules import MAX_RULES, RiskRules, RuleExpected, RulesInvalid, check_rules, run_tests
 from support.rule_worlds import KNOWN, LARGE, MANY, rule, written
 
 
@@ -110,7 +110,7 @@ def test_values_of_tests_are_checked_like_expressions() -> None:
     assert problems(rule("one", "true", tests=too_many)) == [("rules[0].tests", "at most 50 tests")]
 
 
-def outcomes_of(rules: Rules) -> list[tuple[int, Expected, bool, tuple[str, ...]]]:
+def outcomes_of(rules: RiskRules) -> list[tuple[int, RuleExpected, bool, tuple[str, ...]]]:
     return [
         (one.number, one.found, one.passed, one.why) for one in run_tests(rules, check_rules(rules, KNOWN))
     ]
@@ -118,11 +118,11 @@ def outcomes_of(rules: Rules) -> list[tuple[int, Expected, bool, tuple[str, ...]
 
 def test_tests_say_what_was_found_and_why() -> None:
     assert outcomes_of(written(MANY)) == [
-        (1, Expected.FIRES, True, ("features.card_count_1h = 6 > 5",)),
-        (2, Expected.DOES_NOT_FIRE, True, ("features.card_count_1h = 5 <= 5",)),
-        (3, Expected.MISSING, True, ("features.card_count_1h is missing",)),
+        (1, RuleExpected.FIRES, True, ("features.card_count_1h = 6 > 5",)),
+        (2, RuleExpected.DOES_NOT_FIRE, True, ("features.card_count_1h = 5 <= 5",)),
+        (3, RuleExpected.MISSING, True, ("features.card_count_1h is missing",)),
     ]
     wrong = {**MANY, "tests": [{"given": {"features.card_count_1h": 5}, "expect": "fires"}]}
     assert outcomes_of(written(wrong)) == [
-        (1, Expected.DOES_NOT_FIRE, False, ("features.card_count_1h = 5 <= 5",))
+        (1, RuleExpected.DOES_NOT_FIRE, False, ("features.card_count_1h = 5 <= 5",))
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import NO_RULES, NOTHING, Outcome, Snooze, Stage, evaluate, evaluate_batch, severest
+from caudal.rules import NO_RULES, NOTHING, Outcome, RuleStage, Snooze, evaluate, evaluate_batch, severest
 from support.histories import START
 from support.rule_worlds import LARGE, MANY, PAYMENT, ready, rule
 
@@ -58,15 +58,15 @@ def test_rules_after_the_model_are_asked_by_themselves_and_may_read_its_score() 
     rule_set = ready(LARGE, SCORED)
     row = {**PAYMENT, "model.score": 0.9}
     assert evaluate(rule_set, row, START).names == ("large",)
-    assert evaluate(rule_set, row, START, Stage.AFTER_MODEL).names == ("high_score",)
-    assert evaluate(rule_set, PAYMENT, START, Stage.AFTER_MODEL).missing == ("high_score",)
+    assert evaluate(rule_set, row, START, RuleStage.AFTER_MODEL).names == ("high_score",)
+    assert evaluate(rule_set, PAYMENT, START, RuleStage.AFTER_MODEL).missing == ("high_score",)
     assert rule_set.reads == {"payment.amount", "model.score"}
 
 
 def test_without_rules_or_without_effect_there_is_nothing() -> None:
     assert evaluate(NO_RULES, PAYMENT, START) is NOTHING
     assert evaluate(ready(LARGE), {**PAYMENT, "payment.amount": 1}, START) is NOTHING
-    assert evaluate(ready(LARGE), PAYMENT, START, Stage.AFTER_MODEL) is NOTHING
+    assert evaluate(ready(LARGE), PAYMENT, START, RuleStage.AFTER_MODEL) is NOTHING
 
 
 def test_a_batch_is_each_of_its_rows() -> None:

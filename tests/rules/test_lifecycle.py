@@ -14,6 +14,7 @@ from caudal.rules import (
     Directory,
     FeatureInUse,
     OwnReview,
+    ReviewVerdict,
     RuleNotFound,
     RuleSetNotFound,
     RulesInvalid,
@@ -22,7 +23,6 @@ from caudal.rules import (
     RuleTestsFailed,
     Snooze,
     SnoozeInvalid,
-    Verdict,
     Version,
     evaluate,
 )
@@ -98,7 +98,7 @@ async def test_an_author_with_another_key_of_the_same_identity_is_still_the_auth
 
 async def test_what_was_rejected_is_not_published_and_a_review_is_final(world: RuleWorld) -> None:
     await world.draft(written(LARGE))
-    await world.review(1, Verdict.REJECT, note="far too loud")
+    await world.review(1, ReviewVerdict.REJECT, note="far too loud")
     assert isinstance(await world.publish(1), RulesNotReviewed)
     assert isinstance(await world.review(1), RulesReviewed)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import Outcome, Past, Period, RuleStats, Stats, rate, start_of
+from caudal.rules import Outcome, Past, RuleStats, Stats, StatsPeriod, rate, start_of
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 NAMES = {1: frozenset({"large"}), 2: frozenset({"large", "quiet"})}
@@ -18,7 +18,7 @@ def past(days: int, rule_set: int, *fired: str, **more: Any) -> Past:
     )  # fmt: skip
 
 
-def stats(period: Period, *rows: Past) -> list[RuleStats]:
+def stats(period: StatsPeriod, *rows: Past) -> list[RuleStats]:
     kept = Stats(period, NAMES)
     for row in rows:
         kept.take(row)
@@ -27,7 +27,7 @@ def stats(period: Period, *rows: Past) -> list[RuleStats]:
 
 def test_rules_fire_at_a_rate_of_the_decisions_that_asked_them_and_rightly_at_another() -> None:
     found = stats(
-        Period.DAY,
+        StatsPeriod.DAY,
         past(0, 1, "large", bad=True),
         past(0, 1, "large", bad=False),
         past(0, 1, "large"),
@@ -49,9 +49,9 @@ def test_rules_fire_at_a_rate_of_the_decisions_that_asked_them_and_rightly_at_an
 def test_figures_are_summed_up_by_days_weeks_or_months() -> None:
     rows = [past(-1, 1, "large"), past(0, 1, "large"), past(6, 1, "large"), past(40, 1, "large")]
     for period, starts in (
-        (Period.DAY, ["2026-03-01", "2026-03-02", "2026-03-08", "2026-04-11"]),
-        (Period.WEEK, ["2026-02-23", "2026-03-02", "2026-04-06"]),
-        (Period.MONTH, ["2026-03-01", "2026-04-01"]),
+        (StatsPeriod.DAY, ["2026-03-01", "2026-03-02", "2026-03-08", "2026-04-11"]),
+        (StatsPeriod.WEEK, ["2026-02-23", "2026-03-02", "2026-04-06"]),
+        (StatsPeriod.MONTH, ["2026-03-01", "2026-04-01"]),
     ):
         assert [one.start.isoformat() for one in stats(period, *rows)] == starts
 
@@ -59,4 +59,4 @@ def test_figures_are_summed_up_by_days_weeks_or_months() -> None:
 @pytest.mark.parametrize(("hours", "day"), [(1, "2026-03-01"), (-1, "2026-03-02")])
 def test_days_are_those_of_utc(hours: int, day: str) -> None:
     midnight = dt.datetime(2026, 3, 2, tzinfo=dt.timezone(dt.timedelta(hours=hours)))
-    assert start_of(midnight, Period.DAY).isoformat() == day
+    assert start_of(midnight, StatsPeriod.DAY).isoformat() == day

@@ -10,7 +10,7 @@ from caudal import features, rules
 from caudal.access import OPERATOR, Caller
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.ledger import Ledger
-from caudal.rules import Directory, Rules, RuleSet, Snooze, Verdict, Version
+from caudal.rules import Directory, ReviewVerdict, RiskRules, RuleSet, Snooze, Version
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.errors import CaudalError
@@ -37,9 +37,9 @@ def rule(name: str, when: str, outcome: str = "review", **more: Any) -> dict[str
     return {"name": name, "when": when, "outcome": outcome, "reason": f"because of {name}", **more}
 
 
-def written(*each: dict[str, Any], **more: Any) -> Rules:
+def written(*each: dict[str, Any], **more: Any) -> RiskRules:
     """Rules as people write them, through JSON."""
-    return rules.flat(msgspec.json.decode(msgspec.json.encode({"rules": each, **more}), type=Rules))
+    return rules.flat(msgspec.json.decode(msgspec.json.encode({"rules": each, **more}), type=RiskRules))
 
 
 def ready(*each: dict[str, Any], version: int = 1) -> RuleSet:
@@ -81,14 +81,14 @@ class RuleWorld:
                 at=self.clock.now(),
             )  # fmt: skip
 
-    async def draft(self, what: Rules, caller: Caller = AUTHOR) -> Version | CaudalError:
+    async def draft(self, what: RiskRules, caller: Caller = AUTHOR) -> Version | CaudalError:
         async with self.database.transaction() as connection:
             return await rules.draft(
                 connection, self.book_id, what, caller=caller, ledger=self.ledger, at=self.clock.now()
             )
 
     async def review(
-        self, version: int, verdict: Verdict = Verdict.ACCEPT, caller: Caller = REVIEWER,
+        self, version: int, verdict: ReviewVerdict = ReviewVerdict.ACCEPT, caller: Caller = REVIEWER,
         note: str | None = None,
     ) -> Version | CaudalError:  # fmt: skip
         async with self.database.transaction() as connection:

@@ -18,7 +18,7 @@ import msgspec
 
 from caudal.rules.evaluating import Fired, RuleSet, evaluate, severest
 from caudal.rules.figures import Counted, Past, Rate, rate
-from caudal.rules.types import SEVERITY, Outcome, Stage
+from caudal.rules.types import SEVERITY, Outcome, RuleStage
 
 MAX_EXAMPLES: Final = 5
 MAX_THEN: Final = 1_000
@@ -30,7 +30,7 @@ class RuleTried(msgspec.Struct, frozen=True, kw_only=True):
 
     rule: str
     outcome: Outcome
-    stage: Stage
+    stage: RuleStage
     hits: Counted
     missing: int
     """Decisions on which it could not say."""
@@ -149,7 +149,7 @@ class Backtest:
             ),
         )  # fmt: skip
 
-    def _rule(self, name: str, outcome: Outcome, stage: Stage) -> RuleTried:
+    def _rule(self, name: str, outcome: Outcome, stage: RuleStage) -> RuleTried:
         hits = self._hits[name]
         return RuleTried(
             rule=name, outcome=outcome, stage=stage, hits=hits, missing=self._missing[name],
@@ -163,7 +163,7 @@ def fired_on(rule_set: RuleSet, past: Past) -> Fired:
     before = evaluate(rule_set, past.row, past.at)
     if before.approved:
         return before
-    after = evaluate(rule_set, past.row, past.at, Stage.AFTER_MODEL)
+    after = evaluate(rule_set, past.row, past.at, RuleStage.AFTER_MODEL)
     return Fired(
         outcome=severest((before.outcome, after.outcome)),
         rules=before.rules + after.rules,

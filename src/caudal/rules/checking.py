@@ -16,7 +16,7 @@ from caudal.expressions import (
 )
 from caudal.rules.errors import Problem
 from caudal.rules.names import FEATURES, environment
-from caudal.rules.types import Expected, Given, Rule, Rules, RuleTest, RuleTested, Stage
+from caudal.rules.types import Given, RiskRule, RiskRules, RuleExpected, RuleStage, RuleTest, RuleTested
 from caudal_base.personal import personal_kind
 
 MAX_RULES: Final = 200
@@ -47,7 +47,7 @@ class Checked(msgspec.Struct, frozen=True):
         return tuple(sorted(name.removeprefix(FEATURES) for name in names if name.startswith(FEATURES)))
 
 
-def flat(rules: Rules) -> Rules:
+def flat(rules: RiskRules) -> RiskRules:
     """The same rules, the values of their tests by whole names: `{"features": {"a": 1}}` is `features.a`."""
     return msgspec.structs.replace(
         rules,
@@ -71,9 +71,9 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Given]:
     return found
 
 
-def check_rules(rules: Rules, features: Mapping[str, str]) -> Checked:
+def check_rules(rules: RiskRules, features: Mapping[str, str]) -> Checked:
     """Look through `rules`, as `flat` gives them, over the `features` of their set (with types as texts)."""
-    environments = {stage: environment(features, stage) for stage in Stage}
+    environments = {stage: environment(features, stage) for stage in RuleStage}
     problems = [*_problems_of_set(rules)]
     expressions: list[Expression | None] = []
     warnings: list[str] = []
@@ -101,21 +101,21 @@ def check_rules(rules: Rules, features: Mapping[str, str]) -> Checked:
     return Checked(tuple(problems), tuple(expressions), tuple(warnings))
 
 
-def _problem_of(rule: Rule, field: str, wrong: ExpressionInvalid) -> Problem:
+def _problem_of(rule: RiskRule, field: str, wrong: ExpressionInvalid) -> Problem:
     return Problem(
         field=field, code=wrong.code, rule=rule.name, detail=wrong.detail, line=wrong.line,
         column=wrong.column, picture=wrong.picture,
     )  # fmt: skip
 
 
-def _problems_of_set(rules: Rules) -> Iterator[Problem]:
+def _problems_of_set(rules: RiskRules) -> Iterator[Problem]:
     if not 1 <= len(rules.rules) <= MAX_RULES:
         yield Problem(field="rules", detail=f"1 to {MAX_RULES} rules")
     if rules.note is not None and (why := text_fault(rules.note, MAX_NOTE)):
         yield Problem(field="note", detail=why)
 
 
-def _problems_of_rule(rule: Rule, at: str) -> Iterator[Problem]:
+def _problems_of_rule(rule: RiskRule, at: str) -> Iterator[Problem]:
     if _NAME.fullmatch(rule.name) is None:
         detail = f"lower-case letters, digits and _, a letter first, at most {MAX_NAME}"
         yield Problem(field=f"{at}.name", detail=detail)
@@ -135,7 +135,7 @@ def text_fault(text: str, most: int) -> str | None:
     return None if kind is None else f"this looks like {kind}: keep it in the vault, and use its token"
 
 
-def _problems_of_tests(rule: Rule, at: str, names: Environment) -> Iterator[Problem]:
+def _problems_of_tests(rule: RiskRule, at: str, names: Environment) -> Iterator[Problem]:
     for number, test in enumerate(rule.tests[:MAX_TESTS]):
         field = f"{at}.tests[{number}]"
         if test.name and (why := text_fault(test.name, MAX_REASON)):
@@ -150,7 +150,7 @@ def _problems_of_tests(rule: Rule, at: str, names: Environment) -> Iterator[Prob
             yield Problem(field=f"{field}.given", rule=rule.name, code=wrong.code, detail=wrong.detail)
 
 
-def run_tests(rules: Rules, checked: Checked) -> list[RuleTested]:
+def run_tests(rules: RiskRules, checked: Checked) -> list[RuleTested]:
     """What comes of all tests of rules without problems: each on its own rule's condition alone."""
     return [
         _run(rule, number, test, expression)
@@ -160,14 +160,14 @@ def run_tests(rules: Rules, checked: Checked) -> list[RuleTested]:
     ]
 
 
-def _run(rule: Rule, number: int, test: RuleTest, expression: Expression) -> RuleTested:
+def _run(rule: RiskRule, number: int, test: RuleTest, expression: Expression) -> RuleTested:
     row = expression.environment.read(test.given)
     outcome = expression.evaluate(row)
     if outcome.missing is not None:
-        found = Expected.MISSING
+        found = RuleExpected.MISSING
         why: tuple[str, ...] = (str(outcome.missing),)
     else:
-        found = Expected.FIRES if outcome.value is True else Expected.DOES_NOT_FIRE
+        found = RuleExpected.FIRES if outcome.value is True else RuleExpected.DOES_NOT_FIRE
         why = tuple(reason.text for reason in explain(expression, row))
     return RuleTested(
         rule=rule.name, number=number, name=test.name, expected=test.expect, found=found, why=why

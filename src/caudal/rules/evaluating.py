@@ -8,7 +8,7 @@ import msgspec
 
 from caudal.expressions import Conditions, Reason, compile, compile_all, explain
 from caudal.rules.names import AT, environment
-from caudal.rules.types import SEVERITY, Outcome, Rule, Rules, Snooze, Stage
+from caudal.rules.types import SEVERITY, Outcome, RiskRule, RiskRules, RuleStage, Snooze
 
 Value = bool | int | float | str | dt.datetime | None
 """Of a name in a row; None is missing."""
@@ -22,7 +22,7 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     outcome: Outcome | None = None
     """The severest of the rules that fired; None: none did."""
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RiskRule, ...] = ()
     """Those that fired, in their order."""
     missing: tuple[str, ...] = ()
     """Those that could not say, since a value is missing, or something was divided by zero, …"""
@@ -44,7 +44,7 @@ NOTHING: Final = Fired()
 class _Part:
     """The rules of one stage, as one function."""
 
-    def __init__(self, rules: Sequence[Rule], features: Mapping[str, str], stage: Stage) -> None:
+    def __init__(self, rules: Sequence[RiskRule], features: Mapping[str, str], stage: RuleStage) -> None:
         self.rules = tuple(rules)
         names = environment(features, stage)
         read = {name for rule in rules for name in compile(rule.when, names).names}
@@ -65,7 +65,7 @@ class RuleSet:
     """A version of the rules, made ready, with what is snoozed of it. Never changes."""
 
     def __init__(
-        self, version: int, rules: Rules, reads: Mapping[str, str], feature_set: int = 0,
+        self, version: int, rules: RiskRules, reads: Mapping[str, str], feature_set: int = 0,
         snoozes: Iterable[Snooze] = (),
     ) -> None:  # fmt: skip
         """`reads` are the features that `rules` read, with their types. Raises `ExpressionInvalid`."""
@@ -77,8 +77,8 @@ class RuleSet:
         """The number of the newest snooze that it knows of: with it, replay knows the same."""
         self.snoozed: Mapping[str, dt.datetime] = {}
         """Until when, by rule; also of those that are over."""
-        self._parts: dict[Stage, _Part] = {}
-        for stage in Stage:
+        self._parts: dict[RuleStage, _Part] = {}
+        for stage in RuleStage:
             own = [rule for rule in rules.rules if rule.stage is stage]
             if own:
                 self._parts[stage] = _Part(own, reads, stage)
@@ -104,7 +104,7 @@ class RuleSet:
         """Every name that a row should have."""
         return frozenset(name for part in self._parts.values() for name in part.names)
 
-    def part(self, stage: Stage) -> _Part | None:
+    def part(self, stage: RuleStage) -> _Part | None:
         """The rules of a stage; None where it has none."""
         return self._parts.get(stage)
 
@@ -126,11 +126,13 @@ class RuleSet:
         return None
 
 
-NO_RULES: Final = RuleSet(0, Rules(rules=()), {})
+NO_RULES: Final = RuleSet(0, RiskRules(rules=()), {})
 """Of a book without published rules."""
 
 
-def evaluate(rule_set: RuleSet, row: Row, now: dt.datetime, stage: Stage = Stage.BEFORE_MODEL) -> Fired:
+def evaluate(
+    rule_set: RuleSet, row: Row, now: dt.datetime, stage: RuleStage = RuleStage.BEFORE_MODEL
+) -> Fired:
     """What the rules of a stage say of a row at the moment `now`, which is that of the decision.
 
     The severest outcome of those that fire counts. One that approves ends it: the rules behind it are not
@@ -147,7 +149,7 @@ def evaluate(rule_set: RuleSet, row: Row, now: dt.datetime, stage: Stage = Stage
 
 
 def evaluate_batch(
-    rule_set: RuleSet, rows: Iterable[Row], now: dt.datetime, stage: Stage = Stage.BEFORE_MODEL
+    rule_set: RuleSet, rows: Iterable[Row], now: dt.datetime, stage: RuleStage = RuleStage.BEFORE_MODEL
 ) -> list[Fired]:
     """`evaluate` of each row, in order."""
     return [evaluate(rule_set, row, now, stage) for row in rows]
@@ -157,7 +159,7 @@ def _fired(
     rule_set: RuleSet, part: _Part, fired: Sequence[int], missing: Sequence[int], now: dt.datetime
 ) -> Fired:
     rules, asleep = part.rules, rule_set.snoozed
-    kept: list[Rule] = []
+    kept: list[RiskRule] = []
     snoozed: list[str] = []
     end = len(rules)
     outcome: Outcome | None = None

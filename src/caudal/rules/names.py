@@ -16,7 +16,7 @@ from caudal.expressions import (
     optional,
 )
 from caudal.features import Aggregate, FeatureSet
-from caudal.rules.types import Stage
+from caudal.rules.types import RuleStage
 
 FEATURES: Final = "features."
 SCORE: Final = "model.score"
@@ -57,14 +57,16 @@ def features_of(declared: FeatureSet | None) -> dict[str, str]:
     return {feature.name: type_of(feature.aggregate).kind.value for feature in features}
 
 
-def environment(features: Mapping[str, str], stage: Stage, only: Iterable[str] | None = None) -> Environment:
+def environment(
+    features: Mapping[str, str], stage: RuleStage, only: Iterable[str] | None = None
+) -> Environment:
     """The names of a stage, where `features` are those of the set; of them `only` some, if that is given.
 
     A feature may always be missing: a customer is new, a device is not told.
     """
     types = {**_PAYMENT, **_LISTS}
     types |= {FEATURES + name: optional(_OF_KIND[kind]) for name, kind in features.items()}
-    if stage is Stage.AFTER_MODEL:
+    if stage is RuleStage.AFTER_MODEL:
         types[SCORE] = optional(DOUBLE)
     if only is not None:
         kept = set(only)

@@ -32,7 +32,7 @@ from caudal.rules.errors import (
 )
 from caudal.rules.evaluating import NO_RULES, RuleSet
 from caudal.rules.names import FEATURES, features_of
-from caudal.rules.types import Review, Rules, RuleTested, Snooze, Verdict, Version
+from caudal.rules.types import Review, ReviewVerdict, RiskRules, RuleTested, Snooze, Version
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
 
@@ -42,7 +42,13 @@ MAX_SNOOZE: Final = dt.timedelta(days=366)
 
 
 async def draft(
-    connection: Connection, book_id: int, written: Rules, *, caller: Caller, ledger: Ledger, at: dt.datetime
+    connection: Connection,
+    book_id: int,
+    written: RiskRules,
+    *,
+    caller: Caller,
+    ledger: Ledger,
+    at: dt.datetime,
 ) -> Version | CaudalError:
     """Keep rules as the book's next version. The error is `RulesInvalid`, or `FeatureSetNotFound`.
 
@@ -75,7 +81,7 @@ async def draft(
 
 
 async def review(
-    connection: Connection, book_id: int, version: int, verdict: Verdict, *, caller: Caller, ledger: Ledger,
+    connection: Connection, book_id: int, version: int, verdict: ReviewVerdict, *, caller: Caller, ledger: Ledger,
     at: dt.datetime, note: str | None = None,
 ) -> Version | CaudalError:  # fmt: skip
     """Accept or reject a draft, once, as somebody else than its author.
@@ -127,7 +133,7 @@ def _unpublishable(version: Version, in_use: Mapping[str, str]) -> CaudalError |
     """Why a version may not be published over the features `in_use`; None where it may."""
     if version.review is None:
         return RulesNotReviewed("nobody has reviewed it", field="version")
-    if version.review.verdict is not Verdict.ACCEPT:
+    if version.review.verdict is not ReviewVerdict.ACCEPT:
         return RulesNotReviewed(f"{version.review.by} has rejected it", field="version")
     missing = [
         Problem(field="feature_set", detail=f"{FEATURES}{name} is {_what(in_use.get(name), kind)}")
@@ -191,7 +197,7 @@ async def load_version(
     return RuleSet(version, found.rules, found.reads, found.feature_set, known)
 
 
-async def compiled(connection: Connection, book_id: int, written: Rules) -> RuleSet:
+async def compiled(connection: Connection, book_id: int, written: RiskRules) -> RuleSet:
     """Rules that nobody has kept, made ready for trying. Raises `RulesInvalid`, `FeatureSetNotFound`."""
     written = checking.flat(written)
     number, known = await _features(connection, book_id, written.feature_set)
@@ -202,7 +208,7 @@ async def compiled(connection: Connection, book_id: int, written: Rules) -> Rule
 
 
 async def try_tests(
-    connection: Connection, book_id: int, written: Rules
+    connection: Connection, book_id: int, written: RiskRules
 ) -> tuple[list[RuleTested], Sequence[str]]:
     """What comes of the tests of rules that nobody has kept, and what is odd about these.
 

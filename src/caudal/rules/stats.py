@@ -13,7 +13,7 @@ from caudal_base.enums import QuickEnum
 MAX_DAYS: Final = 366
 
 
-class Period(QuickEnum):
+class StatsPeriod(QuickEnum):
     """What figures are summed up by, in UTC."""
 
     DAY = "day"
@@ -22,12 +22,12 @@ class Period(QuickEnum):
     MONTH = "month"
 
 
-def start_of(moment: dt.datetime, period: Period) -> dt.date:
+def start_of(moment: dt.datetime, period: StatsPeriod) -> dt.date:
     """The first day of the period that `moment` is in."""
     day = moment.astimezone(dt.UTC).date()
-    if period is Period.WEEK:
+    if period is StatsPeriod.WEEK:
         return day - dt.timedelta(days=day.weekday())
-    return day.replace(day=1) if period is Period.MONTH else day
+    return day.replace(day=1) if period is StatsPeriod.MONTH else day
 
 
 class RuleStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class _Sums:
 class Stats:
     """Decisions that are taken in one after another. Memory is bounded by rules and periods."""
 
-    def __init__(self, period: Period, names: Mapping[int, frozenset[str]]) -> None:
+    def __init__(self, period: StatsPeriod, names: Mapping[int, frozenset[str]]) -> None:
         """`names` are those of the rules of each version: so one that never fires is told of too."""
         self._period = period
         self._names = names

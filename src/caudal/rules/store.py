@@ -9,7 +9,7 @@ import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from caudal.rules.types import Review, Rules, Snooze, Verdict, Version
+from caudal.rules.types import Review, ReviewVerdict, RiskRules, Snooze, Version
 from caudal_base import arrays
 from caudal_base.database import Connection
 
@@ -127,7 +127,7 @@ select distinct on (rule) number, rule, until, reason, snoozed_at, snoozed_by
  order by rule, number desc
 """
 
-_RULES: Final = msgspec.json.Decoder(Rules)
+_RULES: Final = msgspec.json.Decoder(RiskRules)
 _READS: Final = msgspec.json.Decoder(dict[str, str])
 _SNOOZES: Final = msgspec.json.Decoder(list[Snooze])
 
@@ -136,7 +136,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     """What there is of the published version."""
 
     version: int
-    rules: Rules | None
+    rules: RiskRules | None
     """None: the caller knows them; so is `reads`."""
     reads: Mapping[str, str] | None
     feature_set: int
@@ -144,7 +144,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def insert(
-    connection: Connection, book_id: int, rules: Rules, *, feature_set: int, reads: Mapping[str, str],
+    connection: Connection, book_id: int, rules: RiskRules, *, feature_set: int, reads: Mapping[str, str],
     at: dt.datetime, by: str, author: UUID,
 ) -> int:  # fmt: skip
     """Keep rules as the next version, whose number is returned."""
@@ -183,7 +183,7 @@ async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) 
             created_at=created_at,
             created_by=created_by,
             author=author,
-            review=None if verdict is None else Review(verdict=Verdict(verdict), note=note, at=at, by=by),
+            review=None if verdict is None else Review(verdict=ReviewVerdict(verdict), note=note, at=at, by=by),
             published_at=published_at,
             published_by=published_by,
         )

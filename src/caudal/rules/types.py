@@ -33,7 +33,7 @@ SEVERITY: Final[Mapping[Outcome, int]] = {outcome: place for place, outcome in e
 """Outcomes in rising severity."""
 
 
-class Stage(QuickEnum):
+class RuleStage(QuickEnum):
     """When a rule is asked."""
 
     BEFORE_MODEL = "before_model"
@@ -41,7 +41,7 @@ class Stage(QuickEnum):
     """It may read `model.score`."""
 
 
-class Expected(QuickEnum):
+class RuleExpected(QuickEnum):
     """What a test expects of a rule's condition."""
 
     FIRES = "fires"
@@ -59,11 +59,11 @@ class RuleTest(_Written, frozen=True, kw_only=True):
 
     given: Mapping[str, Given | Mapping[str, Given]]
     """Values by name: `{"features.card_count_1h": 7}`, or nested; what is not named is missing."""
-    expect: Expected
+    expect: RuleExpected
     name: str = ""
 
 
-class Rule(_Written, frozen=True, kw_only=True):
+class RiskRule(_Written, frozen=True, kw_only=True):
     """A condition, and what follows where it holds."""
 
     name: str
@@ -73,21 +73,21 @@ class Rule(_Written, frozen=True, kw_only=True):
     outcome: Outcome
     reason: str
     """In words that a person understands."""
-    stage: Stage = Stage.BEFORE_MODEL
+    stage: RuleStage = RuleStage.BEFORE_MODEL
     tests: tuple[RuleTest, ...] = ()
 
 
-class Rules(_Written, frozen=True, kw_only=True):
+class RiskRules(_Written, frozen=True, kw_only=True):
     """Rules in the order in which they are asked."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[RiskRule, ...]
     feature_set: int | None = None
     """The version of the feature set that the rules speak of; the one in use by default."""
     note: str | None = None
     """What it is for, or what it changes."""
 
 
-class Verdict(QuickEnum):
+class ReviewVerdict(QuickEnum):
     """What a reviewer says of a draft."""
 
     ACCEPT = "accept"
@@ -97,7 +97,7 @@ class Verdict(QuickEnum):
 class Review(msgspec.Struct, frozen=True, kw_only=True):
     """That somebody other than the author has looked at a draft."""
 
-    verdict: Verdict
+    verdict: ReviewVerdict
     at: dt.datetime
     by: str
     """The actor, as the audit log names it."""
@@ -108,7 +108,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """A rule set as it is kept; its rules never change. Which one counts, publications say."""
 
     version: int
-    rules: Rules
+    rules: RiskRules
     feature_set: int
     """The version of the feature set that it speaks of; 0: of no features."""
     reads: Mapping[str, str]
@@ -143,8 +143,8 @@ class RuleTested(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """Which test of the rule, from 1."""
     name: str
-    expected: Expected
-    found: Expected
+    expected: RuleExpected
+    found: RuleExpected
     why: tuple[str, ...]
     """What made it so, in words."""
 
