@@ -81,8 +81,8 @@ async def draft(
 
 
 async def review(
-    connection: Connection, book_id: int, version: int, verdict: ReviewVerdict, *, caller: Caller, ledger: Ledger,
-    at: dt.datetime, note: str | None = None,
+    connection: Connection, book_id: int, version: int, verdict: ReviewVerdict, *, caller: Caller,
+    ledger: Ledger, at: dt.datetime, note: str | None = None,
 ) -> Version | CaudalError:  # fmt: skip
     """Accept or reject a draft, once, as somebody else than its author.
 

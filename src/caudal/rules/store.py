@@ -183,7 +183,9 @@ async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) 
             created_at=created_at,
             created_by=created_by,
             author=author,
-            review=None if verdict is None else Review(verdict=ReviewVerdict(verdict), note=note, at=at, by=by),
+            review=None
+            if verdict is None
+            else Review(verdict=ReviewVerdict(verdict), note=note, at=at, by=by),
             published_at=published_at,
             published_by=published_by,
         )
