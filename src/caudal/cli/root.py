@@ -66,7 +66,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "simulate": (
         _OPERATE,
         "caudal.cli.simulate",
-        "Prove that nothing is lost or done twice, whatever goes wrong.",
+        "Prove that nothing is lost or done twice; draw payments with fraud in them.",
     ),
     "version": (_OPERATE, "caudal.cli.version", "Show the version."),
 }

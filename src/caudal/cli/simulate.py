@@ -8,17 +8,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from caudal.cli import simulate_fraud
 from caudal.cli.exits import Exit
 from caudal.cli.frame import Call, command, group
 from caudal.cli.terminal import facts
 from caudal.simulation import Parameters, Report, simulate_payments
 
-app = group("Prove on a temporary deployment that nothing is lost or done twice, whatever goes wrong.")
+app = group("Prove on a temporary deployment that nothing is lost or done twice; draw payments with fraud.")
+simulate_fraud.register(app)
 
 
 @app.callback()
 def _simulate() -> None:
-    """Prove on a temporary deployment that nothing is lost or done twice, whatever goes wrong."""
+    """Prove on a temporary deployment that nothing is lost or done twice; draw payments with fraud."""
 
 
 @command(app, "payments")
