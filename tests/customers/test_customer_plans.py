@@ -8,8 +8,8 @@ import pytest
 
 from caudal.customers import CustomerFilter, CustomerId, CustomerStatus, product_store, store
 from caudal_base import arrays
-from caudal_base.database import Connection, Database
-from support.plans import touched_as_prepared, touched_by
+from caudal_base.database import Connection
+from support.plans import filled, require_known_planner, touched_as_prepared, touched_by
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -33,23 +33,12 @@ analyze customers.customer;
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _planner_that_is_known(server: "Server") -> None:
-    """For many keys at once another version may read a table whole, and be right."""
-    if server.embedded is None:
-        pytest.skip("plans are held on the embedded PostgreSQL")
-
-
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """A database with 50,000 customers and 5,000 versions of products."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name))
-    async with database.connection() as opened:
-        await opened.execute(FILL)
+    require_known_planner(server)
+    async with filled(server, migrated_template, FILL) as opened:
         yield opened
-    await database.close()
-    server.drop_database(name)
 
 
 @pytest.mark.parametrize("size", [1, 30, 500])

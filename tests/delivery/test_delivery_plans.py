@@ -9,8 +9,8 @@ import pytest
 
 from caudal.delivery import DeliveryState, store_claims, store_drives, store_log
 from caudal_base import arrays
-from caudal_base.database import Connection, Database
-from support.plans import touched_by
+from caudal_base.database import Connection
+from support.plans import filled, require_known_planner, touched_by
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -39,23 +39,12 @@ analyze delivery.drive, delivery.delivery, delivery.attempt
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _planner_that_is_known(server: "Server") -> None:
-    """Where a table is nearly empty another version may take another index, and be right."""
-    if server.embedded is None:
-        pytest.skip("plans are held on the embedded PostgreSQL")
-
-
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """Three endpoints with 20,000 deliveries each, a hundred of them pending."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name))
-    async with database.connection() as opened:
-        await opened.execute(FILL)
+    require_known_planner(server)
+    async with filled(server, migrated_template, FILL) as opened:
         yield opened
-    await database.close()
-    server.drop_database(name)
 
 
 async def test_what_is_due_is_found_among_what_is_pending(connection: Connection) -> None:

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from caudal.events import store
-from caudal_base.database import Connection, Database
+from caudal_base.database import Connection
+from support.plans import filled
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -28,14 +29,9 @@ select 1, place, gen_random_uuid(),
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """A database with 50,000 events, ten about each payment, 50 of a rare type."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name))
-    async with database.connection() as opened:
-        await opened.execute(FILL)
+    async with filled(server, migrated_template, FILL) as opened:
         await opened.execute("analyze events.event")
         yield opened
-    await database.close()
-    server.drop_database(name)
 
 
 @pytest.mark.parametrize(

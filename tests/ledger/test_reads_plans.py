@@ -45,13 +45,12 @@ from caudal_base import arrays
 from caudal_base.database import Connection, Database
 from support.histories import START
 from support.ledgers import account, new_book, transfer
+from support.plans import require_known_planner
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _planner_that_is_known(server: Any) -> None:
-    """Where tables are nearly empty, as holds are here, another version may read one whole, and be right."""
-    if server.embedded is None:
-        pytest.skip("plans are held on the embedded PostgreSQL")
+    require_known_planner(server)
 
 
 ROWS = 100_000

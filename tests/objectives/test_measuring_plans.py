@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from caudal.objectives.store_measuring import WEBHOOK_DELIVERED
-from caudal_base.database import Connection, Database
-from support.plans import touched_by
+from caudal_base.database import Connection
+from support.plans import filled, require_known_planner, touched_by
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -40,23 +40,12 @@ analyze events.event, delivery.endpoint, delivery.drive, delivery.delivery, deli
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _planner_that_is_known(server: "Server") -> None:
-    """Where a table is nearly empty another version may take another index, and be right."""
-    if server.embedded is None:
-        pytest.skip("plans are held on the embedded PostgreSQL")
-
-
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """20,000 events, which two endpoints got in time; a third stands still since the first half."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name))
-    async with database.connection() as opened:
-        await opened.execute(FILL)
+    require_known_planner(server)
+    async with filled(server, migrated_template, FILL) as opened:
         yield opened
-    await database.close()
-    server.drop_database(name)
 
 
 async def test_what_endpoints_got_of_a_minute_is_found_among_all_that_they_ever_got(

@@ -1,14 +1,34 @@
 """What a statement touches, as the server tells it, for any values and for the values at hand."""
 
+import contextlib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any, LiteralString
 
+import pytest
 from psycopg import AsyncClientCursor
 
 from caudal_base.database import Connection
+from support.rooms import room_database
+
+if TYPE_CHECKING:
+    from conftest import Server
 
 _EXPLAIN = "explain (analyze, buffers, format json) "
+
+
+def require_known_planner(server: "Server") -> None:
+    """Another version may plan otherwise for a table that is nearly empty, or for many keys, and be right."""
+    if server.embedded is None:
+        pytest.skip("plans are held on the embedded PostgreSQL")
+
+
+@contextlib.asynccontextmanager
+async def filled(server: "Server", template: str, fill: LiteralString) -> AsyncIterator[Connection]:
+    """A connection to a new database with all migrations, and what `fill` puts there."""
+    async with room_database(server, template) as database, database.connection() as opened:
+        await opened.execute(fill)
+        yield opened
 
 
 class Touched:

@@ -9,7 +9,8 @@ import pytest
 
 from caudal.webhooks import InboundState, store
 from caudal_base import arrays
-from caudal_base.database import Connection, Database
+from caudal_base.database import Connection
+from support.plans import filled
 from support.webhooks import NOW
 
 if TYPE_CHECKING:
@@ -31,14 +32,9 @@ select 1, lpad(to_hex(place), 32, '0')::uuid, 'acme', 'msg_' || place, 'payment'
 @pytest.fixture(scope="module")
 async def connection(server: "Server", migrated_template: str) -> AsyncIterator[Connection]:
     """40,000 webhooks: 20 parked and 20 to be applied, the rest applied, most without their bodies."""
-    name = server.create_database(template=migrated_template)
-    database = await Database.open(server.dsn(name))
-    async with database.connection() as opened:
-        await opened.execute(FILL)
+    async with filled(server, migrated_template, FILL) as opened:
         await opened.execute("analyze webhooks.inbound")
         yield opened
-    await database.close()
-    server.drop_database(name)
 
 
 async def blocks(connection: Connection, statement: str, parameters: Any) -> int:
