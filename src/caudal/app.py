@@ -38,7 +38,7 @@ from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
-from caudal.risk import ListsAndLimits
+from caudal.risk import Decider
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base import logs, telemetry
@@ -82,7 +82,7 @@ async def running_services(
     rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
     room = Room.of(settings.pool_size, settings.long_reads)
     new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
-    paying = Payments(ledger, ListsAndLimits(clock), partners, new_ids, routing=routing)
+    paying = Payments(ledger, Decider(clock, new_ids), partners, new_ids, routing=routing)
     limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
     payments = PaymentDesk(database, paying, limits)
     inbox = Inbox(database, partners, books, clock, new_ids)

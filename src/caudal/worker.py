@@ -145,7 +145,7 @@ def build(
     options = options or jobs.Options(max_calls=MAX_CALLS)
     ledger, new_ids = Ledger(clock), IdSource(clock)
     paying = payments.Payments(
-        ledger, risk.ListsAndLimits(clock), partners, new_ids, routing=Directory(clock)
+        ledger, risk.Decider(clock, new_ids), partners, new_ids, routing=Directory(clock)
     )
 
     return jobs.Worker(

@@ -54,6 +54,10 @@ class _Texts(Array):
     element, oid = 25, 1009
 
 
+class _Doubles(Array):
+    element, oid = 701, 1022
+
+
 class _Blobs(Array):
     element, oid = 17, 1001
 
@@ -141,6 +145,12 @@ def bigints(values: Sequence[int | None]) -> Array:
     return _numbers(_Bigints, "q", 8, values)
 
 
+def doubles(values: Sequence[float | None]) -> Array:
+    """A `double precision[]`, to the last bit."""
+    elements = [_NULL if value is None else struct.pack(">id", 8, value) for value in values]
+    return _Doubles(len(values), b"".join(elements), nulls=any(value is None for value in values))
+
+
 def booleans(values: Sequence[bool]) -> Array:
     """A `boolean[]`."""
     return _numbers(_Booleans, "b", 1, values)
@@ -214,6 +224,7 @@ def _register() -> None:
     for kind in (
         _Uuids,
         _Texts,
+        _Doubles,
         _Blobs,
         _Smallints,
         _Integers,

@@ -20,6 +20,8 @@ class Verdict(QuickEnum):
     """What becomes of a payment."""
 
     APPROVE = "approve"
+    CHALLENGE = "challenge"
+    """It goes on, and the customer is to authenticate at the partner: only cards, where the partner can."""
     REVIEW = "review"
     """A person looks at it first."""
     DECLINE = "decline"
@@ -66,6 +68,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     context: Context | None
     limits: tuple[Limit, ...]
     """Those of the customer's product."""
+    authenticates: bool = False
+    """The partner can make the customer authenticate: where it cannot, nothing is challenged."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -74,6 +78,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     """Stable codes, the weightiest first: `blocked_customer`, `limit_per_day`."""
+    id: str | None = None
+    """Of the record that is kept of it (`dec_…`); None: nothing had to be kept."""
 
 
 APPROVED = Decision(verdict=Verdict.APPROVE)
@@ -107,8 +113,12 @@ class Pending(Protocol):
     def decide(self, subject: Subject) -> Decision:
         """Decide on one subject. No I/O; the same loaded state and subjects give the same decisions."""
 
-    def accepted(self, subject: Subject) -> None:
-        """The payment goes through: it counts against limits from here on."""
+    def recorded(self, subject: Subject, decision: Decision) -> None:
+        """The payment exists, with what was decided: those behind it see it from here on.
+
+        Unless it was declined it counts against limits. A payment that was decided on and then refused for
+        another reason, for want of funds perhaps, is never recorded.
+        """
 
     def writes(self) -> Sequence[Statement]:
         """What is to be written in the same transaction: all of them statements on tables of its own."""
@@ -142,7 +152,7 @@ class ApproveAll:
         """Approve."""
         return APPROVED
 
-    def accepted(self, subject: Subject) -> None:
+    def recorded(self, subject: Subject, decision: Decision) -> None:
         """Nothing is counted."""
 
     def writes(self) -> Sequence[Statement]:

@@ -44,8 +44,7 @@ class Desk:
             decisions = []
             for subject in subjects:
                 decision = batch.decide(subject)
-                if decision.verdict is not DECLINE:
-                    batch.accepted(subject)
+                batch.recorded(subject, decision)
                 decisions.append(decision)
             written = batch.writes()
             assert len(written) <= 1
@@ -368,7 +367,7 @@ async def test_a_batch_takes_two_statements_to_read_and_one_to_write_however_lon
         finally:
             connection.execute = execute  # type: ignore[method-assign]
         for one in subjects:
-            batch.accepted(one)
+            batch.recorded(one, Decision(verdict=APPROVE))
 
     assert len(executed) == 2
     assert len(batch.writes()) == 1

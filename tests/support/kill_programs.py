@@ -105,7 +105,7 @@ def build_worker(
 ) -> jobs.Worker:
     """What does the work in the background of one book."""
     ledger, new_ids = Ledger(clock), IdSource(clock)
-    paying = Payments(ledger, risk.ListsAndLimits(clock), partners, new_ids, routing=Directory(clock))
+    paying = Payments(ledger, risk.Decider(clock, new_ids), partners, new_ids, routing=Directory(clock))
 
     async def books() -> Sequence[int]:
         return [book_id]

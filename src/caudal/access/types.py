@@ -44,6 +44,7 @@ class Scope(enum.StrEnum):
     PAYMENTS_READ = "payments:read", "Read payments, refunds, disputes and events"
     PAYMENTS_WRITE = "payments:write", "Create, capture, cancel and refund payments"
     PAYMENTS_REVIEW = "payments:review", "Approve and decline payments that are held for review"
+    RISK_READ = "risk:read", "Read decisions on payments and applications, and make them again"
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and what was sent to them"
     WEBHOOKS_WRITE = (
         "webhooks:write",

@@ -17,7 +17,7 @@ from caudal.connectors import Registry
 from caudal.idempotency import Answer
 from caudal.ledger import BookInfo, Ledger
 from caudal.payments import PaymentDesk, Payments
-from caudal.risk import ListsAndLimits
+from caudal.risk import Decider
 from caudal.routing import Directory
 from caudal_base.check import check
 from caudal_base.clock import Clock
@@ -136,7 +136,7 @@ async def _services(operator: Operator, *, writes: bool) -> AsyncIterator[_Servi
     """What handlers work with. Partners are only named here, by their settings: workers call them."""
     registry = Registry.from_settings(partners_of(operator) if writes else {}, operator.clock)
     payments = Payments(
-        Ledger(operator.clock), ListsAndLimits(operator.clock), registry, operator.ids,
+        Ledger(operator.clock), Decider(operator.clock, operator.ids), registry, operator.ids,
         routing=Directory(operator.clock),
     )  # fmt: skip
     desk = PaymentDesk(operator.database, payments)

@@ -184,7 +184,10 @@ class Decision(Answer, frozen=True, kw_only=True):
     """What was decided before anything was sent."""
 
     verdict: str
+    """`approve`, `challenge` (the customer authenticates at the partner), `review` or `decline`."""
     reasons: tuple[str, ...] = ()
+    id: str | None = None
+    """Of the decision, where one is recorded (`dec_…`)."""
 
 
 class PaymentRoute(Answer, frozen=True, kw_only=True):

@@ -61,6 +61,8 @@ class Supported(msgspec.Struct, frozen=True, kw_only=True):
     increments: bool = False
     cancels: bool = False
     refunds: bool = False
+    authenticates: bool = False
+    """The customer can be made to authenticate (3-D Secure), whatever the issuer would want by itself."""
     minimum_amount: int = 1
 
 
@@ -220,6 +222,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     return_url: str | None = None
     """Where the customer's browser comes back to from a redirect."""
+    authenticate: bool = False
+    """Of SUBMIT: the customer is to authenticate; only where `Supported.authenticates`."""
     reason: str | None = None
     submitted_at: dt.datetime | None = None
     """When it was first sent; None before. Decides how long the key holds and when a search must see it."""

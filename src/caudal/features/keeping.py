@@ -1,7 +1,7 @@
 """Series as events are added to them: what is read before, and what is written after."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -71,6 +71,22 @@ class Keeping:
                 self._keep(added, event, ordinal)
                 found.append(added)
         return found
+
+    def in_order(self, event: Event) -> dt.datetime:
+        """The moment of the event, or the next one at which it would be late in none of its series."""
+        moment = event.event_at
+        for heads in self._full(event):
+            moment = max(moment, min(head.event_at for head in heads))
+        return moment
+
+    def _full(self, event: Event) -> Iterator[list[Head]]:
+        """The heads of those of the event's series that can begin no further run."""
+        for kept in self._kept:
+            if kept.series.kind is Kind.SUMS and rules.matches(kept.series.of, event):
+                key = rules.key_of(kept.series, event.entities, event.tags)
+                heads = [] if key is None else self.heads.get((kept.number, key), [])
+                if len(heads) == MAX_RUNS:
+                    yield heads
 
     def _added(self, kept: Kept, key: bytes, event: Event) -> Added | None:
         if kept.series.kind is Kind.MEMBERS:

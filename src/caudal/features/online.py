@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from caudal.features import rules, store
 from caudal.features.keeping import Added, Keeping, newest_of
 from caudal.features.plan import Asked, Kept, Plan, Planned, bounds_of, own_value
@@ -141,6 +143,18 @@ class Lookup:
                 own = own_value(feature, asked)
                 return rules.value_of(feature, sums.less(before), last, self.as_of, own)
 
+    def add_now(self, event: Event) -> None:
+        """It happens at this moment: `add`, and where clocks differ so that it would be late, a little later.
+
+        An event of the future that somebody has recorded must not turn what happens now into something late:
+        that takes statements of its own (`write`), and these here go with others.
+        """
+        moment = self._keeping.in_order(event)
+        if moment > event.event_at:
+            known_at = max(moment, event.known_at)
+            event = msgspec.structs.replace(event, event_at=moment, known_at=known_at)
+        self.add(event)
+
     def add(self, event: Event) -> None:
         """It has happened, and is known from here on."""
         self.last_ordinal += 1
@@ -176,7 +190,7 @@ class Lookup:
     def writes(self) -> list[Statement]:
         """What is to be written, in the transaction that reads it, under the book's lock.
 
-        For events of this moment; `write` is for those that may be late.
+        For events of `add_now`; `write` is for those that may be late.
         """
         check(not self._keeping.has_late, "an event of this moment is not late")
         return self._statements()

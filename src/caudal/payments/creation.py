@@ -31,6 +31,7 @@ ID_SLACK: Final = dt.timedelta(days=1)
 
 _EVENTS: Final = {
     Verdict.APPROVE: Event.APPROVED,
+    Verdict.CHALLENGE: Event.APPROVED,
     Verdict.REVIEW: Event.HELD,
     Verdict.DECLINE: Event.REFUSED,
 }
@@ -98,12 +99,13 @@ class Creation:
             extra=self._of_decision(payment, subject, decision),
             new=new,
         )
-        if outcome.status is OutcomeStatus.APPLIED and decision.verdict is not Verdict.DECLINE:
-            self._decide.accepted(subject)
+        if outcome.status is OutcomeStatus.APPLIED:
+            self._decide.recorded(subject, decision)
         return outcome
 
     def subject(self, payment: Payment) -> Subject:
         """A payment as what decides sees it."""
+        supported = self._machine.supported(payment)
         return Subject(
             payment_id=payment.id,
             kind=payment.kind.value,
@@ -115,10 +117,13 @@ class Creation:
             instrument=payment.instrument,
             context=payment.context,
             limits=self._product(payment.customer).limits,
+            authenticates=supported is not None and supported.authenticates,
         )
 
     def _of_decision(self, payment: Payment, subject: Subject, decision: Decision) -> dict[str, object]:
-        changes: dict[str, object] = {"verdict": decision.verdict.value, "reasons": decision.reasons}
+        changes: dict[str, object] = {
+            "verdict": decision.verdict.value, "reasons": decision.reasons, "decision": decision.id,
+        }  # fmt: skip
         limited = any(limit.per_day is not None for limit in subject.limits)
         if limited and decision.verdict is not Verdict.DECLINE:
             changes["counted_on"] = self._machine.now.astimezone(dt.UTC).date()

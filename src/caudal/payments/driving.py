@@ -20,6 +20,7 @@ from caudal.payments.types import (
     PaymentState,
     ReviewReason,
 )
+from caudal_base.decide import Verdict
 from caudal_base.errors import InvariantError
 
 LOOK_PAUSES_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
@@ -106,5 +107,6 @@ def call_of(case: Case, attempt: Attempt) -> Call:
         partner_id=attempt.target_id if elsewhere else payment.partner_id,
         related={} if elsewhere else payment.related, captured_before=attempt.captured_before,
         reference=payment.reference, return_url=payment.return_url,
+        authenticate=attempt.operation is Operation.SUBMIT and payment.verdict == Verdict.CHALLENGE.value,
         reason=None if refund is None else refund.reason, submitted_at=attempt.submitted_at,
     )  # fmt: skip

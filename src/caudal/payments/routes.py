@@ -14,6 +14,7 @@ from caudal.payments.partners import DIRECTIONS, Partners
 from caudal.payments.refusals import Refusal, refusal
 from caudal.payments.types import AttemptState, Case, Payment, Routed
 from caudal.routing import CAUSES, Again, Cause, Facts, Standing, Tried
+from caudal_base.decide import Verdict
 
 
 class Choice(NamedTuple):
@@ -78,8 +79,15 @@ class Routes:
         return tuple(
             name
             for name in payment.route.partners
-            if name != payment.partner and self.partners.capabilities(name) is not None
+            if name != payment.partner and self._takes(name, payment)
         )
+
+    def _takes(self, partner: str, payment: Payment) -> bool:
+        """Whether a partner is there, and authenticates the customer where that is what was decided."""
+        if payment.verdict != Verdict.CHALLENGE.value or payment.method is None:
+            return self.partners.capabilities(partner) is not None
+        row = self.partners.row(partner, DIRECTIONS[payment.kind], payment.method, payment.currency)
+        return row is not None and row.authenticates
 
     def again(
         self, case: Case, cause: Cause, code: str, wait: dt.timedelta | None, now: dt.datetime

@@ -215,6 +215,8 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None = None
     """What was decided before anything was sent."""
     reasons: tuple[str, ...] = ()
+    decision: str | None = None
+    """The id of the record of it (`dec_…`), where there is one."""
     reported_amount: int | None = None
     """Of a mismatch: what the partner says."""
     reported_currency: str | None = None

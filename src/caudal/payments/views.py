@@ -73,9 +73,11 @@ class DecisionView(View, frozen=True, kw_only=True):
     """What was decided before anything was sent."""
 
     verdict: str
-    """`approve`, `review` or `decline`."""
+    """`approve`, `challenge` (the customer authenticates at the partner), `review` or `decline`."""
     reasons: tuple[str, ...] = ()
     """Stable codes, the weightiest first."""
+    id: str | None = None
+    """Of the decision, where one is recorded: `GET /v1/decisions/{id}` has all that it was made of."""
 
 
 class PaymentRouteView(View, frozen=True, kw_only=True):
@@ -265,7 +267,9 @@ def payment_view(p: Payment) -> PaymentView:
         execute_at=p.execute_at,
         return_url=p.return_url, expires_at=p.expires_at, next_action=_next_action(p),
         failure=failure_view(p.failure), review=_review(p),
-        decision=None if p.verdict is None else DecisionView(verdict=p.verdict, reasons=p.reasons),
+        decision=None if p.verdict is None else DecisionView(
+            verdict=p.verdict, reasons=p.reasons, id=p.decision
+        ),
     )  # fmt: skip
 
 

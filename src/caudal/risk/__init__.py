@@ -1,10 +1,23 @@
-"""Decisions on payments. Here by lists and limits; `ListsAndLimits` is a `caudal_base.decide.Decide`.
+"""Decisions on payments: lists, then rules, then a model, then what becomes of them, kept with all they were made of.
 
-`begin` queues at most two statements for a batch, `writes` gives at most one. Workers take `handlers()` and
-`PERIODICS`.
+`Decider` is a `caudal_base.decide.Decide`. `begin` queues what a batch needs with the batch's own first round
+trip; nothing published costs one small statement, and approvals are not recorded then. `replay` makes a
+decision of the past again, to the same bytes. Workers take `handlers()` and `PERIODICS`.
 """
 
-from caudal.risk.errors import EntryInvalid, EntryNotFound
+from caudal.risk.decider import Decider
+from caudal.risk.decision_types import (
+    Because,
+    DecisionFilter,
+    Fallback,
+    FallbackPolicy,
+    Reason,
+    Record,
+    SubjectOf,
+    Thresholds,
+)
+from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
+from caudal.risk.errors import DecisionNotFound, EntryInvalid, EntryNotFound
 from caudal.risk.lists_and_limits import Batch, ListsAndLimits
 from caudal.risk.service import (
     KEEP_DAYS,
@@ -14,7 +27,8 @@ from caudal.risk.service import (
     purge_used,
     remove_entries,
 )
-from caudal.risk.types import AddEntry, Entry, EntryFilter, ListKind, RemoveEntry, SubjectKind
+from caudal.risk.showing import FeatureShown, features_of
+from caudal.risk.types import AddEntry, Entry, EntryFilter, ListKind, Met, RemoveEntry, SubjectKind
 from caudal.risk.upkeep import PERIODICS, PURGE_USED, handlers
 
 __all__ = [
@@ -24,17 +38,36 @@ __all__ = [
     "PURGE_USED",
     "AddEntry",
     "Batch",
+    "Because",
+    "Decider",
+    "DecisionFilter",
+    "DecisionNotFound",
     "Entry",
     "EntryFilter",
     "EntryInvalid",
     "EntryNotFound",
+    "Explanation",
+    "Fallback",
+    "FallbackPolicy",
+    "FeatureShown",
     "ListKind",
     "ListsAndLimits",
+    "Met",
+    "Reason",
+    "Record",
     "RemoveEntry",
+    "Replay",
     "SubjectKind",
+    "SubjectOf",
+    "Thresholds",
     "add_entries",
+    "explain",
+    "features_of",
+    "find_decisions",
+    "get_decision",
     "handlers",
     "list_entries",
     "purge_used",
     "remove_entries",
+    "replay",
 ]

@@ -1,8 +1,8 @@
-"""The errors of lists.
+"""The errors of lists and decisions.
 
 CaudalError
 ├── Unprocessable  422  entry_invalid
-└── NotFound       404  entry_not_found
+└── NotFound       404  entry_not_found, decision_not_found
 """
 
 from caudal_base.errors import NotFound, Unprocessable
@@ -20,3 +20,10 @@ class EntryNotFound(NotFound):
 
     code = "entry_not_found"
     title = "The list has no such entry"
+
+
+class DecisionNotFound(NotFound):
+    """No decision has this id."""
+
+    code = "decision_not_found"
+    title = "There is no such decision"

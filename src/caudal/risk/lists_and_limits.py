@@ -6,11 +6,11 @@ from typing import Final
 
 from caudal.risk import rules, store
 from caudal.risk.rules import Named
-from caudal.risk.types import Bucket, ListKind, Used
+from caudal.risk.types import Bucket, ListKind, Met, Used
 from caudal_base.check import check
 from caudal_base.clock import Clock
 from caudal_base.database import Connection
-from caudal_base.decide import Decision, Subject, Unmoved
+from caudal_base.decide import Decision, Subject, Unmoved, Verdict
 from caudal_base.statements import Statement
 
 _DAY: Final = dt.timedelta(days=1)
@@ -68,12 +68,18 @@ class Batch:
             self._used = await store.used_on(self._used_rows, self._day)
 
     def decide(self, subject: Subject) -> Decision:
-        """Decide, counting what was accepted before in this batch. See `rules.decide`."""
-        check(self._day is not None, "a decision before its batch is ready")
-        return rules.decide(subject, self._lists, self._used)
+        """Decide, counting what was recorded before in this batch. See `rules.decide`."""
+        return rules.decide(self.met(subject))
 
-    def accepted(self, subject: Subject) -> None:
-        """Count the payment against the customer's limits per day."""
+    def met(self, subject: Subject) -> Met:
+        """Which entries and limits the payment meets, of those that hold now."""
+        check(self._day is not None, "a decision before its batch is ready")
+        return rules.met_by(subject, self._lists, self._used)
+
+    def recorded(self, subject: Subject, decision: Decision) -> None:
+        """Count the payment against the customer's limits per day, unless it was declined."""
+        if decision.verdict is Verdict.DECLINE:
+            return
         for bucket in rules.buckets_of(subject):
             for sums in (self._used, self._added):
                 before = sums.get(bucket, rules.NOTHING_USED)

@@ -2,12 +2,12 @@
 
 import datetime as dt
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
 from caudal.risk.errors import EntryInvalid
-from caudal.risk.types import AddEntry, Bucket, Entry, ListKind, RemoveEntry, SubjectKind, Used
+from caudal.risk.types import AddEntry, Bucket, Entry, ListKind, Met, RemoveEntry, SubjectKind, Used
 from caudal_base import ids
 from caudal_base.countries import require_country
 from caudal_base.decide import APPROVED, Decision, Limit, Subject, Verdict
@@ -26,6 +26,7 @@ Lists = Mapping[Named, Collection[ListKind]]
 """On which lists things are."""
 
 NOTHING_USED: Final = Used()
+MET_NOTHING: Final = Met()
 
 
 def named_by(subject: Subject) -> Iterator[Named]:
@@ -80,29 +81,36 @@ def buckets_of(subject: Subject) -> set[Bucket]:
     return {bucket_of(subject, limit) for limit in bounding(subject) if limit.per_day is not None}
 
 
-def decide(subject: Subject, lists: Lists, used: Mapping[Bucket, Used]) -> Decision:
-    """Decide on a payment. `lists` and `used` hold what there is about it, and may hold more.
-
-    On the block list, or beyond a limit: DECLINE, with every reason, blocks first. Else on the watch list,
-    and nothing of it on the allow list: REVIEW. Else APPROVE; if the allow list made the difference, the
-    reason says so.
-    """
+def met_by(subject: Subject, lists: Lists, used: Mapping[Bucket, Used]) -> Met:
+    """Which entries and limits a payment meets. `lists` and `used` may hold more than what is about it."""
     blocked: list[str] = []
     watched: list[str] = []
     allowed: list[str] = []
     if lists:
         for named in named_by(subject):
             for kind in lists.get(named, ()):
-                reasons = {ListKind.BLOCK: blocked, ListKind.WATCH: watched, ListKind.ALLOW: allowed}[kind]
-                reasons.append(f"{_PARTICIPLES[kind]}_{named[0].value}")
-    declined = blocked
-    for limit in bounding(subject):
-        declined += _breaches(subject, limit, used)
-    if declined:
-        return _decision(Verdict.DECLINE, declined)
-    if not watched:
+                codes = {ListKind.BLOCK: blocked, ListKind.WATCH: watched, ListKind.ALLOW: allowed}[kind]
+                codes.append(f"{_PARTICIPLES[kind]}_{named[0].value}")
+    breached = [code for limit in bounding(subject) for code in _breaches(subject, limit, used)]
+    if not (blocked or breached or watched or allowed):
+        return MET_NOTHING
+    return Met(*(tuple(dict.fromkeys(codes)) for codes in (blocked, breached, watched, allowed)))
+
+
+def decide(met: Met) -> Decision:
+    """Decide on a payment by lists and limits alone.
+
+    On the block list, or beyond a limit: DECLINE, with every reason, blocks first. Else on the watch list,
+    and nothing of it on the allow list: REVIEW. Else APPROVE; if the allow list made the difference, the
+    reason says so.
+    """
+    if met.blocked or met.breached:
+        return Decision(verdict=Verdict.DECLINE, reasons=met.blocked + met.breached)
+    if not met.watched:
         return APPROVED
-    return _decision(Verdict.APPROVE, allowed) if allowed else _decision(Verdict.REVIEW, watched)
+    if met.allowed:
+        return Decision(verdict=Verdict.APPROVE, reasons=met.allowed)
+    return Decision(verdict=Verdict.REVIEW, reasons=met.watched)
 
 
 _PARTICIPLES: Final = {ListKind.BLOCK: "blocked", ListKind.WATCH: "watched", ListKind.ALLOW: "allowed"}
@@ -116,10 +124,6 @@ def _breaches(subject: Subject, limit: Limit, used: Mapping[Bucket, Used]) -> It
         before = used.get(bucket_of(subject, limit), NOTHING_USED)
         if before.amount + subject.amount > limit.per_day:
             yield f"limit_per_day{suffix}"
-
-
-def _decision(verdict: Verdict, reasons: Iterable[str]) -> Decision:
-    return Decision(verdict=verdict, reasons=tuple(dict.fromkeys(reasons)))
 
 
 def counts(entry_expires_at: dt.datetime | None, now: dt.datetime) -> bool:

@@ -89,3 +89,12 @@ class Used(NamedTuple):
     amount: int = 0
     """Minor units."""
     payments: int = 0
+
+
+class Met(NamedTuple):
+    """What of lists and limits a payment meets, as codes: `blocked_device`, `limit_per_day`."""
+
+    blocked: tuple[str, ...] = ()
+    breached: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()

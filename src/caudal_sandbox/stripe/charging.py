@@ -36,6 +36,8 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
     """Where the pages of this sandbox begin, as the caller reaches it."""
     off_session: bool = False
     error_on_action: bool = False
+    authenticate: bool = False
+    """Asked for by the merchant (`request_three_d_secure`)."""
 
 
 class Charging:
@@ -54,7 +56,7 @@ class Charging:
         account = self._account
         method = account.method(intent.method or "")
         intent.error = None
-        if method.authentication:
+        if method.authentication or (asked.authenticate and method.type == "card"):
             self._authenticate(intent, method, asked)
         else:
             self._charge(intent, method, authenticated=False)

@@ -128,7 +128,7 @@ class Intents:
         account.intents.put(intent)
         account.tell("payment_intent.created", lambda: views.intent(account, intent))
         if confirm:
-            self._charging.confirm(intent, _asked(given, request))
+            self._charging.confirm(intent, _asked(given, request, intent))
         return intent
 
     def _misread(self, intent: Intent) -> None:
@@ -161,7 +161,7 @@ class Intents:
             raise self._unexpected(intent, "it cannot be confirmed")
         self._may_confirm(intent, given)
         self._apply(intent, given)
-        self._charging.confirm(intent, _asked(given, request))
+        self._charging.confirm(intent, _asked(given, request, intent))
         return intent
 
     def capture(self, id: str, given: Parameters, _: Request) -> Intent:
@@ -366,10 +366,12 @@ def _capture_method(given: Parameters) -> CaptureMethod:
             return "automatic_async"
 
 
-def _asked(given: Parameters, request: Request) -> Confirmation:
+def _asked(given: Parameters, request: Request, intent: Intent) -> Confirmation:
     off_session = given.text("off_session")
+    card: Any = intent.options.get("card") or {}
     return Confirmation(
         pages=f"http://{request.headers.get('host', 'localhost')}",
         off_session=off_session not in (None, "false"),
         error_on_action=given.boolean("error_on_requires_action") or False,
+        authenticate=card.get("request_three_d_secure") in ("any", "challenge"),
     )

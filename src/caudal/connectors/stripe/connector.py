@@ -53,6 +53,7 @@ CAPABILITIES: Final = Capabilities(
             increments=True,
             cancels=True,
             refunds=True,
+            authenticates=True,
         ),
         Supported(
             direction=Direction.PAY_IN,

@@ -105,13 +105,15 @@ def _submit(call: Call, amount: int) -> Request | Refused:
     match call.method:
         case Method.CARD:
             params |= {"allowed_payment_method_types": ["card"], "off_session": False}
+            options = {}
             if call.capture_mode is CaptureMode.MANUAL:
-                params["payment_method_options"] = {
-                    "card": {
-                        "request_multicapture": "if_available",
-                        "request_incremental_authorization": "if_available",
-                    }
-                }
+                options["request_multicapture"] = "if_available"
+                options["request_incremental_authorization"] = "if_available"
+            if call.authenticate:
+                # "challenge" asks the issuer for a challenge, "any" would be content with none.
+                options["request_three_d_secure"] = "challenge"
+            if options:
+                params["payment_method_options"] = {"card": options}
         case Method.BANK_DEBIT:
             debit = DEBITS.get(call.currency)
             if debit is None or call.capture_mode is CaptureMode.MANUAL:

@@ -1,0 +1,163 @@
+"""Decisions as callers see them, and how they ask for them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from caudal.api.fields import Cursor, Limit, Moment, Time
+from caudal.api.views import View
+from caudal.risk import (
+    Because,
+    Fallback,
+    FeatureShown,
+    Reason,
+    Record,
+    SubjectOf,
+)
+from caudal_base.decide import Verdict
+
+DecisionSubject = Annotated[
+    str,
+    Meta(description="The payment's id, or your own name of the application.", min_length=1, max_length=255),
+]
+DecisionCustomer = Annotated[str, Meta(description="The customer's id.", min_length=1, max_length=255)]
+Value = int | float | str | bool | None
+
+
+class DecisionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which decisions: those that meet every condition."""
+
+    subject: DecisionSubject | None = None
+    customer: DecisionCustomer | None = None
+    outcome: Verdict | None = None
+    of: SubjectOf | None = None
+    score_from: Annotated[
+        float | None, Meta(description="With at least this score.", ge=0.0, le=1.0)
+    ] = None
+    made_from: Moment | None = None
+    made_before: Moment | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class ReasonView(View, frozen=True, kw_only=True):
+    """Why a decision was not simply yes."""
+
+    code: str
+    """Stable: `blocked_device`, `limit_per_day`, `rule_many_cards`, `model_score`."""
+    text: str
+    """In words."""
+    because: Because
+    wants: Verdict
+    """What would have become of it for this reason alone."""
+    points: float | None = None
+    """Of what a model found: how much it added to the score, in the model's own measure."""
+
+
+class ShadowView(View, frozen=True, kw_only=True):
+    """What a model would have said that serves for comparison only."""
+
+    model: str
+    score: float | None = None
+
+
+class DecisionRecordView(View, frozen=True, kw_only=True):
+    """A decision, with all that it was made of. It never changes."""
+
+    id: str
+    of: SubjectOf
+    subject: str
+    customer: str | None = None
+    outcome: Verdict
+    score: float | None = None
+    """The model's: a probability from 0 to 1."""
+    reasons: tuple[ReasonView, ...] = ()
+    """The weightiest first."""
+    at: Time
+    as_of: Time
+    """From when the windows of features were measured."""
+    ordinal: int
+    """The newest event that features knew."""
+    facts: Mapping[str, Value]
+    """What was decided on, as rules read it."""
+    features: Mapping[str, Value]
+    """As they were served; null: missing."""
+    lists: tuple[str, ...] = ()
+    """The entries of lists and the limits that it met."""
+    feature_set: int | None = None
+    rule_set: int | None = None
+    serving: int | None = None
+    """The version of what says which models serve."""
+    model: str | None = None
+    """`fraud@3`"""
+    role: str | None = None
+    """`champion` or `challenger`."""
+    fallback: Fallback | None = None
+    """Why no model decided, though one should have."""
+    rules_missing: tuple[str, ...] = ()
+    """Rules that could not say: a value was missing, or something was divided by zero."""
+    rules_snoozed: tuple[str, ...] = ()
+    shadows: tuple[ShadowView, ...] = ()
+    latency_us: Mapping[str, int]
+    """By stage, in microseconds; `read` is that of the whole batch."""
+
+
+class ReplayView(View, frozen=True, kw_only=True):
+    """A decision made again of what is stored of it, with the versions that it was made with."""
+
+    id: str
+    same: bool
+    """Outcome, score and reasons are the same, byte for byte."""
+    stored: msgspec.Raw
+    """Outcome, score and reasons as they were."""
+    again: msgspec.Raw
+    """As they are now."""
+
+
+class FeatureView(View, frozen=True, kw_only=True):
+    """A feature as it was served."""
+
+    name: str
+    value: Value = None
+    """Not there: it was missing."""
+    about: str = ""
+
+
+class ExplanationView(View, frozen=True, kw_only=True):
+    """Why a decision came out as it did."""
+
+    id: str
+    outcome: Verdict
+    score: float | None = None
+    words: tuple[str, ...]
+    """What was decided and why, a sentence each, the weightiest first."""
+    reasons: tuple[ReasonView, ...] = ()
+    features: tuple[FeatureView, ...] = ()
+
+
+def reason_view(reason: Reason) -> ReasonView:
+    """A reason for a caller."""
+    return ReasonView(
+        code=reason.code, text=reason.text, because=reason.because, wants=reason.wants, points=reason.points
+    )
+
+
+def decision_view(record: Record, features: Sequence[FeatureShown]) -> DecisionRecordView:
+    """A decision for a caller."""
+    served, decided = record.served, record.decided
+    met = served.met
+    return DecisionRecordView(
+        id=record.id, of=record.of, subject=record.subject, customer=record.customer,
+        outcome=decided.outcome, score=decided.score,
+        reasons=tuple(reason_view(reason) for reason in decided.reasons),
+        at=record.at, as_of=record.as_of, ordinal=record.ordinal, facts=served.facts,
+        features={feature.name: feature.value for feature in features},
+        lists=met.blocked + met.breached + met.watched + met.allowed,
+        feature_set=served.feature_set or None, rule_set=served.rule_set or None,
+        serving=served.serving or None, model=served.model, role=served.role, fallback=served.fallback,
+        rules_missing=record.missing, rules_snoozed=record.snoozed,
+        shadows=tuple(ShadowView(model=shadow.model, score=shadow.score) for shadow in record.shadows),
+        latency_us=record.latency_us,
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""The endpoints of decisions."""
+
+from typing import Any, Final
+
+from caudal.access import Scope
+from caudal.api import decisions
+from caudal.api.decision_views import DecisionRecordView, DecisionsQuery, ExplanationView, ReplayView
+from caudal.api.declaring import listing, reading
+from caudal.api.endpoint import Endpoint
+
+_TAG: Final = "Decisions"
+DECISION: Final = "dec_0199f3a5c2d47e8f9a0b1c2d3e4f5a6b"
+_REASON: Final = {
+    "code": "watched_device", "text": "the device is watched", "because": "list", "wants": "review",
+}  # fmt: skip
+_VIEW: Final = {
+    "id": DECISION,
+    "of": "payment",
+    "subject": "pay_0199f3a5b1c27d3e8f405162738495a6",
+    "customer": "cus_0199f3a5a1b27c3d8e4f506172839405",
+    "outcome": "review",
+    "reasons": [_REASON],
+    "at": "2026-03-02T09:30:15.123456Z",
+    "as_of": "2026-03-02T09:30:15.121204Z",
+    "ordinal": 10412,
+    "facts": {"payment.amount": 1050, "payment.currency": "EUR", "payment.device": "device-7"},
+    "features": {"card_count_1h": 3, "card_mean_30d": 812.5, "device_cards_1d": None},
+    "lists": ["watched_device"],
+    "feature_set": 4,
+    "rule_set": 11,
+    "latency_us": {"read": 1204, "decide": 61},
+}
+_DECIDED: Final = {"outcome": "review", "reasons": [_REASON]}
+
+ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
+    listing(
+        "/v1/decisions", "list_decisions", _TAG, "Find decisions", decisions.find, DecisionsQuery,
+        description="Every decision is kept with all that it was made of. Payments that were approved while "
+        "no features, rules or models were published have none.",
+        scope=Scope.RISK_READ, row=DecisionRecordView, example={"data": [_VIEW], "next_cursor": None},
+    ),
+    reading(
+        "/v1/decisions/{id}", "get_decision", _TAG, "Read a decision", decisions.read, scope=Scope.RISK_READ,
+        answer="The decision.", view=DecisionRecordView, example=_VIEW, path_ids={"id": DECISION},
+    ),
+    reading(
+        "/v1/decisions/{id}/explain", "explain_decision", _TAG, "Why it was decided so",
+        decisions.read_explanation, scope=Scope.RISK_READ, answer="Its reasons, in words.",
+        view=ExplanationView,
+        example={
+            "id": DECISION, "outcome": "review", "words": ["Held for review: the device is watched."],
+            "reasons": [_REASON], "features": [{"name": "card_count_1h", "value": 3}],
+        },
+        path_ids={"id": DECISION},
+    ),
+    reading(
+        "/v1/decisions/{id}/replay", "replay_decision", _TAG, "Make a decision again", decisions.read_again,
+        description="Of the values that it was served, with the versions of features, rules and models that "
+        "it was made with. Changes nothing.",
+        scope=Scope.RISK_READ, answer="Whether the same came of it.", view=ReplayView,
+        example={"id": DECISION, "same": True, "stored": _DECIDED, "again": _DECIDED},
+        path_ids={"id": DECISION},
+    ),
+)  # fmt: skip

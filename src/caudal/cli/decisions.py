@@ -1,0 +1,126 @@
+"""`caudal decisions`: what was decided, of what, and why; and the same made again."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from caudal.cli.exits import Exit
+from caudal.cli.frame import group
+from caudal.cli.operator import Operator, on_database
+from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption
+from caudal.cli.paging import more
+from caudal.cli.payment_calls import ask, ask_for_rows
+from caudal.cli.setup import FIRST_BOOK
+from caudal.cli.terminal import cell, facts, table
+from caudal.risk import SubjectOf
+from caudal_base.decide import Verdict
+
+app = group("What was decided, and why: list decisions, show, explain and replay them.")
+
+DecisionArgument = Annotated[
+    str, typer.Argument(metavar="DECISION", help="The decision's id (`dec_…`), as the payment names it.")
+]
+
+
+@on_database(app, "list")
+async def list_(
+    operator: Operator,
+    subject: Annotated[
+        str | None, typer.Option(metavar="PAYMENT", help="Only those on this payment or application.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(help="Only those on this customer's.")] = None,
+    outcome: Annotated[Verdict | None, typer.Option(help="Only those that came out so.")] = None,
+    of: Annotated[SubjectOf | None, typer.Option(help="Only those on payments, or on applications.")] = None,
+    score_from: Annotated[float | None, typer.Option(help="Only those with at least this score.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    after: AfterOption = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """List decisions, the newest first."""
+    found = await operator.book(book)
+    query = {
+        "subject": subject, "customer": customer, "outcome": None if outcome is None else outcome.value,
+        "of": None if of is None else of.value, "score_from": score_from, "cursor": after,
+    }  # fmt: skip
+    rows, cursor = await ask_for_rows(
+        operator, found, "/v1/decisions", dict[str, Any], query=query, limit=limit
+    )
+
+    def show_rows(out: Console) -> None:
+        shown = table("decision", "at", "subject", "outcome", "score", "reasons")
+        for row in rows:
+            reasons = " ".join(reason["code"] for reason in row.get("reasons", ()))
+            shown.add_row(
+                row["id"], cell(row["at"]), row["subject"], row["outcome"], cell(row.get("score")), reasons
+            )
+        out.print(shown if rows else "No decisions are recorded.")
+        more(out, cursor)
+
+    operator.terminal.answer({"data": rows, "next_cursor": cursor}, show_rows)
+
+
+@on_database(app, "show")
+async def show(operator: Operator, decision: DecisionArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Show a decision with all that it was made of."""
+    found = await operator.book(book)
+    made = await ask(operator, found, "GET", "/v1/decisions/{id}", dict[str, Any], named=decision)
+
+    def show_it(out: Console) -> None:
+        plain = [(name, value) for name, value in made.items() if not isinstance(value, dict | list)]
+        out.print(facts(plain))
+        for title in ("facts", "features", "latency_us"):
+            if made.get(title):
+                shown = table(title, "value")
+                for name, value in made[title].items():
+                    shown.add_row(name, cell(value))
+                out.print(shown)
+        _show_reasons(out, made)
+
+    operator.terminal.answer(made, show_it)
+
+
+@on_database(app, "explain")
+async def explain(operator: Operator, decision: DecisionArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Say why it was decided so, in words."""
+    found = await operator.book(book)
+    told = await ask(operator, found, "GET", "/v1/decisions/{id}/explain", dict[str, Any], named=decision)
+
+    def show_it(out: Console) -> None:
+        for sentence in told["words"]:
+            out.print(sentence, soft_wrap=True, highlight=False)
+        if told.get("features"):
+            shown = table("feature", "value", "about")
+            for feature in told["features"]:
+                value = feature.get("value")
+                shown.add_row(
+                    feature["name"], "missing" if value is None else cell(value), feature.get("about", "")
+                )
+            out.print(shown)
+
+    operator.terminal.answer(told, show_it)
+
+
+@on_database(app, "replay")
+async def replay(
+    operator: Operator, decision: DecisionArgument, book: BookOption = FIRST_BOOK
+) -> Exit | None:
+    """Make a decision again, with the values and versions that it was made with. Exits with 1 if it differs."""
+    found = await operator.book(book)
+    made = await ask(operator, found, "GET", "/v1/decisions/{id}/replay", dict[str, Any], named=decision)
+
+    def show_it(out: Console) -> None:
+        out.print("The same, byte for byte." if made["same"] else "It comes out differently now:")
+        out.print(facts([("outcome", made["again"]["outcome"]), ("score", made["again"].get("score"))]))
+        _show_reasons(out, made["again"])
+
+    operator.terminal.answer(made, show_it)
+    return None if made["same"] else Exit.FAILED
+
+
+def _show_reasons(out: Console, made: dict[str, Any]) -> None:
+    if made.get("reasons"):
+        shown = table("reason", "wants", "why")
+        for reason in made["reasons"]:
+            shown.add_row(reason["code"], reason["wants"], reason["text"])
+        out.print(shown)

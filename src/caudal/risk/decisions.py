@@ -1,0 +1,103 @@
+"""Decisions of the past: read, and made again. Nothing here opens or commits a transaction."""
+
+import datetime as dt
+from typing import Final
+
+import msgspec
+
+from caudal import features
+from caudal.risk import deciding, store_decisions
+from caudal.risk.decision_types import Decided, DecisionFilter, Reason, Record, Served
+from caudal.risk.engine import Past
+from caudal.risk.errors import DecisionNotFound
+from caudal.risk.showing import FeatureShown, features_of
+from caudal_base.check import check
+from caudal_base.database import Connection
+from caudal_base.decide import Verdict
+
+MAX_PAGE: Final = 1_000
+
+KEEP_FOR: Final = dt.timedelta(days=7 * 365 + 2)
+"""Decisions are kept for seven years: Regulation B wants 25 months (12 CFR 1002.12(b)), rules against money
+laundering five years (Directive (EU) 2015/849, article 40), and limitation of claims is longer in places."""
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision made again of what is stored of it."""
+
+    record: Record
+    again: Decided
+    same: bool
+    """Score, outcome and reasons are the same, byte for byte."""
+    stored: bytes
+    """Score, outcome and reasons as they were, as JSON."""
+    made: bytes
+    """As they are now."""
+
+
+async def get_decision(connection: Connection, book_id: int, decision_id: str) -> Record:
+    """A decision. Raises `DecisionNotFound`, `InvalidId`."""
+    found = await store_decisions.get(connection, book_id, decision_id)
+    if found is None:
+        raise DecisionNotFound("no decision has this id", field="id")
+    return found
+
+
+async def find_decisions(
+    connection: Connection, book_id: int, wanted: DecisionFilter, *, before: str | None = None, limit: int = 100
+) -> list[Record]:
+    """Decisions, the newest first, behind the one `before`."""
+    check(1 <= limit <= MAX_PAGE, "a page has 1 to 1,000 decisions")
+    return await store_decisions.find(connection, book_id, wanted, before=before, limit=limit)
+
+
+async def replay(connection: Connection, book_id: int, decision_id: str) -> Replay:
+    """Make a decision again: with the values that it was served, and the versions that it was made with.
+
+    Raises `DecisionNotFound`, and what loading a version raises that is there no longer.
+    """
+    record = await get_decision(connection, book_id, decision_id)
+    past = await past_of(connection, book_id, record.served)
+    row = deciding.row_of(record.served, past.names)
+    again = deciding.decide(record.served, past.judges(record.served), row).decided
+    encode = msgspec.json.encode
+    stored, made = encode(record.decided), encode(again)
+    return Replay(record=record, again=again, same=stored == made, stored=stored, made=made)
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a decision came out as it did."""
+
+    record: Record
+    words: tuple[str, ...]
+    """A sentence each, the weightiest first."""
+    reasons: tuple[Reason, ...]
+    features: tuple[FeatureShown, ...]
+
+
+async def explain(connection: Connection, book_id: int, decision_id: str) -> Explanation:
+    """Say why, in words. Raises `DecisionNotFound`."""
+    record = await get_decision(connection, book_id, decision_id)
+    shown = await features_of(connection, book_id, [record])
+    reasons = record.decided.reasons
+    words = tuple(f"{_LED_TO[reason.wants]}: {reason.text}." for reason in reasons)
+    if not words:
+        words = ("Approved: no list, limit, rule or model had anything against it.",)
+    return Explanation(record=record, words=words, reasons=reasons, features=shown[record.id])
+
+
+_LED_TO: Final = {
+    Verdict.APPROVE: "Approved",
+    Verdict.CHALLENGE: "Challenged",
+    Verdict.REVIEW: "Held for review",
+    Verdict.DECLINE: "Declined",
+}
+
+
+async def past_of(connection: Connection, book_id: int, served: Served) -> Past:
+    """Who decided then: the versions that `served` names."""
+    names: tuple[str, ...] = ()
+    if served.feature_set:
+        found = await features.get_version(connection, book_id, served.feature_set)
+        names = tuple(feature.name for feature in found.declared.features)
+    return Past(names)

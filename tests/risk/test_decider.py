@@ -1,0 +1,155 @@
+"""Decisions with features, as payments ask for them: what is served, recorded and made again."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from psycopg.sql import SQL
+
+from caudal import features, risk
+from caudal.features import Aggregate, Entity, Feature, FeatureSet
+from caudal.risk import Decider, DecisionFilter
+from caudal_base.clock import ManualClock
+from caudal_base.database import Database
+from caudal_base.decide import Context, Decision, Subject, Verdict
+from caudal_base.ids import IdSource
+from caudal_base.statements import execute
+from caudal.ledger import Ledger
+from support.customer_worlds import CALLER, new_customer_id
+from support.histories import START
+from support.ledgers import new_book
+
+BY_CARD = FeatureSet(
+    features=(
+        Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h"),
+        Feature(
+            name="card_sum_1d", by=(Entity.CARD,), aggregate=Aggregate.SUM, value="amount", same=("currency",),
+            window="1d",
+        ),
+        Feature(
+            name="devices_1d", by=(Entity.CARD,), aggregate=Aggregate.DISTINCT, value="device", window="1d"
+        ),
+    )
+)  # fmt: skip
+
+
+class Desk:
+    """Payments as the room sees them: each call is a batch in a transaction of its own."""
+
+    def __init__(self, database: Database, book_id: int) -> None:
+        self.database = database
+        self.book_id = book_id
+        self.clock = ManualClock(START)
+        self.ledger = Ledger(self.clock)
+        self.decider = Decider(self.clock, IdSource(self.clock))
+        self.queries = 0
+        self._payments = 0
+
+    async def publish(self, declared: FeatureSet = BY_CARD) -> None:
+        async with self.database.transaction() as connection:
+            await features.publish(
+                connection, self.book_id, declared, caller=CALLER, ledger=self.ledger, at=self.clock.now()
+            )
+
+    def subject(self, amount: int = 1_000, **changes: Any) -> Subject:
+        self._payments += 1
+        fields: dict[str, Any] = {
+            "payment_id": f"pay_{self._payments:032x}", "kind": "pay_in", "customer_id": new_customer_id(),
+            "amount": amount, "currency": "EUR", "method": "card", "partner": "stripe",
+            "instrument": "pm_card_visa", "context": Context(device="device-1", country="DE"), "limits": (),
+        }  # fmt: skip
+        return Subject(**{**fields, **changes})
+
+    async def decide(self, *subjects: Subject) -> list[Decision]:
+        async with self.database.transaction() as connection:
+            async with connection.pipeline():
+                await (await self.ledger.begin(connection, self.book_id, ())).finish()
+                batch = await self.decider.begin(connection, self.book_id, subjects)
+            await batch.ready(self.clock.now())
+            decisions = []
+            for subject in subjects:
+                decision = batch.decide(subject)
+                batch.recorded(subject, decision)
+                decisions.append(decision)
+            statements = batch.writes()
+            if statements:
+                await execute(connection, statements)
+        return decisions
+
+    async def records(self, **wanted: Any) -> list[risk.Record]:
+        async with self.database.connection() as connection:
+            return await risk.find_decisions(connection, self.book_id, DecisionFilter(**wanted))
+
+    async def count(self, table: str) -> int:
+        async with self.database.connection() as connection:
+            cursor = await connection.execute(
+                SQL(f"select count(*) from {table} where book_id = %s"), (self.book_id,)
+            )
+            return (await cursor.fetchall())[0][0]
+
+
+@pytest.fixture
+async def desk(shared_database: Database) -> Desk:
+    return Desk(shared_database, (await new_book(shared_database)).book_id)
+
+
+async def test_where_nothing_is_published_an_approval_leaves_nothing(desk: Desk) -> None:
+    (decision,) = await desk.decide(desk.subject())
+
+    assert decision == Decision(verdict=Verdict.APPROVE)
+    assert await desk.count("risk.decision") == await desk.count("features.event") == 0
+
+
+async def test_each_payment_of_a_batch_is_served_those_before_it(desk: Desk) -> None:
+    await desk.publish()
+    await desk.decide(desk.subject(100), desk.subject(200))
+    desk.clock.advance(dt.timedelta(minutes=10))
+
+    decisions = await desk.decide(
+        desk.subject(400), desk.subject(800, context=Context(device="device-2")), desk.subject(1_600)
+    )
+
+    rows = await desk.records()
+    assert [row.served.features for row in reversed(rows)] == [
+        (0, 0, 0), (1, 100, 1), (2, 300, 1), (3, 700, 1), (4, 1_500, 2),
+    ]  # fmt: skip
+    assert [row.id for row in rows[:3]] == [decision.id for decision in reversed(decisions)]
+    assert [row.ordinal for row in reversed(rows)] == [0, 1, 2, 3, 4]
+    assert {row.served.feature_set for row in rows} == {1}
+
+
+async def test_every_decision_is_made_again_to_the_same_bytes(desk: Desk) -> None:
+    await desk.publish()
+    await desk.decide(*[desk.subject(amount) for amount in (100, 200, 300)])
+    await desk.publish(FeatureSet(features=BY_CARD.features[:1]))
+    await desk.decide(desk.subject(50))
+
+    for row in await desk.records():
+        async with desk.database.connection() as connection:
+            made = await risk.replay(connection, desk.book_id, row.id)
+        assert made.same
+        assert made.again == row.decided
+
+
+async def test_a_set_that_is_published_meanwhile_serves_from_the_next_batch_on(desk: Desk) -> None:
+    await desk.decide(desk.subject())
+    await desk.publish()
+    (decision,) = await desk.decide(desk.subject())
+    assert decision.id is not None
+    await desk.publish(FeatureSet(features=BY_CARD.features[:1]))
+    await desk.decide(desk.subject())
+
+    assert [row.served.features for row in await desk.records()] == [(1,), (0, 0, 0)]
+
+
+async def test_a_clock_that_others_are_ahead_of_makes_no_payment_late(desk: Desk) -> None:
+    await desk.publish()
+    for minutes in (60, 50, 40, 30, 20, 10):
+        desk.clock.advance(dt.timedelta(minutes=minutes))
+        await desk.decide(desk.subject(100))
+        desk.clock.advance(-dt.timedelta(minutes=minutes))
+    await desk.decide(desk.subject(100))
+    desk.clock.advance(dt.timedelta(minutes=61))
+    await desk.decide(desk.subject(100))
+
+    assert (await desk.records())[0].served.features == (7, 700, 1)
