@@ -8,13 +8,13 @@ from psycopg.sql import SQL
 
 from caudal import features, risk
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
+from caudal.ledger import Ledger
 from caudal.risk import Decider, DecisionFilter
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.decide import Context, Decision, Subject, Verdict
 from caudal_base.ids import IdSource
 from caudal_base.statements import execute
-from caudal.ledger import Ledger
 from support.customer_worlds import CALLER, new_customer_id
 from support.histories import START
 from support.ledgers import new_book
@@ -23,8 +23,8 @@ BY_CARD = FeatureSet(
     features=(
         Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h"),
         Feature(
-            name="card_sum_1d", by=(Entity.CARD,), aggregate=Aggregate.SUM, value="amount", same=("currency",),
-            window="1d",
+            name="card_sum_1d", by=(Entity.CARD,), aggregate=Aggregate.SUM, value="amount",
+            same=("currency",), window="1d",
         ),
         Feature(
             name="devices_1d", by=(Entity.CARD,), aggregate=Aggregate.DISTINCT, value="device", window="1d"

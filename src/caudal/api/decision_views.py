@@ -23,6 +23,7 @@ DecisionSubject = Annotated[
     Meta(description="The payment's id, or your own name of the application.", min_length=1, max_length=255),
 ]
 DecisionCustomer = Annotated[str, Meta(description="The customer's id.", min_length=1, max_length=255)]
+Score = Annotated[float, Meta(description="With at least this score.", ge=0.0, le=1.0)]
 Value = int | float | str | bool | None
 
 
@@ -33,9 +34,7 @@ class DecisionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     customer: DecisionCustomer | None = None
     outcome: Verdict | None = None
     of: SubjectOf | None = None
-    score_from: Annotated[
-        float | None, Meta(description="With at least this score.", ge=0.0, le=1.0)
-    ] = None
+    score_from: Score | None = None
     made_from: Moment | None = None
     made_before: Moment | None = None
     cursor: Cursor | None = None

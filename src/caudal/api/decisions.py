@@ -31,9 +31,7 @@ async def find(request: Request[DecisionsQuery, NoBody]) -> Answer:
     )  # fmt: skip
     before = cursor_id(ids.DECISION, query.cursor)
     async with request.services.database.snapshot() as connection:
-        rows = await find_decisions(
-            connection, request.book_id, wanted, before=before, limit=query.limit + 1
-        )
+        rows = await find_decisions(connection, request.book_id, wanted, before=before, limit=query.limit + 1)
         shown = rows[: query.limit]
         features = await features_of(connection, request.book_id, shown)
     next_ = shown[-1].id if len(rows) > len(shown) else None

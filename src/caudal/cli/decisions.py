@@ -105,7 +105,7 @@ async def explain(operator: Operator, decision: DecisionArgument, book: BookOpti
 async def replay(
     operator: Operator, decision: DecisionArgument, book: BookOption = FIRST_BOOK
 ) -> Exit | None:
-    """Make a decision again, with the values and versions that it was made with. Exits with 1 if it differs."""
+    """Make a decision again with the values and versions that it was made with; exit 1 if it differs."""
     found = await operator.book(book)
     made = await ask(operator, found, "GET", "/v1/decisions/{id}/replay", dict[str, Any], named=decision)
 
@@ -115,7 +115,7 @@ async def replay(
         _show_reasons(out, made["again"])
 
     operator.terminal.answer(made, show_it)
-    return None if made["same"] else Exit.FAILED
+    return None if made["same"] else Exit.REFUSED
 
 
 def _show_reasons(out: Console, made: dict[str, Any]) -> None:

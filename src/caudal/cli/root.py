@@ -46,6 +46,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "People and businesses: take them on, block, close, change their products.",
     ),
     "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
+    "decisions": (
+        _PAYMENTS,
+        "caudal.cli.decisions",
+        "What was decided on payments and applications, and why; and the same made again.",
+    ),
     "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: the block, allow and watch lists."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),

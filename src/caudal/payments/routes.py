@@ -77,9 +77,7 @@ class Routes:
         if payment.route is None or self.standing.plan is None:
             return ()
         return tuple(
-            name
-            for name in payment.route.partners
-            if name != payment.partner and self._takes(name, payment)
+            name for name in payment.route.partners if name != payment.partner and self._takes(name, payment)
         )
 
     def _takes(self, partner: str, payment: Payment) -> bool:

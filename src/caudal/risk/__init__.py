@@ -1,4 +1,4 @@
-"""Decisions on payments: lists, then rules, then a model, then what becomes of them, kept with all they were made of.
+"""Decisions on payments: lists, rules, models, and a record of all that each was made of.
 
 `Decider` is a `caudal_base.decide.Decide`. `begin` queues what a batch needs with the batch's own first round
 trip; nothing published costs one small statement, and approvals are not recorded then. `replay` makes a

@@ -1,4 +1,4 @@
-"""The decision on payments, as they ask for it (`caudal_base.decide`): a batch in the transaction of its payments.
+"""The decision on payments, as they ask for it: a batch, in the transaction of its payments.
 
 What is read comes with the batch's own first round trip: lists, limits, the features of all its subjects, and
 the stamp by which the process knows that what it has compiled still holds. Deciding then is without I/O.
@@ -109,7 +109,7 @@ class Deciding:
         self._read_us = (perf_counter_ns() - reading.begun) // _NS
 
     def decide(self, subject: Subject) -> Decision:
-        """Decide, knowing what was recorded before in this batch. Raises nothing for what it is asked about."""
+        """Decide, knowing what was recorded before in this batch. Whatever it is asked, it answers."""
         engine = self._engine
         met = self._listed.met(subject)
         if engine is None or not (engine.decides or any(met)):
@@ -125,7 +125,7 @@ class Deciding:
             served = self._served(engine, subject, asked, served)
             judged, shadows = self._judged(engine, served)
         except Exception:
-            # A defect of ours must not stop payments: lists, limits and the declared policy decide, and say so.
+            # A defect of ours must not stop payments: lists, limits and the policy decide, and say so.
             log.exception("decision_failed", payment=subject.payment_id)
             served = Served(
                 facts=served.facts, met=met, at=self._now, authenticates=subject.authenticates,
@@ -201,7 +201,7 @@ class Deciding:
 
 
 class Deadline:
-    """So much time for all models of a batch together: its payments are waited for, and the book with them."""
+    """So much time for all models of a batch together: the whole book waits for it."""
 
     def __init__(self, deadline_us: int) -> None:
         """In microseconds."""

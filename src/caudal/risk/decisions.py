@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -11,6 +12,7 @@ from caudal.risk.decision_types import Decided, DecisionFilter, Reason, Record, 
 from caudal.risk.engine import Past
 from caudal.risk.errors import DecisionNotFound
 from caudal.risk.showing import FeatureShown, features_of
+from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.decide import Verdict
@@ -20,6 +22,10 @@ MAX_PAGE: Final = 1_000
 KEEP_FOR: Final = dt.timedelta(days=7 * 365 + 2)
 """Decisions are kept for seven years: Regulation B wants 25 months (12 CFR 1002.12(b)), rules against money
 laundering five years (Directive (EU) 2015/849, article 40), and limitation of claims is longer in places."""
+
+
+PURGE_LIMIT: Final = 5_000
+"""Decisions deleted by one call of `purge_decisions`."""
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +50,26 @@ async def get_decision(connection: Connection, book_id: int, decision_id: str) -
 
 
 async def find_decisions(
-    connection: Connection, book_id: int, wanted: DecisionFilter, *, before: str | None = None, limit: int = 100
+    connection: Connection,
+    book_id: int,
+    wanted: DecisionFilter,
+    *,
+    before: str | None = None,
+    limit: int = 100,
 ) -> list[Record]:
     """Decisions, the newest first, behind the one `before`."""
     check(1 <= limit <= MAX_PAGE, "a page has 1 to 1,000 decisions")
     return await store_decisions.find(connection, book_id, wanted, before=before, limit=limit)
+
+
+async def purge_decisions(connection: Connection, book_id: int, *, at: dt.datetime) -> int:
+    """Delete decisions that need no longer be kept, up to `PURGE_LIMIT`; how many it were."""
+    return await store_decisions.delete_old(connection, book_id, _first_of(at - KEEP_FOR), PURGE_LIMIT)
+
+
+def _first_of(moment: dt.datetime) -> UUID:
+    """No id that was made from `moment` on is below this one."""
+    return ids.uuid7(moment, bytes)
 
 
 async def replay(connection: Connection, book_id: int, decision_id: str) -> Replay:

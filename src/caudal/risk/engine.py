@@ -34,14 +34,14 @@ class Serving:
     def __init__(
         self, version: int, *, champion: Chosen, challenger: Chosen | None = None, share: int = 0,
         salt: str = "", shadows: Sequence[Model] = (), thresholds: Mapping[str, Thresholds],
-        policy: FallbackPolicy = FallbackPolicy(), deadline_us: int = 3_000,
+        policy: FallbackPolicy | None = None, deadline_us: int = 3_000,
     ) -> None:  # fmt: skip
         """`share` is the challenger's, in per cent; `thresholds` go by model."""
         self.version = version
         self.champion = champion
         self.challenger = challenger
         self.shadows = tuple(shadows)
-        self.policy = policy
+        self.policy = policy or FallbackPolicy()
         self.deadline_us = deadline_us
         self._share = share
         self._salt = salt.encode()

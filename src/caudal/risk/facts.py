@@ -26,13 +26,12 @@ def asked_of(subject: Subject) -> Asked:
         tags["method"] = subject.method
     if context is not None:
         card = card or context.card_token
-        for name, value in (
-            ("device", context.device),
-            ("ip", None if context.ip is None else plain_address(context.ip)),
-            ("merchant", context.merchant),
-        ):
-            if value:
-                entities[name] = value
+        named = {
+            "device": context.device,
+            "ip": None if context.ip is None else plain_address(context.ip),
+            "merchant": context.merchant,
+        }
+        entities.update({name: value for name, value in named.items() if value})
         if context.country is not None:
             tags["country"] = context.country
     if card:

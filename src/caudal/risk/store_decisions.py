@@ -1,7 +1,8 @@
-"""The SQL of decisions, and of the numbers by which processes know that what they have compiled still holds."""
+"""The SQL of decisions, and of the numbers by which processes know whether what they hold still counts."""
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,7 @@ from caudal_base.statements import Statement
 Stamp = tuple[int, ...]
 """What has been published in a book, as numbers: as long as they are the same, so is what decides."""
 
-# A few index seeks. Series that wait to be filled count: from the moment that one is, each payment adds to it.
+# A few index seeks. Of series that wait to be filled the number: once one is, each payment adds to it.
 STAMP: Final = """
 select (select coalesce(max(version), 0)
           from features.feature_set
@@ -131,7 +132,7 @@ async def find(
     return [_decode(data) for (data,) in await cursor.fetchall()]
 
 
-async def delete_old(connection: Connection, book_id: int, before: object, limit: int) -> int:
+async def delete_old(connection: Connection, book_id: int, before: UUID, limit: int) -> int:
     """Delete up to `limit` decisions whose ids are below `before`, the oldest first; how many it were."""
     parameters = {"book_id": book_id, "before": before, "limit": limit}
     return (await connection.execute(DELETE_OLD, parameters)).rowcount

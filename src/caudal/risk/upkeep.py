@@ -1,14 +1,17 @@
-"""What a worker does for this room: old sums are deleted, daily."""
+"""What a worker does for this room: old sums and old decisions are deleted, daily."""
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
 from caudal import jobs
+from caudal.risk.decisions import purge_decisions
 from caudal.risk.service import PURGE_LIMIT, purge_used
 
 PURGE_USED: Final = "risk.purge_used"
+PURGE_DECISIONS: Final = "risk.purge_decisions"
 
 
 class NoPayload(msgspec.Struct, frozen=True):
@@ -17,20 +20,34 @@ class NoPayload(msgspec.Struct, frozen=True):
 
 def handlers() -> list[jobs.AnyHandler]:
     """What each kind of job of this room does."""
-    return [jobs.Handler(PURGE_USED, NoPayload, _purge, max_batch=1, on_dead=jobs.OnDead.SKIP)]
+    return [
+        jobs.Handler(PURGE_USED, NoPayload, _purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(PURGE_DECISIONS, NoPayload, _purge_decisions, max_batch=1, on_dead=jobs.OnDead.SKIP),
+    ]
 
 
 PERIODICS: Final = (
     jobs.Periodic(name=PURGE_USED, kind=PURGE_USED, every=dt.timedelta(days=1), payload=NoPayload()),
+    jobs.Periodic(
+        name=PURGE_DECISIONS, kind=PURGE_DECISIONS, every=dt.timedelta(days=1), payload=NoPayload()
+    ),
 )
 
 
 async def _purge(work: jobs.Work[NoPayload]) -> None:
+    await _lot_by_lot(work, purge_used)
+
+
+async def _purge_decisions(work: jobs.Work[NoPayload]) -> None:
+    await _lot_by_lot(work, purge_decisions)
+
+
+async def _lot_by_lot(work: jobs.Work[NoPayload], purge: Callable[..., Awaitable[int]]) -> None:
     """Delete a lot to a transaction, so that others get in between; the job ends with the last one."""
     last = False
     while not last:
         async with work.database.transaction() as connection:
-            deleted = await purge_used(connection, work.book_id, at=work.clock.now())
+            deleted = await purge(connection, work.book_id, at=work.clock.now())
             last = deleted < PURGE_LIMIT
             if last:
                 await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
