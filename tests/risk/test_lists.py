@@ -10,6 +10,7 @@ import pytest
 from caudal.jobs import Worker
 from caudal.risk import (
     PERIODICS,
+    PURGE_DECISIONS,
     PURGE_USED,
     AddEntry,
     Entry,
@@ -204,7 +205,7 @@ async def test_a_worker_deletes_old_sums_daily(database: Database) -> None:
     await working
 
     assert ages == [31, 32]
-    assert [periodic.kind for periodic in PERIODICS] == [PURGE_USED]
+    assert [periodic.kind for periodic in PERIODICS] == [PURGE_USED, PURGE_DECISIONS]
 
 
 async def days_since(connection: Connection) -> list[int]:

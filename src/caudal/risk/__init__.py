@@ -29,11 +29,12 @@ from caudal.risk.service import (
 )
 from caudal.risk.showing import FeatureShown, features_of
 from caudal.risk.types import AddEntry, Entry, EntryFilter, ListKind, Met, RemoveEntry, SubjectKind
-from caudal.risk.upkeep import PERIODICS, PURGE_USED, handlers
+from caudal.risk.upkeep import PERIODICS, PURGE_DECISIONS, PURGE_USED, handlers
 
 __all__ = [
     "KEEP_DAYS",
     "PERIODICS",
+    "PURGE_DECISIONS",
     "PURGE_LIMIT",
     "PURGE_USED",
     "AddEntry",
