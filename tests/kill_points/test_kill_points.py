@@ -9,7 +9,7 @@ from support import kill_page
 from support.kill_children import Children, children
 from support.kill_page import Row
 from support.kill_steps import STEPS, Step
-from support.kill_trials import trial
+from support.kill_trials import killed_at, trial
 from support.sandboxes import SDK_WARNS
 
 pytestmark = SDK_WARNS
@@ -41,7 +41,7 @@ async def test_wherever_it_is_killed_a_step_comes_to_the_same_end(
     assert undisturbed.ended.get(f"payment {step.ends}") == (1 if step.ends else None)
     rows = []
     for point in undisturbed.points:
-        killed = await trial(shared_dsn, nursery, step, point)
+        killed = await killed_at(shared_dsn, nursery, step, point)
         free = {name: undisturbed.ended[name] for name in step.may_differ}
         assert {**killed.ended, **free} == undisturbed.ended, point
         rows.append(kill_page.row(point, killed))

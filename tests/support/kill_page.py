@@ -27,13 +27,16 @@ _COMMITS = {
     "payments.handlers.Settlements._fetch payments.settlements.all": "COMMIT: the settlement is posted",
     "payments.handlers.Settlements.periodic payments.settlements.all": "COMMIT: the job ends",
     "worker._repeatedly ledger.expire": "COMMIT: what is due has expired",
+    "delivery.deliverer.Deliverer.disable": "COMMIT: the endpoint is disabled, and its owner told",
+    "delivery.driving.Drive.run": "COMMIT: the claim is given up",
     "delivery.driving.Drive._step": "COMMIT: what was sent is recorded, what is next is read",
 }
 """What each transaction is about, by the function that commits it."""
 
 _EFFECTS = {
     "authorisation": "an authorisation", "cancel": "its cancellation", "capture": "a capture",
-    "charge": "a charge", "dispute": "a dispute", "payout_out": "a transfer", "refund": "a refund",
+    "charge": "a charge", "dispute": "a dispute", "increment": "its increment", "payout_out": "a transfer",
+    "refund": "a refund",
     "return": "its return", "settlement": "a settlement",
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from caudal import routing
+from caudal import risk, routing
 from caudal.payments.handlers import SETTLEMENTS
 from caudal.worker import EXPIRE
 from caudal_sandbox.faults import Faults
@@ -157,6 +157,34 @@ def endpoint_answers(*answers: bytes) -> Prepare:
     return prepare
 
 
+async def watched(world: KillWorld) -> None:
+    """A person looks at the customer's payments first."""
+    entry = risk.AddEntry(
+        list=risk.ListKind.WATCH,
+        subject=risk.SubjectKind.CUSTOMER,
+        value=world.customer,
+        reason="of the test",
+    )
+    async with world.payments.services.database.transaction() as connection:
+        await risk.add_entries(connection, world.book_id, [entry], caller=CALLER, at=world.clock.now())
+
+
+async def gone(world: KillWorld) -> None:
+    """The endpoint says so to everything."""
+    world.sink.answer = lambda _: answer(410)
+
+
+async def enabled(world: KillWorld) -> None:
+    """The endpoint is there again, its owner enables it, and what has waited is delivered."""
+    services = world.payments.services
+    world.sink.answer = lambda _: OK
+    async with services.database.transaction() as connection:
+        (endpoint,) = await services.endpoints.find(connection, world.book_id)
+        assert endpoint.disabled_at is not None
+        await services.endpoints.enable(connection, world.book_id, endpoint.id)
+    await world.to_rest(dt.timedelta(0))
+
+
 def card(**fields: Any) -> Callable[[KillWorld], Any]:
     """A payment by card, through Stripe."""
     return lambda world: pay_in(world.customer, partner="stripe", **fields)
@@ -202,6 +230,11 @@ def some(_: KillWorld) -> Any:
     return {"amount": 500}
 
 
+def more(_: KillWorld) -> Any:
+    """Another amount, above the first."""
+    return {"amount": 1_500}
+
+
 def nothing(_: KillWorld) -> Any:
     """An empty body."""
     return {}
@@ -209,11 +242,15 @@ def nothing(_: KillWorld) -> Any:
 
 HOUR = dt.timedelta(hours=1)
 NEW, PAYOUT, TRANSFER = "/v1/payments", "/v1/payouts", "/v1/transfers"
-CAPTURE, CANCEL, REFUND = (f"/v1/payments/{{id}}/{what}" for what in ("capture", "cancel", "refunds"))
+CAPTURE, CANCEL, REFUND, INCREMENT, APPROVE, DECLINE = (
+    f"/v1/payments/{{id}}/{what}"
+    for what in ("capture", "cancel", "refunds", "increment", "approve", "decline")
+)
 TWO = {"stripe": STRIPE, "meridian": MERIDIAN}
 
 PAID = (asked(NEW, card(), "made"), done)
 AUTHORISED = (asked(NEW, card(capture="manual"), "made"), done)
+HELD = (watched, asked(NEW, card(), "made"), done)
 UNANSWERED = (asked(NEW, card()), misbehaving(drop_after=1), done, misbehaving())
 # The sandbox's clock goes on while a test waits: whenever it sends, it must find the door closed.
 DISPUTED = (
@@ -225,6 +262,7 @@ RETURNED = (
 )  # fmt: skip
 
 _HELD, _TAKEN = ("authorisation", "cancel"), ("authorisation", "capture")
+_RAISED = ("authorisation", "increment")
 _BACK, _RETURN = ("charge", "refund"), ("payout_out", "return")
 _SETTLED = {"effects": ("charge", "settlement"), "finish": (settled_up,)}
 TOLD = (telling("payment_intent.succeeded"), nobody_opens, *UNANSWERED)
@@ -238,6 +276,9 @@ STEPS: tuple[Step, ...] = (
     Step("A capture is asked for", "api", (*AUTHORISED, asking(CAPTURE, nothing)), effects=_TAKEN),
     Step("A cancellation is asked for", "api", (*AUTHORISED, asking(CANCEL, nothing)), "cancelled", _HELD),
     Step("A refund is asked for", "api", (*PAID, asking(REFUND, some)), effects=_BACK),
+    Step("An increment is asked for", "api", (*AUTHORISED, asking(INCREMENT, more)), "authorised", _RAISED),
+    Step("A held payment is approved", "api", (*HELD, asking(APPROVE, nothing)), effects=("charge",)),
+    Step("A held payment is declined", "api", (*HELD, asking(DECLINE, nothing)), "declined"),
     # The partner, transaction B
     Step(
         "A card payment is sent to the partner", "worker", (asked(NEW, card()),), effects=("charge",),
@@ -254,6 +295,10 @@ STEPS: tuple[Step, ...] = (
     Step(
         "A cancellation is sent to the partner", "worker", (*AUTHORISED, asked(CANCEL, nothing)), "cancelled",
         _HELD,
+    ),
+    Step(
+        "An increment is sent to the partner", "worker", (*AUTHORISED, asked(INCREMENT, more)), "authorised",
+        _RAISED,
     ),
     Step("A refund is sent to the partner", "worker", (*PAID, asked(REFUND, some)), effects=_BACK),
     Step(
@@ -299,5 +344,9 @@ STEPS: tuple[Step, ...] = (
     Step(
         "The endpoint fails, and is tried again", "deliverer",
         (delivered, asked(NEW, inside), endpoint_answers(answer(500))), ordered=True,
+    ),
+    Step(
+        "The endpoint says that it is gone, and is enabled again later", "deliverer",
+        (delivered, asked(NEW, inside), gone), ordered=True, finish=(enabled,),
     ),
 )  # fmt: skip
