@@ -14,7 +14,6 @@ from support.kill_programs import Result
 from support.kill_steps import Step
 from support.kill_worlds import REPEATS, KillWorld, Told, changed, kill_world
 
-
 _MISSES: Final = 4
 
 
