@@ -49,8 +49,8 @@ EXCUSED = {
 """Statements that may break a rule: (file, how the complaint begins) and why."""
 
 ROOMS = (
-    "access", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs", "ledger",
-    "objectives", "payments", "risk", "routing", "rules", "webhooks",
+    "access", "analytics", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs",
+    "ledger", "objectives", "payments", "risk", "routing", "rules", "webhooks",
 )  # fmt: skip
 
 

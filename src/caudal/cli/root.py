@@ -66,6 +66,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "db": (_OPERATE, "caudal.cli.db", "The database: its schema, its version, its state."),
     "backup": (_OPERATE, "caudal.cli.backup", "Copy the embedded database to another place."),
     "restore": (_OPERATE, "caudal.cli.restore", "Restore a backup into a new data directory."),
+    "export": (
+        _OPERATE,
+        "caudal.cli.export",
+        "Write what the database knows as Parquet, and go on with what is new.",
+    ),
     "demo": (_OPERATE, "caudal.cli.demo", "See a trading day in a minute, on a temporary deployment."),
     "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
     "simulate": (
@@ -166,9 +171,9 @@ def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
 FLAGS: Final = frozenset(
     {
         "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
-        "--deployment", "--dry-run", "--failed-only", "--hold-rest", "--json", "--newest", "--no-deliver",
-        "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors", "--unordered",
-        "--up-to", "--watch", "--yes", "-y",
+        "--deployment", "--dry-run", "--failed-only", "--follow", "--hold-rest", "--json", "--newest",
+        "--no-deliver", "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors",
+        "--unordered", "--up-to", "--watch", "--yes", "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""
