@@ -18,6 +18,7 @@ from caudal.client import (
     payment_bodies,
     payment_types,
     reports,
+    risk_rule_types,
     routing_types,
     template_types,
     types,
@@ -41,6 +42,16 @@ ANSWERS: dict[str, Any] = {
     "RoutingReport": routing_types.RoutingReport,
     "Rule": routing_types.Rule,
     "RuleProblem": routing_types.RuleProblem,
+    "RiskRule": risk_rule_types.RiskRule,
+    "RiskRuleSet": risk_rule_types.RiskRuleSet,
+    "RiskRuleSetPage": Page[risk_rule_types.RiskRuleSet],
+    "RuleFault": risk_rule_types.RuleFault,
+    "RuleReview": risk_rule_types.RuleReview,
+    "RuleSnooze": risk_rule_types.RuleSnooze,
+    "RuleTest": risk_rule_types.RuleTest,
+    "RuleTested": risk_rule_types.RuleTested,
+    "RuleTests": risk_rule_types.RuleTests,
+    "Snoozes": risk_rule_types.RuleSnoozes,
     "RuleSet": routing_types.RuleSet,
     "RuleSetPage": Page[routing_types.RuleSet],
     "Share": routing_types.RouteShare,
@@ -126,6 +137,10 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "NewRuleReview": risk_rule_types.NewRuleReview,
+    "NewSnooze": risk_rule_types.NewSnooze,
+    "NewWake": risk_rule_types.NewWake,
+    "RiskRules": risk_rule_types.NewRiskRules,
     "NewDrain": routing_types.NewDrain,
     "NewTrial": routing_types.NewTrial,
     "Rules": routing_types.NewRules,
@@ -161,6 +176,11 @@ BODIES: dict[str, Any] = {
 }
 
 ENUMS: dict[str, Any] = {
+    "Outcome": risk_rule_types.RuleOutcome,
+    "ReviewVerdict": risk_rule_types.ReviewVerdict,
+    "RuleExpected": risk_rule_types.RuleExpected,
+    "RuleSetState": risk_rule_types.RuleSetState,
+    "RuleStage": risk_rule_types.RuleStage,
     "Cause": routing_types.RetryCause,
     "Direction": routing_types.RoutedKind,
     "PartnerHealth": routing_types.PartnerHealth,
@@ -275,7 +295,7 @@ def examples(contract: Contract) -> list[tuple[str, Any, Any]]:
 def newer(value: Any) -> Any:
     """The same as a later API may say it: a field more in every object, but for those of the caller's own."""
     if isinstance(value, dict):
-        own = {"metadata", "parameters", "amounts", "accounts", "routes", "burn_rates"}
+        own = {"metadata", "parameters", "amounts", "accounts", "routes", "burn_rates", "given"}
         if "object_type" in value:
             own.add("data")  # of an event: whatever its object is
         said = {key: inner if key in own else newer(inner) for key, inner in value.items()}

@@ -17,6 +17,7 @@ from caudal.client import (
     Limit,
     Method,
     NewObjective,
+    NewRiskRules,
     NewRules,
     ObjectiveIndicator,
     PaymentContext,
@@ -26,12 +27,17 @@ from caudal.client import (
     RetryCause,
     RetryRule,
     RetryThen,
+    ReviewVerdict,
+    RiskRule,
     Route,
     RoutedKind,
     RouteHop,
     RouteShare,
     Rule,
     RuleConditions,
+    RuleExpected,
+    RuleOutcome,
+    RuleTest,
     Side,
     VoidItem,
     WaitingFor,
@@ -40,6 +46,18 @@ from caudal.client import (
 )
 from support.client_settings import YESTERDAY, Setting
 from support.documented import Contract
+
+RISK_RULES = NewRiskRules(
+    rules=[
+        RiskRule(
+            name="large",
+            when="payment.amount > 100000",
+            outcome=RuleOutcome.REVIEW,
+            reason="A large amount",
+            tests=[RuleTest(given={"payment": {"amount": 100001}}, expect=RuleExpected.FIRES)],
+        )
+    ]
+)
 
 RULES = NewRules(
     rules=[
@@ -149,6 +167,15 @@ async def test_every_operation_of_the_document_has_a_call(
         "list_partner_health": caudal.routing.partners(),
         "drain_partner": caudal.routing.drain("stripe", "maintenance"),
         "resume_partner": caudal.routing.resume("stripe"),
+        "draft_risk_rules": caudal.rules.draft(RISK_RULES),
+        "list_risk_rule_sets": _all(caudal.rules.list(page_size=1)),
+        "get_risk_rule_set": caudal.rules.get("v1"),
+        "review_risk_rules": caudal.rules.review("v1", ReviewVerdict.ACCEPT, note="fine"),
+        "publish_risk_rules": caudal.rules.publish("v1"),
+        "test_risk_rules": caudal.rules.test(RISK_RULES),
+        "list_rule_snoozes": caudal.rules.snoozes(),
+        "snooze_rule": caudal.rules.snooze("large", until=YESTERDAY, reason="a sale"),
+        "wake_rule": caudal.rules.wake("large", reason="over"),
         "list_objectives": caudal.objectives.list(),
         "get_objective": caudal.objectives.get("ledger_reads"),
         "set_objective": caudal.objectives.set(

@@ -52,6 +52,9 @@ class Scope(enum.StrEnum):
     )
     ROUTING_READ = "routing:read", "Read routing rules and figures, and try rules on payments of the past"
     ROUTING_WRITE = "routing:write", "Write and publish routing rules, drain partners"
+    RULES_READ = "rules:read", "Read rules of decisions, try them on decisions of the past, see how they do"
+    RULES_WRITE = "rules:write", "Draft, publish and snooze rules of decisions"
+    RULES_REVIEW = "rules:review", "Accept and reject drafts of rules that others wrote"
     OBJECTIVES_READ = "objectives:read", "Read service-level objectives and how they stand"
     OBJECTIVES_WRITE = "objectives:write", "Set service-level objectives"
     BOOKS_WRITE = "books:write", "Create books"

@@ -21,6 +21,7 @@ from caudal.ledger import (
     TransferKind,
     Versions,
 )
+from caudal.rules import RuleFaultView, RuleTestedView
 from caudal_base.errors import DOCUMENTATION, PROBLEM_MEDIA_TYPE
 
 JSON: Final = ("Content-Type", "application/json")
@@ -50,6 +51,10 @@ class Problem(View, frozen=True, kw_only=True):
     scope: str | None = None
     reason: str | None = None
     """Why a webhook could not be verified."""
+    problems: tuple[RuleFaultView, ...] = ()
+    """All that is wrong with rules of decisions, as far as it is told."""
+    tests: tuple[RuleTestedView, ...] = ()
+    """Tests of rules that fail."""
 
 
 class TransferView(View, frozen=True, kw_only=True):

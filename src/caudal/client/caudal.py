@@ -20,6 +20,7 @@ from caudal.client.payments import Payments
 from caudal.client.payouts import Payouts
 from caudal.client.reports import JournalPage, JournalRow, TrialBalance
 from caudal.client.retry import Retry
+from caudal.client.risk_rules import RiskRules
 from caudal.client.routing import Routing
 from caudal.client.sending import Bearer, Sender, Sleep
 from caudal.client.transactions import Templates, Transactions
@@ -82,6 +83,7 @@ class Caudal:
         self.payouts: Final = Payouts(self._sender)
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
+        self.rules: Final = RiskRules(self._sender)
         self.routing: Final = Routing(self._sender)
         self.objectives: Final = Objectives(self._sender)
         self.events: Final = Events(self._sender)

@@ -19,10 +19,13 @@
 
 import datetime as dt
 import email.utils
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 import msgspec
+
+from caudal.client.risk_rule_types import RuleFault, RuleTested
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """With `missing_scope`: the one that is missing."""
     reason: str | None = None
     """Of a webhook that was refused: why."""
+    problems: Sequence[RuleFault] = ()
+    """All that is wrong with rules of decisions."""
+    tests: Sequence[RuleTested] = ()
+    """Tests of rules that fail."""
 
 
 class CaudalError(Exception):

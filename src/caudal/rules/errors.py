@@ -15,7 +15,7 @@ CaudalError
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,7 +26,7 @@ MAX_TOLD: Final = 20
 """Problems, and failed tests, that one error tells of."""
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is wrong with rules."""
 
     field: str
@@ -89,8 +89,8 @@ class RulesInvalid(Unprocessable):
     def __init__(self, problems: Sequence[Problem]) -> None:
         """The first one is told in `detail` and `field`."""
         first = problems[0]
-        told = [msgspec.to_builtins(one) for one in problems[:MAX_TOLD]]
-        super().__init__(str(first), field=first.field, problems=told)
+        self.problems = tuple(problems)
+        super().__init__(str(first), field=first.field, problems=[_told(one) for one in problems[:MAX_TOLD]])
 
 
 class RuleTestsFailed(Unprocessable):
@@ -106,8 +106,15 @@ class RuleTestsFailed(Unprocessable):
         super().__init__(
             f"{first.rule}: test {first.number}{named} expects {first.expected.value}, and found "
             f"{first.found.value}",
-            tests=[msgspec.to_builtins(one) for one in failed[:MAX_TOLD]],
+            tests=[{**_told(one), "passed": False} for one in failed[:MAX_TOLD]],
         )
+
+
+def _told(one: msgspec.Struct) -> dict[str, Any]:
+    """Its fields as JSON has them, without those that say nothing."""
+    return {
+        name: value for name, value in msgspec.to_builtins(one).items() if value is not None and value != ""
+    }
 
 
 class FeatureInUse(Unprocessable):

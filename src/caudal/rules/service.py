@@ -9,7 +9,7 @@ What is refused leaves an audit record too: such refusals are results, so that t
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from caudal import audit, features
@@ -17,6 +17,7 @@ from caudal.access import Caller
 from caudal.features import FeatureSet, FeatureSetNotFound
 from caudal.ledger import Ledger
 from caudal.rules import checking, store
+from caudal.rules.checking import Checked
 from caudal.rules.directory import ready
 from caudal.rules.errors import (
     FeatureInUse,
@@ -209,17 +210,15 @@ async def compiled(connection: Connection, book_id: int, written: RiskRules) -> 
 
 async def try_tests(
     connection: Connection, book_id: int, written: RiskRules
-) -> tuple[list[RuleTested], Sequence[str]]:
-    """What comes of the tests of rules that nobody has kept, and what is odd about these.
+) -> tuple[Checked, list[RuleTested]]:
+    """What is wrong or odd about rules that nobody has kept; if nothing is wrong, what comes of their tests.
 
-    Raises `RulesInvalid`, `FeatureSetNotFound`.
+    Raises `FeatureSetNotFound`.
     """
     written = checking.flat(written)
     _, known = await _features(connection, book_id, written.feature_set)
     checked = checking.check_rules(written, known)
-    if checked.problems:
-        raise RulesInvalid(checked.problems)
-    return checking.run_tests(written, checked), checked.warnings
+    return checked, [] if checked.problems else checking.run_tests(written, checked)
 
 
 async def refuse_dropped(connection: Connection, book_id: int, declared: FeatureSet) -> None:

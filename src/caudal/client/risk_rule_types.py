@@ -1,0 +1,189 @@
+"""Rules of decisions, as the API answers and takes them. Amounts are integers of minor units."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from caudal.client.bodies import Body
+from caudal.client.types import Answer, OpenEnum
+
+Given = bool | int | float | str | None
+"""A value that a rule reads; None is missing."""
+
+
+class RuleOutcome(OpenEnum):
+    """What a rule wants to become of a payment or an application."""
+
+    APPROVE = "approve"
+    """The rules behind it are not asked."""
+    CHALLENGE = "challenge"
+    REVIEW = "review"
+    DECLINE = "decline"
+
+
+class RuleStage(OpenEnum):
+    """When a rule is asked."""
+
+    BEFORE_MODEL = "before_model"
+    AFTER_MODEL = "after_model"
+    """It may read `model.score`."""
+
+
+class RuleExpected(OpenEnum):
+    """What a test expects, or found, of a rule's condition."""
+
+    FIRES = "fires"
+    DOES_NOT_FIRE = "does_not_fire"
+    MISSING = "missing"
+
+
+class ReviewVerdict(OpenEnum):
+    """What a reviewer says of a draft."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
+class RuleSetState(OpenEnum):
+    """How far a rule set has come."""
+
+    DRAFT = "draft"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CURRENT = "current"
+    """Decisions go by it."""
+    RETIRED = "retired"
+
+
+class _Written(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What people write, and get again."""
+
+
+class RuleTest(_Written, frozen=True, kw_only=True):
+    """An example of what a rule is for, or is not."""
+
+    given: Mapping[str, Given | Mapping[str, Given]]
+    expect: RuleExpected
+    name: str = ""
+
+
+class RiskRule(_Written, frozen=True, kw_only=True):
+    """A condition, and what follows where it holds."""
+
+    name: str
+    when: str
+    outcome: RuleOutcome
+    reason: str
+    stage: RuleStage = RuleStage.BEFORE_MODEL
+    tests: Sequence[RuleTest] = ()
+
+
+class NewRiskRules(Body, frozen=True, kw_only=True):
+    """POST /v1/risk/rule-sets"""
+
+    rules: Sequence[RiskRule]
+    """In the order in which they are asked."""
+    feature_set: int | None = None
+    """The version that they speak of; the one in use by default."""
+    note: str | None = None
+
+
+class NewRuleReview(Body, frozen=True, kw_only=True):
+    """POST /v1/risk/rule-sets/{name}/review"""
+
+    verdict: ReviewVerdict
+    note: str | None = None
+
+
+class NewSnooze(Body, frozen=True, kw_only=True):
+    """POST /v1/risk/rules/{rule}/snooze"""
+
+    until: dt.datetime
+    reason: str
+
+
+class NewWake(Body, frozen=True, kw_only=True):
+    """POST /v1/risk/rules/{rule}/wake"""
+
+    reason: str
+
+
+class RuleReview(Answer, frozen=True, kw_only=True):
+    """What somebody other than the author said of a rule set."""
+
+    verdict: ReviewVerdict
+    reviewed_at: dt.datetime
+    reviewed_by: str
+    note: str | None = None
+
+
+class RuleTested(Answer, frozen=True, kw_only=True):
+    """What came of a rule's test."""
+
+    rule: str
+    number: int
+    expected: RuleExpected
+    found: RuleExpected
+    passed: bool
+    why: Sequence[str]
+    name: str | None = None
+
+
+class RuleFault(Answer, frozen=True, kw_only=True):
+    """Something that is wrong with rules."""
+
+    code: str
+    field: str
+    detail: str
+    rule: str | None = None
+    line: int | None = None
+    column: int | None = None
+    picture: str | None = None
+
+
+class RiskRuleSet(Answer, frozen=True, kw_only=True):
+    """A rule set of decisions; its rules never change."""
+
+    name: str
+    """`v3`"""
+    version: int
+    state: RuleSetState
+    rules: Sequence[RiskRule]
+    feature_set: int
+    reads: Sequence[str]
+    created_at: dt.datetime
+    created_by: str
+    note: str | None = None
+    review: RuleReview | None = None
+    published_at: dt.datetime | None = None
+    published_by: str | None = None
+    tests: int = 0
+    failed: Sequence[RuleTested] = ()
+    warnings: Sequence[str] = ()
+
+
+class RuleTests(Answer, frozen=True, kw_only=True):
+    """What came of trying rules that are not kept."""
+
+    passed: bool
+    faults: Sequence[RuleFault] = ()
+    tests: Sequence[RuleTested] = ()
+    warnings: Sequence[str] = ()
+
+
+class RuleSnooze(Answer, frozen=True, kw_only=True):
+    """A rule that does not fire for a while."""
+
+    rule: str
+    until: dt.datetime
+    reason: str
+    snoozed_at: dt.datetime
+    snoozed_by: str
+    number: int
+
+
+class RuleSnoozes(Answer, frozen=True, kw_only=True):
+    """The rules that are snoozed now."""
+
+    data: Sequence[RuleSnooze]

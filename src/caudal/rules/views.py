@@ -1,0 +1,208 @@
+"""Rule sets, snoozes and what was tried, as the API and the command line show them."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from caudal.rules import checking
+from caudal.rules.errors import Problem
+from caudal.rules.types import (
+    ReviewVerdict,
+    RiskRule,
+    RuleExpected,
+    RuleTested,
+    Snooze,
+    Version,
+)
+from caudal_base.enums import QuickEnum
+
+Time = Annotated[dt.datetime, Meta(tz=True)]
+
+MAX_WARNINGS = 50
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What all of them have in common."""
+
+
+class RuleSetState(QuickEnum):
+    """How far a rule set has come."""
+
+    DRAFT = "draft"
+    """Nobody has reviewed it."""
+    ACCEPTED = "accepted"
+    """It may be published."""
+    REJECTED = "rejected"
+    CURRENT = "current"
+    """Decisions go by it."""
+    RETIRED = "retired"
+    """Decisions went by it; it may be published again."""
+
+
+class RuleReviewView(View, frozen=True, kw_only=True):
+    """What somebody other than the author said of it."""
+
+    verdict: ReviewVerdict
+    reviewed_at: Time
+    reviewed_by: str
+    note: str | None = None
+
+
+class RuleTestedView(View, frozen=True, kw_only=True):
+    """What came of a rule's test."""
+
+    rule: str
+    number: int
+    """Which test of the rule, from 1."""
+    expected: RuleExpected
+    found: RuleExpected
+    passed: bool
+    why: tuple[str, ...]
+    """What made it so: `features.card_count_1h = 5 <= 5`."""
+    name: str | None = None
+
+
+class RuleFaultView(View, frozen=True, kw_only=True):
+    """Something that is wrong with rules."""
+
+    code: str
+    """Stable: see `/docs/errors`."""
+    field: str
+    """The part at fault: `rules[2].when`."""
+    detail: str
+    rule: str | None = None
+    line: int | None = None
+    """Within the expression, from 1; so is `column`."""
+    column: int | None = None
+    picture: str | None = None
+    """The line, with what is meant underlined."""
+
+
+class RiskRuleSetView(View, frozen=True, kw_only=True):
+    """A rule set of decisions; its rules never change."""
+
+    name: str
+    """`v3`"""
+    version: int
+    state: RuleSetState
+    rules: tuple[RiskRule, ...]
+    """In the order in which they are asked."""
+    feature_set: int
+    """The version of the feature set that it speaks of; 0: of no features."""
+    reads: tuple[str, ...]
+    """The features that it reads."""
+    created_at: Time
+    created_by: str
+    note: str | None = None
+    review: RuleReviewView | None = None
+    published_at: Time | None = None
+    """When it was last published; not there: never."""
+    published_by: str | None = None
+    tests: int = 0
+    """How many tests its rules have."""
+    failed: tuple[RuleTestedView, ...] = ()
+    """Those that do not find what they expect: it cannot be published."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about it, and allowed."""
+
+
+class RuleTestsView(View, frozen=True, kw_only=True):
+    """What came of trying rules that are not kept."""
+
+    passed: bool
+    """There are no faults, and every test found what it expects."""
+    faults: tuple[RuleFaultView, ...] = ()
+    """Why the rules cannot be kept; then no test is run."""
+    tests: tuple[RuleTestedView, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class RuleSnoozeView(View, frozen=True, kw_only=True):
+    """A rule that does not fire for a while, in whichever version is published."""
+
+    rule: str
+    until: Time
+    """The first moment at which it fires again."""
+    reason: str
+    snoozed_at: Time
+    snoozed_by: str
+    number: int
+    """Counts the snoozes of the book: decisions keep the newest that they knew of."""
+
+
+def rule_set_view(version: Version, current: int | None) -> RiskRuleSetView:
+    """A rule set, with what its tests say; `current` is the version that is published."""
+    checked = checking.check_rules(version.rules, version.reads)
+    tested = checking.run_tests(version.rules, checked)
+    review = version.review
+    return RiskRuleSetView(
+        name=f"v{version.version}",
+        version=version.version,
+        state=state_of(version, current),
+        rules=version.rules.rules,
+        feature_set=version.feature_set,
+        reads=tuple(version.reads),
+        created_at=version.created_at,
+        created_by=version.created_by,
+        note=version.rules.note,
+        review=None
+        if review is None
+        else RuleReviewView(
+            verdict=review.verdict, reviewed_at=review.at, reviewed_by=review.by, note=review.note
+        ),
+        published_at=version.published_at,
+        published_by=version.published_by,
+        tests=len(tested),
+        failed=tuple(tested_view(one) for one in tested if not one.passed),
+        warnings=checked.warnings[:MAX_WARNINGS],
+    )
+
+
+def state_of(version: Version, current: int | None) -> RuleSetState:
+    """How far a version has come, where `current` is published."""
+    if version.version == current:
+        return RuleSetState.CURRENT
+    if version.published_at is not None:
+        return RuleSetState.RETIRED
+    if version.review is None:
+        return RuleSetState.DRAFT
+    accepted = version.review.verdict is ReviewVerdict.ACCEPT
+    return RuleSetState.ACCEPTED if accepted else RuleSetState.REJECTED
+
+
+def tested_view(one: RuleTested) -> RuleTestedView:
+    """What came of a test."""
+    return RuleTestedView(
+        rule=one.rule, number=one.number, name=one.name or None, expected=one.expected, found=one.found,
+        passed=one.passed, why=one.why,
+    )  # fmt: skip
+
+
+def tests_view(
+    faults: Iterable[Problem], tested: Iterable[RuleTested], warnings: Iterable[str]
+) -> RuleTestsView:
+    """What came of trying rules."""
+    found, told = tuple(fault_view(one) for one in faults), tuple(tested_view(one) for one in tested)
+    return RuleTestsView(
+        passed=not found and all(one.passed for one in told), faults=found, tests=told,
+        warnings=tuple(warnings)[:MAX_WARNINGS],
+    )  # fmt: skip
+
+
+def fault_view(one: Problem) -> RuleFaultView:
+    """Something that is wrong with rules."""
+    return RuleFaultView(
+        code=one.code, field=one.field, detail=one.detail, rule=one.rule, line=one.line, column=one.column,
+        picture=one.picture,
+    )  # fmt: skip
+
+
+def snooze_view(one: Snooze) -> RuleSnoozeView:
+    """A snooze."""
+    return RuleSnoozeView(
+        rule=one.rule, until=one.until, reason=one.reason, snoozed_at=one.at, snoozed_by=one.by,
+        number=one.number,
+    )  # fmt: skip
