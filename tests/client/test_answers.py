@@ -176,7 +176,7 @@ BODIES: dict[str, Any] = {
 }
 
 ENUMS: dict[str, Any] = {
-    "Outcome": risk_rule_types.RuleOutcome,
+    "Verdict": risk_rule_types.RuleOutcome,
     "ReviewVerdict": risk_rule_types.ReviewVerdict,
     "RuleExpected": risk_rule_types.RuleExpected,
     "RuleSetState": risk_rule_types.RuleSetState,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from caudal_base.decide import Verdict
 from caudal_base.enums import QuickEnum
 
 
@@ -17,17 +18,8 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     """What people write: whatever is not known is refused."""
 
 
-class Outcome(QuickEnum):
-    """What a rule wants to become of a payment or an application."""
-
-    APPROVE = "approve"
-    """Spare it: the rules behind this one are not asked."""
-    CHALLENGE = "challenge"
-    """Have the customer prove who they are."""
-    REVIEW = "review"
-    """A person looks at it first."""
-    DECLINE = "decline"
-
+Outcome = Verdict
+"""What a rule wants. One that approves spares what is decided on: the rules behind it are not asked."""
 
 SEVERITY: Final[Mapping[Outcome, int]] = {outcome: place for place, outcome in enumerate(Outcome)}
 """Outcomes in rising severity."""
