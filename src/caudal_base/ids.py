@@ -41,12 +41,14 @@ RULE_SET: Final = "rls"
 PARTNER: Final = "ptr"
 PRODUCT: Final = "prd"
 DECISION: Final = "dec"
+CASE: Final = "case"
+ANOMALY: Final = "ano"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
         REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE, RULE_SET, PARTNER, PRODUCT,
-        DECISION,
+        DECISION, CASE, ANOMALY,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

@@ -1,0 +1,1 @@
+"""Cases: work for people, grouped by what it is about."""
