@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from psycopg.sql import SQL
 
-from caudal import features, risk
+from caudal import features, risk, rules
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.ledger import Ledger
-from caudal.risk import Decider, DecisionFilter
+from caudal.risk import AddEntry, Decider, DecisionFilter, ListKind, SubjectKind
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.decide import Context, Decision, Subject, Verdict
@@ -18,6 +18,7 @@ from caudal_base.statements import execute
 from support.customer_worlds import CALLER, new_customer_id
 from support.histories import START
 from support.ledgers import new_book
+from support.rule_worlds import AUTHOR, REVIEWER, rule, written
 
 BY_CARD = FeatureSet(
     features=(
@@ -153,3 +154,105 @@ async def test_a_clock_that_others_are_ahead_of_makes_no_payment_late(desk: Desk
     await desk.decide(desk.subject(100))
 
     assert (await desk.records())[0].served.features == (7, 700, 1)
+
+
+async def with_rules(desk: Desk, *each: dict[str, Any]) -> None:
+    """Draft, review and publish rules."""
+    async with desk.database.transaction() as connection:
+        draft = await rules.draft(
+            connection, desk.book_id, written(*each), caller=AUTHOR, ledger=desk.ledger, at=desk.clock.now()
+        )
+        assert isinstance(draft, rules.Version), draft
+        await rules.review(
+            connection, desk.book_id, draft.version, rules.ReviewVerdict.ACCEPT, caller=REVIEWER,
+            ledger=desk.ledger, at=desk.clock.now(),
+        )  # fmt: skip
+        await rules.publish(
+            connection, desk.book_id, draft.version, caller=AUTHOR, ledger=desk.ledger, at=desk.clock.now()
+        )
+
+
+async def on_list(desk: Desk, list: ListKind, device: str) -> None:
+    command = AddEntry(list=list, subject=SubjectKind.DEVICE, value=device, reason="case 17")
+    async with desk.database.transaction() as connection:
+        await risk.add_entries(connection, desk.book_id, [command], caller=CALLER, at=desk.clock.now())
+
+
+MANY = rule("many", "features.card_count_1h >= 2", "review")
+LARGE = rule("large", "payment.amount >= 100000", "challenge")
+HUGE = rule("huge", "payment.amount >= 10000000", "decline")
+TRUSTED = rule("trusted", "payment.amount < 500", "approve")
+
+
+async def outcomes(desk: Desk, *subjects: Subject) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one.verdict.value, one.reasons) for one in await desk.decide(*subjects)]
+
+
+async def test_the_severest_of_what_rules_want_is_done_and_every_reason_is_told(desk: Desk) -> None:
+    await desk.publish()
+    await with_rules(desk, TRUSTED, MANY, LARGE, HUGE)
+
+    made = await outcomes(
+        desk, desk.subject(100), desk.subject(1_000), desk.subject(1_000), desk.subject(400),
+        desk.subject(20_000_000),
+    )  # fmt: skip
+
+    assert made == [
+        ("approve", ()), ("approve", ()), ("review", ("rule_many",)), ("approve", ()),
+        ("decline", ("rule_huge", "rule_many", "rule_large")),
+    ]  # fmt: skip
+
+
+async def test_what_should_be_challenged_is_reviewed_where_the_partner_cannot(desk: Desk) -> None:
+    await with_rules(desk, LARGE)
+
+    made = await outcomes(desk, desk.subject(100_000, authenticates=True), desk.subject(100_000))
+
+    assert made == [
+        ("challenge", ("rule_large",)), ("review", ("challenge_not_possible", "rule_large")),
+    ]  # fmt: skip
+
+
+async def test_the_allow_list_ends_what_rules_want_short_of_declining(desk: Desk) -> None:
+    await with_rules(desk, LARGE, HUGE)
+    await on_list(desk, ListKind.ALLOW, "device-1")
+    await on_list(desk, ListKind.BLOCK, "device-2")
+
+    made = await outcomes(
+        desk, desk.subject(100_000), desk.subject(10_000_000),
+        desk.subject(100_000, context=Context(device="device-2")),
+    )  # fmt: skip
+
+    assert made == [
+        ("approve", ()), ("decline", ("rule_huge",)), ("decline", ("blocked_device", "rule_large")),
+    ]  # fmt: skip
+
+
+async def test_a_rule_whose_values_are_missing_or_divide_by_zero_has_no_say_and_is_told_of(
+    desk: Desk,
+) -> None:
+    await desk.publish()
+    await with_rules(
+        desk, rule("by_zero", "payment.amount / features.card_count_1h > 5"),
+        rule("of_nobody", "features.card_sum_1d > 0"),
+    )  # fmt: skip
+
+    assert await outcomes(desk, desk.subject(instrument=None, context=None), desk.subject()) == [
+        ("approve", ()), ("approve", ()),
+    ]  # fmt: skip
+    newest, first = await desk.records()
+    assert (first.missing, newest.missing) == (("by_zero", "of_nobody"), ("by_zero",))
+
+
+async def test_replay_goes_by_the_rules_of_then(desk: Desk) -> None:
+    await desk.publish()
+    await with_rules(desk, MANY, LARGE)
+    await desk.decide(*[desk.subject(200_000) for _ in range(4)])
+    await with_rules(desk, HUGE)
+    await desk.decide(desk.subject(200_000))
+
+    rows = await desk.records()
+    assert [row.served.rule_set for row in rows] == [2, 1, 1, 1, 1]
+    for row in rows:
+        async with desk.database.connection() as connection:
+            assert (await risk.replay(connection, desk.book_id, row.id)).same

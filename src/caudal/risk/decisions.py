@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 
-from caudal import features
+from caudal import features, rules
 from caudal.risk import deciding, store_decisions
 from caudal.risk.decision_types import Decided, DecisionFilter, Reason, Record, Served
 from caudal.risk.engine import Past
 from caudal.risk.errors import DecisionNotFound
+from caudal.risk.published_rules import PublishedRules
 from caudal.risk.showing import FeatureShown, features_of
 from caudal_base import ids
 from caudal_base.check import check
@@ -121,4 +122,5 @@ async def past_of(connection: Connection, book_id: int, served: Served) -> Past:
     if served.feature_set:
         found = await features.get_version(connection, book_id, served.feature_set)
         names = tuple(feature.name for feature in found.declared.features)
-    return Past(names)
+    rule_set = await rules.load_version(connection, book_id, served.rule_set, snoozes=served.snoozes)
+    return Past(names, PublishedRules(rule_set) if rule_set.version else None)

@@ -7,10 +7,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from caudal import features
+from caudal import features, rules
 from caudal.features import Plan
 from caudal.risk.deciding import FEATURES, Judges
 from caudal.risk.decision_types import Fallback, FallbackPolicy, Model, Rules, Served, Thresholds
+from caudal.risk.published_rules import PublishedRules
 from caudal.risk.store_decisions import Stamp
 from caudal_base.database import Connection
 
@@ -117,5 +118,7 @@ class Engines:
     async def load(self, connection: Connection, book_id: int, stamp: Stamp) -> Engine:
         """As it stands: under the book's lock, `stamp` was read under it too."""
         plan = await features.load_plan(connection, book_id)
-        engine = self._known[book_id] = Engine(stamp, plan)
+        rule_set = await rules.load_published(connection, book_id)
+        published = PublishedRules(rule_set) if rule_set.version else None
+        engine = self._known[book_id] = Engine(stamp, plan, published)
         return engine

@@ -23,7 +23,13 @@ select (select coalesce(max(version), 0)
        (select count(*)
           from features.series
          where book_id = %(book_id)s
-           and filled_to is not null)
+           and filled_to is not null),
+       (select coalesce(max(number), 0)
+          from rules.publication
+         where book_id = %(book_id)s),
+       (select coalesce(max(number), 0)
+          from rules.snooze
+         where book_id = %(book_id)s)
 """
 
 _INSERT: Final = """
