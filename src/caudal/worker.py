@@ -152,7 +152,7 @@ def build(
         database,
         [
             *handlers(ledger, clock),
-            *risk.handlers(),
+            *risk.handlers(ledger),
             *payments.handlers(paying, partners),
             *delivery.handlers(keep_log),
             *objectives.handlers(ledger, clock, new_ids),

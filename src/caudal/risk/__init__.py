@@ -17,7 +17,16 @@ from caudal.risk.decision_types import (
     Thresholds,
 )
 from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
-from caudal.risk.errors import DecisionNotFound, EntryInvalid, EntryNotFound
+from caudal.risk.errors import DecisionNotFound, EntryInvalid, EntryNotFound, LabelInvalid
+from caudal.risk.following import FOLLOW, follow
+from caudal.risk.labels import (
+    CREDIT_DELAY,
+    FRAUD_DELAY,
+    Matured,
+    add_labels,
+    find_labels,
+    matured,
+)
 from caudal.risk.lists_and_limits import Batch, ListsAndLimits
 from caudal.risk.service import (
     KEEP_DAYS,
@@ -28,16 +37,33 @@ from caudal.risk.service import (
     remove_entries,
 )
 from caudal.risk.showing import FeatureShown, features_of
-from caudal.risk.types import AddEntry, Entry, EntryFilter, ListKind, Met, RemoveEntry, SubjectKind
+from caudal.risk.types import (
+    BAD,
+    AddEntry,
+    AddLabel,
+    Entry,
+    EntryFilter,
+    Label,
+    LabelKind,
+    ListKind,
+    Met,
+    RemoveEntry,
+    SubjectKind,
+)
 from caudal.risk.upkeep import PERIODICS, PURGE_DECISIONS, PURGE_USED, handlers
 
 __all__ = [
+    "BAD",
+    "CREDIT_DELAY",
+    "FOLLOW",
+    "FRAUD_DELAY",
     "KEEP_DAYS",
     "PERIODICS",
     "PURGE_DECISIONS",
     "PURGE_LIMIT",
     "PURGE_USED",
     "AddEntry",
+    "AddLabel",
     "Batch",
     "Because",
     "Decider",
@@ -51,8 +77,12 @@ __all__ = [
     "Fallback",
     "FallbackPolicy",
     "FeatureShown",
+    "Label",
+    "LabelInvalid",
+    "LabelKind",
     "ListKind",
     "ListsAndLimits",
+    "Matured",
     "Met",
     "Reason",
     "Record",
@@ -62,12 +92,16 @@ __all__ = [
     "SubjectOf",
     "Thresholds",
     "add_entries",
+    "add_labels",
     "explain",
     "features_of",
     "find_decisions",
+    "find_labels",
+    "follow",
     "get_decision",
     "handlers",
     "list_entries",
+    "matured",
     "purge_used",
     "remove_entries",
     "replay",

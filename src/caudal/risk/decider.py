@@ -175,7 +175,8 @@ class Deciding:
             at=self._now, as_of=self._reading.as_of, ordinal=0 if lookup is None else lookup.last_ordinal,
             served=served if judged.fallback is served.fallback
             else msgspec.structs.replace(served, fallback=judged.fallback),
-            decided=decided, missing=judged.missing, snoozed=judged.snoozed, shadows=shadows,
+            decided=decided, fired=judged.fired, missing=judged.missing, snoozed=judged.snoozed,
+            model_wants=judged.model_wants, shadows=shadows,
             latency_us={"read": self._read_us, "decide": took_ns // _NS},
         )  # fmt: skip
         codes = tuple(dict.fromkeys(reason.code for reason in decided.reasons))

@@ -68,8 +68,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it, and what is worth knowing besides."""
 
     decided: Decided
+    fired: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     snoozed: tuple[str, ...] = ()
+    model_wants: Verdict = Verdict.APPROVE
     fallback: Fallback | None = None
     """As `Served` has it, or that the model gave no score."""
 
@@ -104,13 +106,15 @@ def decide(served: Served, judges: Judges, row: dict[str, Value]) -> Judged:
     row[SCORE] = None if scored is None else scored.value
     after = Fired() if judges.rules is None or before.approved else judges.rules.after(row, served.at)
     spared = before.approved or after.approved
-    wanted = [*_of_lists(met), *_of_rules(before), *_of_rules(after)]
-    if not spared:
-        if fallback is not None:
-            wanted += _of_fallback(fallback, judges.policy, row)
-        elif scored is not None:
-            wanted += _of_score(scored, judges.thresholds)
+    of_model: list[Reason] = []
+    if fallback is not None:
+        of_model += _of_fallback(fallback, judges.policy, row)
+    elif scored is not None:
+        of_model += _of_score(scored, judges.thresholds)
+    wanted = [*_of_lists(met), *_of_rules(before), *_of_rules(after), *([] if spared else of_model)]
     return Judged(
+        fired=tuple(rule.name for rule in (*before.rules, *after.rules)),
+        model_wants=of_model[0].wants if of_model else Verdict.APPROVE,
         decided=_decided(met, wanted, scored, authenticates=served.authenticates),
         missing=before.missing + after.missing, snoozed=before.snoozed + after.snoozed, fallback=fallback,
     )  # fmt: skip

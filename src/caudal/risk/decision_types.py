@@ -211,9 +211,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """The newest event that features knew; 0 where there were none."""
     served: Served
     decided: Decided
+    fired: tuple[str, ...] = ()
+    """All rules that fired, in their order."""
     missing: tuple[str, ...] = ()
     """Rules that could not say."""
     snoozed: tuple[str, ...] = ()
+    model_wants: Verdict = Verdict.APPROVE
+    """What the model would have done with it alone, or the policy in its place."""
     shadows: tuple[Shadow, ...] = ()
     latency_us: Mapping[str, int] = {}
     """By stage. Of what is read for a whole batch together, the batch's."""

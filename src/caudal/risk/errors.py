@@ -1,7 +1,7 @@
 """The errors of lists and decisions.
 
 CaudalError
-├── Unprocessable  422  entry_invalid
+├── Unprocessable  422  entry_invalid, label_invalid
 └── NotFound       404  entry_not_found, decision_not_found
 """
 
@@ -27,3 +27,10 @@ class DecisionNotFound(NotFound):
 
     code = "decision_not_found"
     title = "There is no such decision"
+
+
+class LabelInvalid(Unprocessable):
+    """Something that cannot be said of a decision; `field` tells."""
+
+    code = "label_invalid"
+    title = "This cannot be said of a decision"

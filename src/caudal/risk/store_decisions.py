@@ -79,7 +79,7 @@ delete from risk.decision d
 
 _OF: Final = {SubjectOf.PAYMENT: 1, SubjectOf.APPLICATION: 2}
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Record).decode
+decode_record: Final = msgspec.json.Decoder(Record).decode
 
 
 async def queue_stamp(connection: Connection, book_id: int) -> Cursor:
@@ -115,7 +115,7 @@ async def get(connection: Connection, book_id: int, decision_id: str) -> Record 
     """A decision."""
     parameters = {"book_id": book_id, "id": ids.decode(ids.DECISION, decision_id)}
     row = await (await connection.execute(GET, parameters)).fetchone()
-    return None if row is None else _decode(row[0])
+    return None if row is None else decode_record(row[0])
 
 
 async def find(
@@ -135,7 +135,7 @@ async def find(
         "limit": limit,
     }
     cursor = await connection.execute(FIND, parameters)
-    return [_decode(data) for (data,) in await cursor.fetchall()]
+    return [decode_record(data) for (data,) in await cursor.fetchall()]
 
 
 async def delete_old(connection: Connection, book_id: int, before: UUID, limit: int) -> int:

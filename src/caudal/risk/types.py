@@ -2,9 +2,11 @@
 
 import datetime as dt
 import enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
+
+from caudal_base.enums import QuickEnum
 
 
 class ListKind(enum.Enum):
@@ -89,6 +91,55 @@ class Used(NamedTuple):
     amount: int = 0
     """Minor units."""
     payments: int = 0
+
+
+class LabelKind(QuickEnum):
+    """What became known of a payment or an application, long after it was decided on."""
+
+    DISPUTE_OPENED = "dispute_opened"
+    DISPUTE_WON = "dispute_won"
+    """By us: the payer had no reason."""
+    DISPUTE_LOST = "dispute_lost"
+    FRAUD = "fraud"
+    """Somebody who has looked into it says so."""
+    LEGITIMATE = "legitimate"
+    """Somebody who has looked into it says that it was no fraud."""
+    REPAID = "repaid"
+    DEFAULTED = "defaulted"
+
+
+BAD: Final = frozenset(
+    {LabelKind.DISPUTE_OPENED, LabelKind.DISPUTE_LOST, LabelKind.FRAUD, LabelKind.DEFAULTED}
+)
+"""What nobody wanted."""
+
+
+class AddLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what has become known."""
+
+    subject: str
+    """A payment's id, or the caller's own name of an application that was decided on."""
+    kind: LabelKind
+    note: str | None = None
+    """Why; no personal data."""
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What became known, and when. Never changes: the newest of a subject counts."""
+
+    subject: str
+    kind: LabelKind
+    event_at: dt.datetime
+    """When that happened which it is about: the payment."""
+    known_at: dt.datetime
+    source: str
+    """A dispute's id, or who said so."""
+    note: str | None = None
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is what nobody wanted."""
+        return self.kind in BAD
 
 
 class Met(NamedTuple):

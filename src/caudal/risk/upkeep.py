@@ -1,4 +1,4 @@
-"""What a worker does for this room: old sums and old decisions are deleted, daily."""
+"""What a worker does for this room: it follows payments, fills new features, and deletes what is old."""
 
 import datetime as dt
 from collections.abc import Awaitable, Callable
@@ -7,10 +7,15 @@ from typing import Final
 import msgspec
 
 from caudal import jobs
+from caudal.ledger import Ledger
 from caudal.risk.decisions import purge_decisions
+from caudal.risk.following import FOLLOW, FOLLOW_EVERY, Following
 from caudal.risk.service import PURGE_LIMIT, purge_used
 
 PURGE_USED: Final = "risk.purge_used"
+FILL: Final = "risk.fill_features"
+FILL_EVERY: Final = dt.timedelta(seconds=30)
+"""How long after its publication a new feature begins to be counted, at most."""
 PURGE_DECISIONS: Final = "risk.purge_decisions"
 
 
@@ -18,11 +23,14 @@ class NoPayload(msgspec.Struct, frozen=True):
     """A job that its kind and book say all about."""
 
 
-def handlers() -> list[jobs.AnyHandler]:
+def handlers(ledger: Ledger) -> list[jobs.AnyHandler]:
     """What each kind of job of this room does."""
+    following = Following(ledger)
     return [
         jobs.Handler(PURGE_USED, NoPayload, _purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(PURGE_DECISIONS, NoPayload, _purge_decisions, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(FOLLOW, NoPayload, following.run, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(FILL, NoPayload, following.fill, max_batch=1, on_dead=jobs.OnDead.SKIP),
     ]
 
 
@@ -31,6 +39,8 @@ PERIODICS: Final = (
     jobs.Periodic(
         name=PURGE_DECISIONS, kind=PURGE_DECISIONS, every=dt.timedelta(days=1), payload=NoPayload()
     ),
+    jobs.Periodic(name=FOLLOW, kind=FOLLOW, every=FOLLOW_EVERY, payload=NoPayload()),
+    jobs.Periodic(name=FILL, kind=FILL, every=FILL_EVERY, payload=NoPayload()),
 )
 
 

@@ -1,0 +1,163 @@
+"""The SQL of labels, and of how far the book's events have been followed."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+from caudal.features import Event
+from caudal.risk.decision_types import Record
+from caudal.risk.store_decisions import decode_record
+from caudal.risk.types import Label, LabelKind
+from caudal_base import arrays
+from caudal_base.database import Connection
+
+FOLLOWED: Final = """
+select seq
+  from risk.followed
+ where book_id = %(book_id)s
+"""
+
+_FOLLOWED_TO: Final = """
+insert into risk.followed as f (book_id, seq)
+values (%(book_id)s, %(seq)s)
+    on conflict (book_id)
+    do update set seq = excluded.seq
+"""
+
+_PUT: Final = """
+insert into risk.label (book_id, subject, kind, source, event_at, known_at, note)
+select %(book_id)s, n.subject, n.kind, n.source, n.event_at, n.known_at, n.note
+  from unnest(%(subjects)s, %(kinds)s, %(sources)s, %(event_ats)s, %(known_ats)s, %(notes)s)
+       as n(subject, kind, source, event_at, known_at, note)
+    on conflict (book_id, subject, kind, source) do nothing
+"""
+
+LABELS: Final = """
+select subject, kind, source, event_at, known_at, note
+  from risk.label
+ where book_id = %(book_id)s
+   and (subject = %(subject)s or %(subject)s::text is null)
+   and (kind = %(kind)s or %(kind)s::text is null)
+   and (known_at, subject, kind, source) < (%(known_at)s, %(before_subject)s, %(before_kind)s, %(source)s)
+ order by known_at desc, subject desc, kind desc, source desc
+ limit %(limit)s
+"""
+
+SUBJECTS: Final = """
+select distinct on (subject) subject, data::text
+  from risk.decision
+ where book_id = %(book_id)s
+   and subject = any(%(subjects)s)
+ order by subject, id desc
+"""
+
+OF_PAYMENTS: Final = """
+select id, event_at, known_at, entities, tags, values
+  from features.event
+ where book_id = %(book_id)s
+   and source = 'payment'
+   and id = any(%(ids)s)
+"""
+
+# The newest word on each subject that was known at a moment.
+MATURED: Final = """
+select d.data::text, l.kind, l.known_at
+  from risk.decision d
+  left join lateral (
+        select kind, known_at
+          from risk.label
+         where book_id = %(book_id)s
+           and subject = d.subject
+           and known_at <= %(known_by)s
+         order by known_at desc, kind desc, source desc
+         limit 1
+       ) l on true
+ where d.book_id = %(book_id)s
+   and d.id > %(after)s
+   and d.id < %(before)s
+ order by d.id
+ limit %(limit)s
+"""
+
+
+async def followed(connection: Connection, book_id: int) -> int:
+    """The seq of the newest event that has been followed; 0 at first."""
+    row = await (await connection.execute(FOLLOWED, {"book_id": book_id})).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def followed_to(connection: Connection, book_id: int, seq: int) -> None:
+    """Events have been followed up to here."""
+    await connection.execute(_FOLLOWED_TO, {"book_id": book_id, "seq": seq})
+
+
+async def put(connection: Connection, book_id: int, labels: Sequence[Label]) -> None:
+    """Keep labels; the same one again has no effect."""
+    parameters = {
+        "book_id": book_id,
+        "subjects": arrays.texts([label.subject for label in labels]),
+        "kinds": arrays.texts([label.kind.value for label in labels]),
+        "sources": arrays.texts([label.source for label in labels]),
+        "event_ats": arrays.timestamps([label.event_at for label in labels]),
+        "known_ats": arrays.timestamps([label.known_at for label in labels]),
+        "notes": arrays.texts([label.note for label in labels]),
+    }
+    await connection.execute(_PUT, parameters)
+
+
+async def decided_on(connection: Connection, book_id: int, subjects: Sequence[str]) -> dict[str, Record]:
+    """The newest decision on each of these, as far as there is one."""
+    parameters = {"book_id": book_id, "subjects": arrays.texts(subjects)}
+    cursor = await connection.execute(SUBJECTS, parameters)
+    return {subject: decode_record(data) for subject, data in await cursor.fetchall()}
+
+
+async def payments(connection: Connection, book_id: int, ids: Sequence[str]) -> dict[str, Event]:
+    """These payments as features know them, by id."""
+    cursor = await connection.execute(OF_PAYMENTS, {"book_id": book_id, "ids": arrays.texts(ids)})
+    return {
+        id: Event(
+            id=id, source="payment", event_at=event_at, known_at=known_at, entities=entities, tags=tags,
+            values=values,
+        )
+        for id, event_at, known_at, entities, tags, values in await cursor.fetchall()
+    }  # fmt: skip
+
+
+async def find(
+    connection: Connection, book_id: int, *, subject: str | None, kind: LabelKind | None,
+    before: Label | None, limit: int,
+) -> list[Label]:  # fmt: skip
+    """Up to `limit` labels, those that became known last first, behind `before`."""
+    parameters = {
+        "book_id": book_id,
+        "subject": subject,
+        "kind": None if kind is None else kind.value,
+        "known_at": "infinity" if before is None else before.known_at,
+        "before_subject": "" if before is None else before.subject,
+        "before_kind": "" if before is None else before.kind.value,
+        "source": "" if before is None else before.source,
+        "limit": limit,
+    }
+    cursor = await connection.execute(LABELS, parameters)
+    return [
+        Label(
+            subject=subject, kind=LabelKind(kind), source=source, event_at=event_at, known_at=known_at,
+            note=note,
+        )
+        for subject, kind, source, event_at, known_at, note in await cursor.fetchall()
+    ]  # fmt: skip
+
+
+async def matured(
+    connection: Connection, book_id: int, *, after: object, before: object, known_by: dt.datetime, limit: int
+) -> list[tuple[Record, LabelKind | None, dt.datetime | None]]:
+    """Decisions with ids between two, in order, each with the newest label that was known by a moment."""
+    parameters = {
+        "book_id": book_id, "after": after, "before": before, "known_by": known_by, "limit": limit,
+    }  # fmt: skip
+    cursor = await connection.execute(MATURED, parameters)
+    return [
+        (decode_record(data), None if kind is None else LabelKind(kind), known_at)
+        for data, kind, known_at in await cursor.fetchall()
+    ]

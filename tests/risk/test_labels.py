@@ -1,0 +1,148 @@
+"""What becomes known of payments: followed from events, said by people, counted when it is time."""
+
+import datetime as dt
+
+import pytest
+
+from caudal import features, risk
+from caudal.connectors import Status
+from caudal.features import Aggregate, Entity, Feature, FeatureSet, Filter
+from caudal.payments import Case
+from caudal.risk import AddLabel, Decider, DecisionFilter, Label, LabelKind, Matured
+from caudal_base.database import Database
+from caudal_base.ids import IdSource
+from support.customer_worlds import CALLER
+from support.payment_worlds import PaymentWorld, dispute_snapshot
+
+HISTORY = FeatureSet(
+    features=(
+        Feature(name="paid", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="180d"),
+        Feature(
+            name="succeeded", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="180d",
+            of=Filter(source=("payment.succeeded",)),
+        ),
+        Feature(
+            name="disputed", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="180d",
+            of=Filter(source=("dispute.opened",)),
+        ),
+        Feature(
+            name="fraud", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="180d",
+            of=Filter(source=("label.fraud",)),
+        ),
+    )
+)  # fmt: skip
+
+
+@pytest.fixture
+async def world(shared_database: Database) -> PaymentWorld:
+    made = await PaymentWorld.make(shared_database)
+    decider = Decider(made.clock, IdSource(made.clock))
+    made.payments = type(made.payments)(
+        made.ledger, decider, made.registry, IdSource(made.clock), routing=made.routing
+    )
+    return made
+
+
+async def publish(world: PaymentWorld) -> None:
+    async with world.database.transaction() as connection:
+        await features.publish(
+            connection, world.book_id, HISTORY, caller=CALLER, ledger=world.ledger, at=world.clock.now()
+        )
+
+
+async def follow(world: PaymentWorld, limit: int = 2) -> None:
+    more = True
+    while more:
+        async with world.database.transaction() as connection:
+            more = await risk.follow(
+                connection, world.book_id, ledger=world.ledger, at=world.clock.now(), limit=limit
+            )
+    async with world.database.transaction() as connection:
+        while await features.fill(connection, world.book_id, ledger=world.ledger):
+            pass
+
+
+async def served(world: PaymentWorld, case: Case) -> dict[str, object]:
+    async with world.database.connection() as connection:
+        (row,) = await risk.find_decisions(connection, world.book_id, DecisionFilter(subject=case.payment.id))
+        shown = await risk.features_of(connection, world.book_id, [row])
+    assert row.id == case.payment.decision
+    return {feature.name: feature.value for feature in shown[row.id]}
+
+
+async def say(world: PaymentWorld, case: Case, kind: LabelKind) -> Label:
+    async with world.database.transaction() as connection:
+        (label,) = await risk.add_labels(
+            connection, world.book_id, [AddLabel(subject=case.payment.id, kind=kind)], caller=CALLER,
+            ledger=world.ledger, at=world.clock.now(),
+        )  # fmt: skip
+    assert isinstance(label, Label), label
+    return label
+
+
+async def matured(world: PaymentWorld) -> list[Matured]:
+    now = world.clock.now()
+    async with world.database.connection() as connection:
+        return await risk.matured(
+            connection, world.book_id, made_from=now - dt.timedelta(days=365), made_before=now, now=now
+        )
+
+
+async def test_what_becomes_of_payments_is_known_to_the_decisions_after_it(world: PaymentWorld) -> None:
+    await publish(world)
+    paid = await world.succeeded()
+    await world.create()
+    await world.hear(dispute_snapshot(paid, Status.OPEN, reason="fraudulent"))
+    await follow(world)
+    await world.hear(dispute_snapshot(paid, Status.LOST))
+    before = await world.create()
+    await follow(world)
+    after = await world.create()
+
+    assert await served(world, before) == {"paid": 2, "succeeded": 1, "disputed": 1, "fraud": 0}
+    assert await served(world, after) == {"paid": 3, "succeeded": 1, "disputed": 1, "fraud": 1}
+
+
+async def test_payments_from_before_anything_was_published_are_known_too(world: PaymentWorld) -> None:
+    first = await world.succeeded()
+    await world.create()
+    assert first.payment.decision is None
+    await publish(world)
+    await follow(world)
+    await follow(world)
+
+    assert await served(world, await world.create()) == {
+        "paid": 2, "succeeded": 1, "disputed": 0, "fraud": 0,
+    }  # fmt: skip
+
+
+async def test_a_label_counts_at_once_and_silence_after_its_delay(world: PaymentWorld) -> None:
+    await publish(world)
+    silent = await world.succeeded()
+    disputed = await world.succeeded()
+    cleared = await world.succeeded()
+    world.clock.advance(dt.timedelta(days=30))
+    for case in (disputed, cleared):
+        await world.hear(dispute_snapshot(case, Status.OPEN))
+    await follow(world)
+    world.clock.advance(dt.timedelta(days=1))
+    label = await say(world, cleared, LabelKind.LEGITIMATE)
+
+    assert label.event_at == cleared.payment.created_at
+    assert label.known_at == world.clock.now()
+    assert [(row.record.subject, row.bad) for row in await matured(world)] == [
+        (silent.payment.id, None), (disputed.payment.id, True), (cleared.payment.id, False),
+    ]  # fmt: skip
+    world.clock.advance(risk.FRAUD_DELAY)
+    assert [row.bad for row in await matured(world)] == [False, True, False]
+
+
+async def test_disputes_are_not_for_people_to_tell_of(world: PaymentWorld) -> None:
+    case = await world.create()
+    async with world.database.transaction() as connection:
+        (result,) = await risk.add_labels(
+            connection, world.book_id, [AddLabel(subject=case.payment.id, kind=LabelKind.DISPUTE_LOST)],
+            caller=CALLER, ledger=world.ledger, at=world.clock.now(),
+        )  # fmt: skip
+        assert await risk.find_labels(connection, world.book_id) == []
+    assert isinstance(result, risk.LabelInvalid)
