@@ -46,6 +46,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "People and businesses: take them on, block, close, change their products.",
     ),
     "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
+    "rules": (
+        _PAYMENTS,
+        "caudal.cli.rules",
+        "Rules of decisions: draft, test, review, publish, snooze them.",
+    ),
     "decisions": (
         _PAYMENTS,
         "caudal.cli.decisions",
