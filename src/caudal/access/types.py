@@ -45,6 +45,10 @@ class Scope(enum.StrEnum):
     PAYMENTS_WRITE = "payments:write", "Create, capture, cancel and refund payments"
     PAYMENTS_REVIEW = "payments:review", "Approve and decline payments that are held for review"
     RISK_READ = "risk:read", "Read decisions on payments and applications, and make them again"
+    RISK_WRITE = (
+        "risk:write",
+        "Publish features, tell of events that they count, say what became of payments",
+    )
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and what was sent to them"
     WEBHOOKS_WRITE = (
         "webhooks:write",

@@ -115,7 +115,7 @@ class ReplayView(View, frozen=True, kw_only=True):
     """As they are now."""
 
 
-class FeatureView(View, frozen=True, kw_only=True):
+class ServedFeatureView(View, frozen=True, kw_only=True):
     """A feature as it was served."""
 
     name: str
@@ -133,7 +133,7 @@ class ExplanationView(View, frozen=True, kw_only=True):
     words: tuple[str, ...]
     """What was decided and why, a sentence each, the weightiest first."""
     reasons: tuple[ReasonView, ...] = ()
-    features: tuple[FeatureView, ...] = ()
+    features: tuple[ServedFeatureView, ...] = ()
 
 
 def reason_view(reason: Reason) -> ReasonView:

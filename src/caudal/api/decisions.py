@@ -5,8 +5,8 @@ import msgspec
 from caudal.api.decision_views import (
     DecisionsQuery,
     ExplanationView,
-    FeatureView,
     ReplayView,
+    ServedFeatureView,
     decision_view,
     reason_view,
 )
@@ -64,7 +64,7 @@ async def read_explanation(request: Request[NoQuery, NoBody]) -> Answer:
         id=told.record.id, outcome=told.record.decided.outcome, score=told.record.decided.score,
         words=told.words, reasons=tuple(reason_view(reason) for reason in told.reasons),
         features=tuple(
-            FeatureView(name=feature.name, value=feature.value, about=feature.about)
+            ServedFeatureView(name=feature.name, value=feature.value, about=feature.about)
             for feature in told.features
         ),
     )  # fmt: skip

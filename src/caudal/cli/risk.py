@@ -1,4 +1,4 @@
-"""`caudal risk lists`: what payments are declined, reviewed or spared for."""
+"""`caudal risk`: lists of what payments are declined, reviewed or spared for, and what became of them."""
 
 from typing import Annotated, Any
 
@@ -13,10 +13,21 @@ from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOpti
 from caudal.cli.paging import more
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, table
-from caudal.risk import AddEntry, Entry, EntryFilter, ListKind, RemoveEntry, SubjectKind
+from caudal.ledger import Ledger
+from caudal.risk import (
+    AddEntry,
+    AddLabel,
+    Entry,
+    EntryFilter,
+    Label,
+    LabelKind,
+    ListKind,
+    RemoveEntry,
+    SubjectKind,
+)
 from caudal_base.errors import CaudalError, InvalidRequest
 
-app = group("Decisions on payments: the block, allow and watch lists.")
+app = group("Decisions on payments: the block, allow and watch lists, and what became of payments.")
 lists = group("The block, allow and watch lists.")
 app.add_typer(lists, name="lists")
 
@@ -150,3 +161,67 @@ def _shape(entry: Entry) -> dict[str, Any]:
         "created_at": entry.created_at,
         "expires_at": entry.expires_at,
     }
+
+
+@on_database(app, "label")
+async def label(
+    operator: Operator,
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="SUBJECT", help="A payment (`pay_…`) or your own name of an application."),
+    ],
+    kind: Annotated[
+        LabelKind, typer.Argument(metavar="KIND", help="fraud, legitimate, repaid or defaulted.")
+    ],
+    note: Annotated[str | None, typer.Option(help="Why; no personal data.")] = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Say what became of a payment or an application, as somebody has found out."""
+    found = await operator.book(book)
+    async with operator.database.transaction() as connection:
+        (result,) = await risk.add_labels(
+            connection, found.book_id, [AddLabel(subject=subject, kind=kind, note=note)],
+            caller=_caller(operator), ledger=Ledger(operator.clock), at=operator.clock.now(),
+        )  # fmt: skip
+    if isinstance(result, CaudalError):
+        raise result
+    made = _label_shape(result)
+    operator.terminal.answer(made, lambda out: out.print(facts([*made.items()])))
+
+
+@on_database(app, "labels")
+async def labels(
+    operator: Operator,
+    subject: Annotated[str | None, typer.Option(help="Only those of this payment or application.")] = None,
+    kind: Annotated[LabelKind | None, typer.Option(help="Only those of this kind.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Show what became of payments and applications, what became known last first."""
+    found = await operator.book(book)
+    async with operator.database.connection() as connection:
+        rows = await risk.find_labels(
+            connection, found.book_id, subject=subject, kind=kind, limit=min(limit, 1_000)
+        )
+
+    def show_rows(out: Console) -> None:
+        shown = table("subject", "kind", "happened", "known", "said by", "note")
+        for row in rows:
+            shown.add_row(
+                row.subject,
+                row.kind.value,
+                cell(row.event_at),
+                cell(row.known_at),
+                row.source,
+                cell(row.note),
+            )
+        out.print(shown if rows else "Nothing has become known.")
+
+    operator.terminal.answer({"data": [_label_shape(row) for row in rows]}, show_rows)
+
+
+def _label_shape(label: Label) -> dict[str, Any]:
+    return {
+        "subject": label.subject, "kind": label.kind.value, "bad": label.bad, "event_at": label.event_at,
+        "known_at": label.known_at, "source": label.source, "note": label.note,
+    }  # fmt: skip

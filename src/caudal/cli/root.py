@@ -56,7 +56,12 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "caudal.cli.decisions",
         "What was decided on payments and applications, and why; and the same made again.",
     ),
-    "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: the block, allow and watch lists."),
+    "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: lists, and what became of payments."),
+    "features": (
+        _OPERATE,
+        "caudal.cli.features",
+        "What decisions know of customers, cards, devices: publish it, show it.",
+    ),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),

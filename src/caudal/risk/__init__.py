@@ -18,6 +18,7 @@ from caudal.risk.decision_types import (
 )
 from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
 from caudal.risk.errors import DecisionNotFound, EntryInvalid, EntryNotFound, LabelInvalid
+from caudal.risk.features_in import publish_features, record_events
 from caudal.risk.following import FOLLOW, follow
 from caudal.risk.labels import (
     CREDIT_DELAY,
@@ -102,7 +103,9 @@ __all__ = [
     "handlers",
     "list_entries",
     "matured",
+    "publish_features",
     "purge_used",
+    "record_events",
     "remove_entries",
     "replay",
 ]
