@@ -10,8 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from caudal.analytics import TABLES, ExportBusy, ExportDamaged, ExportForeign, ExportNewer, manifest
+from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal_base.database import Database
+from support.deciding import Decisions, some_history
 from support.exports import CANARIES, exported, read, some_events, some_payments, tree
+from support.ledgers import new_book
 from support.payment_worlds import PaymentWorld
 
 
@@ -207,3 +210,27 @@ async def test_payments_go_on_while_an_export_reads(world: PaymentWorld, tmp_pat
     rows = read(tmp_path, "payments")
     assert set(made) <= {row["id"] for row in rows}
     assert len(rows) == len({row["seq"] for row in rows})
+
+
+async def test_decisions_and_labels_of_each_run_are_there_once(database: Database, tmp_path: Path) -> None:
+    book = Decisions(database, (await new_book(database)).book_id)
+    await book.publish(
+        FeatureSet(
+            features=(Feature(name="n_1d", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1d"),)
+        )
+    )
+    made: set[str] = set()
+    for seed in (1, 2, 3):
+        await some_history(book, seed, batches=5)
+        await exported(database, book.book_id, tmp_path, at_once=4)
+        rows = read(tmp_path, "decisions")
+        assert sorted(row["id"] for row in rows) == sorted(record.id for record in await book.records())
+        assert len(made) < len(rows)
+        made = {row["id"] for row in rows}
+        labels = [(row["subject"], row["kind"], row["source"]) for row in read(tmp_path, "labels")]
+        assert len(labels) == len(set(labels))
+    newest = (await book.records())[-1]
+    row = next(row for row in rows if row["id"] == newest.id)
+    assert json.loads(row["features"]) == list(newest.served.features)
+    assert (row["outcome"], row["ordinal"], row["as_of"]) == ("approve", newest.ordinal, newest.as_of)
+    assert "203.0.113." not in json.dumps(rows, default=str)

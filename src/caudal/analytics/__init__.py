@@ -1,8 +1,10 @@
 """What the database knows, for people and programs that look at much of it at once.
 
-`export` writes Parquet that follows a book's journals, each row once. It needs the extra `caudal[models]`.
+`export` writes Parquet that follows a book's journals, each row once; `lab` makes training sets of what was
+known then, from an export or the database. It needs the extra `caudal[models]`.
 """
 
+from caudal.analytics import lab
 from caudal.analytics.errors import (
     ExportBusy,
     ExportDamaged,
@@ -13,6 +15,7 @@ from caudal.analytics.errors import (
 )
 from caudal.analytics.exporting import AT_ONCE, Exported, export
 from caudal.analytics.tables import TABLES, Table
+from caudal.analytics.types import Rows
 
 __all__ = [
     "AT_ONCE",
@@ -23,7 +26,9 @@ __all__ = [
     "ExportMissing",
     "ExportNewer",
     "Exported",
+    "Rows",
     "Table",
     "TrainingSetInvalid",
     "export",
+    "lab",
 ]

@@ -4,9 +4,8 @@
 
 An export follows the journals of a book: the ledger's `seq`, that of events, the ordinals of features'
 events. Each step reads on from where the one before ended, in one snapshot, at most so many places of each
-journal; then its files count, all at once (`caudal.analytics.manifest`). Decisions have no number in order:
-they are found by their ids, which begin with the time, from some minutes before the newest one on, less those
-that are there.
+journal; then its files count, all at once (`caudal.analytics.manifest`). Decisions and labels have no number
+in order: they are found by time, from some minutes before the newest one on, less those that are there.
 
 It takes its time: between two pages it rests, so that payments meet a database that is at most half busy
 with exports.
@@ -26,13 +25,14 @@ from caudal.analytics import manifest as manifests
 from caudal.analytics import rows, store
 from caudal.analytics.errors import ExportForeign, ExportNewer
 from caudal.analytics.manifest import BookManifest, Manifest
-from caudal.analytics.present import decisions_since, known_attempts
+from caudal.analytics.present import decisions_since, known_attempts, labels_since
 from caudal.analytics.pseudonyms import KEY_BYTES, Pseudonyms
 from caudal.analytics.tables import (
     ATTEMPTS,
     DECISIONS,
     FEATURE_EVENTS,
     FEATURE_SETS,
+    LABELS,
     PAYMENTS,
     TABLES,
     TRANSACTIONS,
@@ -53,6 +53,7 @@ _LATEST_MS: Final = 600_000
 
 _JOURNALS: Final = ("ledger", "events", "features", "feature_sets")
 _DECISIONS: Final = "decisions"
+_LABELS: Final = "labels"
 
 Told = Callable[[str, int], None]
 Take = Callable[[Connection, Sequence[Any]], Awaitable[None]]
@@ -173,10 +174,11 @@ class _Run:
             async for page in self._pages(connection, source.statement, at[journal], ends[journal]):
                 await source.take(connection, page)
         decided, capped = await self._decisions(connection)
+        labelled, labels_capped = await self._labels(connection)
         self.step.close()
-        more = capped or ends != heads
-        positions = {**ends, _DECISIONS: decided}
-        if positions == {_DECISIONS: 0, **self._there.positions} and not self.step.files:
+        more = capped or labels_capped or ends != heads
+        positions = {**ends, _DECISIONS: decided, _LABELS: labelled}
+        if positions == {_DECISIONS: 0, _LABELS: 0, **self._there.positions} and not self.step.files:
             return None, more
         return self._advanced(positions), more
 
@@ -264,6 +266,26 @@ class _Run:
             if len(page) < _PAGE or added >= self._at_once:
                 return newest, len(page) == _PAGE
             after = page[-1][0]
+            await self._rest(time.monotonic() - began)
+
+    async def _labels(self, connection: Connection) -> tuple[int, bool]:
+        """As decisions: by when they became known."""
+        newest = self._there.positions.get(_LABELS, 0)
+        since = rows.moment_of_ms(max(0, newest - _LATEST_MS))
+        there = labels_since(self._directory, self._book.name, since)
+        after, added = (since, "", "", ""), 0
+        while True:
+            began = time.monotonic()
+            page = await store.labels(connection, self._book.book_id, after=after, limit=_PAGE)
+            for row in page:
+                subject, kind, source, _, known_at = row
+                newest = max(newest, rows.us(known_at) // 1_000)
+                if (subject, kind, source) not in there:
+                    added += 1
+                    self.step.add(LABELS, known_at.date(), (*row, rows.us(known_at)))
+            if len(page) < _PAGE or added >= self._at_once:
+                return newest, len(page) == _PAGE
+            after = (known_at, subject, kind, source)
             await self._rest(time.monotonic() - began)
 
     def _advanced(self, positions: Mapping[str, int]) -> Manifest:

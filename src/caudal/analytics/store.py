@@ -4,6 +4,7 @@ Each statement reads behind a place and up to one, and a page at a time: what it
 much there is.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -95,6 +96,15 @@ select id, data::text
  limit %(limit)s
 """
 
+LABELS: Final = """
+select subject, kind, source, event_at, known_at
+  from risk.label
+ where book_id = %(book_id)s
+   and (known_at, subject, kind, source) > (%(known_at)s, %(subject)s, %(kind)s, %(source)s)
+ order by known_at, subject, kind, source
+ limit %(limit)s
+"""
+
 _KEY: Final = """
 select key
   from analytics.pseudonym
@@ -126,6 +136,18 @@ async def attempts(connection: Connection, book_id: int, payments: Sequence[str]
     """The calls to partners for these payments (hexadecimal ids) that have come to an end."""
     parameters = {"book_id": book_id, "payments": arrays.hex_uuids(payments)}
     return await (await connection.execute(ATTEMPTS, parameters)).fetchall()
+
+
+async def labels(
+    connection: Connection, book_id: int, *, after: tuple[dt.datetime, str, str, str], limit: int
+) -> list[TupleRow]:
+    """Up to `limit` labels behind one: when it became known, its subject, kind and source."""
+    known_at, subject, kind, source = after
+    parameters = {
+        "book_id": book_id, "known_at": known_at, "subject": subject, "kind": kind, "source": source,
+        "limit": limit,
+    }  # fmt: skip
+    return await (await connection.execute(LABELS, parameters)).fetchall()
 
 
 async def key_of(connection: Connection, book_id: int) -> bytes | None:

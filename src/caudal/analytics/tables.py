@@ -89,6 +89,13 @@ DECISIONS: Final = Table(
         ("facts", _TEXT), ("features", _TEXT), ("latency_us", _INT),
     ),
 )  # fmt: skip
+LABELS: Final = Table(
+    "labels", 1, "What became known of payments and applications: of a subject the newest word counts.",
+    (
+        ("subject", _TEXT), ("kind", _TEXT), ("source", _TEXT), ("event_at", _TIME), ("known_at", _TIME),
+        ("known_us", _INT),
+    ),
+)  # fmt: skip
 FEATURE_EVENTS: Final = Table(
     "feature_events", 1, "What features are computed of, in the order in which it became known.",
     (
@@ -104,7 +111,8 @@ FEATURE_SETS: Final = Table(
 TABLES: Final[Mapping[str, Table]] = {
     each.name: each
     for each in (
-        TRANSFERS, TRANSACTIONS, PAYMENTS, REFUNDS, CAPTURES, DISPUTES, ATTEMPTS, DECISIONS, FEATURE_EVENTS,
+        TRANSFERS, TRANSACTIONS, PAYMENTS, REFUNDS, CAPTURES, DISPUTES, ATTEMPTS, DECISIONS, LABELS,
+        FEATURE_EVENTS,
         FEATURE_SETS,
     )
 }  # fmt: skip

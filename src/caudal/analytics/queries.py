@@ -1,0 +1,201 @@
+"""The SQL of training sets, for DuckDB over an export and for PostgreSQL.
+
+Both begin with relations of the same columns: `feature_events` (`ordinal`, `source`, `id`, `event_us`,
+`known_us`, `entities`, `tags`, `vals`), `decisions` (`id`, `subject`, `customer`, `as_of_us`, `ordinal`,
+`facts`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether that is a
+label, or an event that may be called one). The rest is one text.
+"""
+
+from typing import Final
+
+from caudal.analytics.types import Rows
+from caudal.features import Aggregate, Dialect, Feature
+
+EXPORT_RELATIONS: Final = """
+create or replace temp view history as
+select ordinal, source, id, event_us, known_us, entities, tags, vals
+  from feature_events;
+create or replace temp view decided as
+select id, subject, customer, epoch_us(as_of) as as_of_us, ordinal, facts
+  from decisions;
+create or replace temp view told as
+select id as subject, source as name, known_us, false as is_word
+  from feature_events
+union all
+select subject, kind, known_us, true
+  from labels;
+"""
+
+EXPORT_FEATURE_SET: Final = """
+select declared
+  from feature_sets
+ where version = ? or ?::bigint is null
+ order by version desc
+ limit 1
+"""
+
+FEATURE_SET: Final = """
+select declared::text
+  from features.feature_set
+ where book_id = %(book_id)s
+   and (version = %(version)s or %(version)s::integer is null)
+ order by version desc
+ limit 1
+"""
+
+BOOK: Final = """
+select book_id
+  from ledger.book
+ where name = %(book)s
+"""
+
+RELATIONS: Final = """
+history as (
+select ordinal, source, id,
+       (extract(epoch from event_at) * 1000000)::bigint as event_us,
+       (extract(epoch from known_at) * 1000000)::bigint as known_us,
+       entities, tags, values as vals
+  from features.event
+ where book_id = %(book_id)s
+),
+decided as (
+select id::text as id, subject, customer,
+       (extract(epoch from (data ->> 'as_of')::timestamptz) * 1000000)::bigint as as_of_us,
+       (data ->> 'ordinal')::bigint as ordinal,
+       (data -> 'served' -> 'facts')::jsonb as facts
+  from risk.decision
+ where book_id = %(book_id)s
+),
+told as (
+select id as subject, source as name, known_us, false as is_word
+  from history
+union all
+select subject, kind, (extract(epoch from known_at) * 1000000)::bigint, true
+  from risk.label
+ where book_id = %(book_id)s
+)"""
+
+_PAYMENT: Final = "payment"
+_ENTITIES: Final = ("customer", "card", "device", "ip", "merchant")
+_TAGS: Final = ("kind", "currency", "method", "country")
+
+COLUMNS: Final = ("n", "subject", "at_us", "known", "customer", "amount", "currency", "label", "labelled_us")
+
+
+class Words:
+    """What the two dialects call things."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Of a dialect."""
+        self._duckdb = dialect is Dialect.DUCKDB
+
+    def parameter(self, name: str) -> str:
+        """A value that comes with the statement; a number."""
+        return f"${name}::bigint" if self._duckdb else f"%({name})s::bigint"
+
+    def text(self, column: str, name: str) -> str:
+        """A member of a JSON object as a text."""
+        return (
+            f"json_extract_string({column}, '$.\"{name}\"')" if self._duckdb else f"({column} ->> '{name}')"
+        )
+
+    def object(self, column: str, prefix: str, names: tuple[str, ...]) -> str:
+        """An object of members of another."""
+        pairs = ", ".join(f"'{name}', {self.text(column, prefix + name)}" for name in names)
+        return f"{'json_object' if self._duckdb else 'jsonb_build_object'}({pairs})"
+
+    def names(self, parameter: str) -> str:
+        """Whether a column is among texts that come with the statement."""
+        return f"= any(${parameter}::varchar[])" if self._duckdb else f"= any(%({parameter})s::text[])"
+
+
+def known_events(rows: Rows) -> str:
+    """What features are computed of. Imported history: as if each had been known when it happened."""
+    if rows is not Rows.HISTORY:
+        return "select * from history"
+    return (
+        "select row_number() over (order by event_us, ordinal) as ordinal, source, id, event_us,\n"
+        "       event_us as known_us, entities, tags, vals\n  from history"
+    )
+
+
+def asked(rows: Rows, words: Words) -> str:
+    """The rows of a training set, of the relations and `known_events`."""
+    limit = "(select coalesce(max(known_us), 0) from known_events)"
+    if rows is Rows.DECISIONS:
+        limit = f"greatest({limit}, (select coalesce(max(as_of_us), 0) from decided))"
+    since, until, as_of = (words.parameter(name) for name in ("since", "until", "as_of"))
+    maturity, is_bad = words.parameter("maturity"), words.names("labels")
+    return f"""
+with found as ({_decisions(words) if rows is Rows.DECISIONS else _payments(words)}
+),
+looked as (
+select coalesce({as_of}, {limit}) as us
+),
+wanted as (
+select row_number() over (order by f.as_of_us, f.known, f.subject) - 1 as n, f.*, looked.us as looked_us
+  from found f
+ cross join looked
+ where f.as_of_us + {maturity} <= looked.us
+   and f.as_of_us >= coalesce({since}, f.as_of_us)
+   and ({until} is null or f.as_of_us < {until})
+),
+words as (
+select m.n, t.known_us, t.name {is_bad} as is_bad,
+       row_number() over (partition by m.n order by t.known_us desc, t.name {is_bad} desc) as place
+  from wanted m
+  join told t
+    on t.subject = m.subject
+ where t.known_us <= m.as_of_us + {maturity}
+   and t.known_us <= m.looked_us
+   and (t.is_word or t.name {is_bad})
+)
+select m.n, m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.entities, m.tags,
+       case when w.is_bad then 1 else 0 end as label,
+       w.known_us as labelled_us
+  from wanted m
+  left join words w
+    on w.n = m.n
+   and w.place = 1"""
+
+
+def _decisions(words: Words) -> str:
+    def fact(name: str) -> str:
+        return words.text("d.facts", f"payment.{name}")
+
+    return f"""
+select d.subject, d.as_of_us, d.ordinal as known, d.customer, cast({fact("amount")} as bigint) as amount,
+       {fact("currency")} as currency,
+       coalesce(e.entities, {words.object("d.facts", "payment.", _ENTITIES)}) as entities,
+       coalesce(e.tags, {words.object("d.facts", "payment.", _TAGS)}) as tags
+  from decided d
+  left join history e
+    on e.source = '{_PAYMENT}' and e.id = d.subject"""
+
+
+def _payments(words: Words) -> str:
+    return f"""
+select k.id as subject, k.known_us as as_of_us, k.ordinal - 1 as known,
+       {words.text("k.entities", "customer")} as customer,
+       cast({words.text("k.vals", "amount")} as bigint) as amount,
+       {words.text("k.tags", "currency")} as currency, k.entities, k.tags
+  from known_events k
+ where k.source = '{_PAYMENT}'"""
+
+
+def parts(feature: Feature, found: str) -> str:
+    """What `deriving.derived` reads, from the result of `features.query`: integers that floats can hold as
+    such, greater ones as texts."""
+    if feature.aggregate in (Aggregate.MIN, Aggregate.MAX, Aggregate.DISTINCT):
+        return f"select r.n, cast(r.v as bigint) as value\n  from (\n{found}\n) r (n, v)"
+    most = 2**53
+    return f"""
+select r.n, cast(r.c as bigint) as events,
+       case when abs(r.s) <= {most} then cast(r.s as bigint) end as total,
+       case when r.q <= {most} then cast(r.q as bigint) end as squares,
+       case when abs(r.s) > {most} then cast(r.s as varchar) end as total_text,
+       case when r.q > {most} then cast(r.q as varchar) end as squares_text,
+       cast(r.last_us as bigint) as last_us
+  from (
+{found}
+       ) r (n, c, s, q, last_us)"""
