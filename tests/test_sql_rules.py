@@ -50,7 +50,7 @@ EXCUSED = {
 
 ROOMS = (
     "access", "analytics", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs",
-    "ledger", "objectives", "payments", "risk", "routing", "rules", "webhooks",
+    "ledger", "models", "objectives", "payments", "risk", "routing", "rules", "webhooks",
 )  # fmt: skip
 
 

@@ -43,12 +43,14 @@ PRODUCT: Final = "prd"
 DECISION: Final = "dec"
 CASE: Final = "case"
 ANOMALY: Final = "ano"
+MODEL: Final = "mdl"
+MODEL_SERVING: Final = "msv"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
         REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE, RULE_SET, PARTNER, PRODUCT,
-        DECISION, CASE, ANOMALY,
+        DECISION, CASE, ANOMALY, MODEL, MODEL_SERVING,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

@@ -7,6 +7,7 @@ import msgspec
 from caudal.api import (
     customer_examples,
     examples,
+    models_examples,
     payment_examples,
     routing_examples,
     table_objectives,
@@ -17,6 +18,7 @@ from caudal.api.fields import Time
 from caudal.api.views import View
 from caudal.customers import CustomerView, ToldProductView
 from caudal.delivery import DisableReason, EndpointStatus
+from caudal.models import ServingView, ToldModelView
 from caudal.objectives import ObjectiveView
 from caudal.payments import (
     AttemptView,
@@ -263,6 +265,34 @@ FAMILIES: Final = (
         },
         example={"id": _PARTNER, **routing_examples.DRAINED},
         instead={"partner.resumed": {"id": _PARTNER, **routing_examples.UP}},
+    ),
+    EventFamily(
+        object_type="model",
+        version=1,
+        data=ToldModelView,
+        types={
+            "model.registered": "it is kept, and decides nothing yet",
+            "model.shadowed": "it scores what is decided from now on, and decides nothing",
+            "model.challenging": "it decides a share; where the gate was overridden, `misses` says what of",
+            "model.promoted": "it is the champion from now on, also by going back to it",
+            "model.retired": "it decides nothing any more",
+            "model.drifted": "scores, inputs or labels are no longer as in training: `misses` says which",
+        },
+        example=models_examples.TOLD,
+        instead={
+            "model.shadowed": models_examples.SHADOW,
+            "model.challenging": models_examples.CHALLENGER,
+            "model.promoted": models_examples.CHAMPION,
+            "model.retired": models_examples.RETIRED,
+            "model.drifted": models_examples.DRIFTED,
+        },
+    ),
+    EventFamily(
+        object_type="model_serving",
+        version=1,
+        data=ServingView,
+        types={"model_serving.changed": "decisions go by other terms: thresholds, fallback, gate"},
+        example=models_examples.CHANGED,
     ),
     EventFamily(
         object_type="webhook",

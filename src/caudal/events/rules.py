@@ -24,6 +24,8 @@ PREFIXES: Final[Mapping[str, str]] = {
     "rule_set": ids.RULE_SET,
     "partner": ids.PARTNER,
     "product": ids.PRODUCT,
+    "model": ids.MODEL,
+    "model_serving": ids.MODEL_SERVING,
 }
 """By kind of object, what its ids begin with."""
 

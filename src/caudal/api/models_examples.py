@@ -1,0 +1,104 @@
+"""What the document shows of models."""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+ID: Final = "mdl_0199f3a0a1b27c3d8e4f506172839411"
+_EARLIER: Final = "mdl_0199e2b0a1b27c3d8e4f506172839400"
+_AT: Final = "2026-03-02T09:30:15.123456Z"
+_ANA: Final = "key_0199f3a0a1b27c3d8e4f506172839405"
+_BEN: Final = "key_0199f3a0a1b27c3d8e4f506172839406"
+
+TERMS: Final[Json] = {
+    "challenge_at": 0.02,
+    "review_at": 0.1,
+    "decline_at": 0.6,
+    "gate": {"least": {"auc": 0.85, "ap": 0.4}, "min_shadow_hours": 24},
+}
+TOLD: Final[Json] = {
+    "id": ID,
+    "name": "card-fraud",
+    "version": 2,
+    "stage": "registered",
+    "kind": "scorecard",
+    "purpose": "fraud",
+    "hash": "6d0ab1a1d8c7c94a3c1f7cf9a0a2b1d0c9c3d5a5a7f1b2c3d4e5f60718293a4b",
+    "size": 135,
+    "registered_at": _AT,
+    "registered_by": _ANA,
+}
+SHADOW: Final[Json] = {**TOLD, "stage": "shadow", "by": _ANA}
+CHALLENGER: Final[Json] = {**TOLD, "stage": "challenger", "share": 10, "by": _BEN}
+CHAMPION: Final[Json] = {**TOLD, "stage": "champion", "by": _BEN}
+RETIRED: Final[Json] = {
+    **TOLD,
+    "stage": "retired",
+    "retired_at": _AT,
+    "by": _BEN,
+    "reason": "too many reviews",
+}
+DRIFTED: Final[Json] = {
+    **TOLD,
+    "stage": "champion",
+    "misses": ["score: PSI 0.31, above 0.25", "input features.card_count_1h: CSI 0.4, above 0.25"],
+}
+SERVING: Final[Json] = {
+    "id": "msv_00000000000000000000000000000007",
+    "version": 7,
+    "terms": TERMS,
+    "champion": _EARLIER,
+    "challenger": ID,
+    "share": 10,
+    "what": "challenge",
+    "model": ID,
+    "at": _AT,
+    "by": _BEN,
+}
+CHANGED: Final[Json] = {
+    "id": "msv_00000000000000000000000000000008",
+    "version": 8,
+    "terms": TERMS,
+    "champion": _EARLIER,
+    "what": "terms",
+    "at": _AT,
+    "by": _BEN,
+}
+CARD: Final[Json] = {
+    "schema": 1,
+    "name": "card-fraud",
+    "about": "fraud with cards, in the first day",
+    "kind": "scorecard",
+    "purpose": "fraud",
+    "inputs": [
+        {
+            "name": "features.card_count_1h",
+            "about": "payments with this card in the last hour",
+            "low": 0,
+            "high": 30,
+            "typical": 1,
+            "monotone": 1,
+        }
+    ],
+    "direction": "risk",
+    "link": {"kind": "logit"},
+    "calibration": {"kind": "platt", "slope": 1.02, "intercept": -0.1},
+    "training": {
+        "rows": 284807,
+        "positives": 492,
+        "data_hash": "b3a1f7",
+        "code_version": "0.1.0",
+        "protocol": "out of time, 80/20",
+        "seed": 0,
+    },
+    "metrics": {"auc": {"value": 0.91, "low": 0.88, "high": 0.94}},
+    "calibration_error": 0.01,
+    "stability": 0.03,
+    "leaks": [],
+}
+ARTIFACT: Final = (
+    "eyJpbnRlcmNlcHQiOi01LjAsInRlcm1zIjpbeyJheGVzIjpbeyJjdXRzIjpbMy4wLDEwLjBdLCJpbnB1dCI6ImZlYXR1cmVzLmNh"
+    "cmRfY291bnRfMWgifV0sImV4cGVjdGVkIjowLjIsInBvaW50cyI6WzAuMCwwLjUsMy4wLDAuMjVdfV19"
+)
+NEW_MODEL: Final[Json] = {"card": CARD, "artifact": ARTIFACT}
+MODEL: Final[Json] = {**TOLD, "card": CARD, "measured": {"latency_us": 1.9, "latency_p99_us": 3.4}}

@@ -1,0 +1,134 @@
+"""What serves, as a process keeps it: models are loaded once, and asked about with each batch."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+from caudal.models import format as model_format
+from caudal.models import scoring, store
+from caudal.models.errors import ModelNotFound
+from caudal.models.scoring import Scorer
+from caudal.models.serving import NO_SERVING, Loaded, Serving, ServingVersion
+from caudal_base.database import Connection
+from caudal_base.errors import CaudalError
+
+CAPACITY: Final = 1_000
+MAX_SCORERS: Final = 64
+
+
+class Directory:
+    """What serves in every book that this process decides for. Belongs to one event loop.
+
+    waiting = await directory.queue(connection, book_id)     # one statement; in a pipeline without waiting
+    serving = await directory.arrive(waiting)
+
+    Models are known by their content: a shadow that becomes the champion is not loaded again.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        """Keep what serves in `capacity` books at most; the oldest known leave first."""
+        self._capacity = capacity
+        self._known: dict[int, Serving] = {}
+        self._scorers: dict[str, Scorer] = {}
+
+    async def queue(self, connection: Connection, book_id: int) -> "Waiting":
+        """Ask what serves. A batch goes by what is true as it is asked."""
+        known = self._known.get(book_id, NO_SERVING)
+        return Waiting(
+            book_id, known, connection, await store.queue_current(connection, book_id, known.version)
+        )
+
+    async def arrive(self, waiting: "Waiting") -> Serving:
+        """What serves; `NO_SERVING` where nobody ever said.
+
+        A model that was not known is read and loaded meanwhile, for some 100 ms, off the event loop.
+        """
+        version, found = await store.current_of(waiting.cursor)
+        if found is None:
+            return waiting.known if version == waiting.known.version else NO_SERVING
+        serving = await self._load(waiting.connection, waiting.book_id, found)
+        self._known.pop(waiting.book_id, None)
+        self._known[waiting.book_id] = serving
+        while len(self._known) > self._capacity:
+            del self._known[next(iter(self._known))]
+        return serving
+
+    async def load(self, connection: Connection, book_id: int) -> Serving:
+        """Both at once."""
+        return await self.arrive(await self.queue(connection, book_id))
+
+    async def load_version(self, connection: Connection, book_id: int, version: int) -> Serving:
+        """What served as a decision of the past was made. Raises `ModelNotFound`."""
+        if version == 0:
+            return NO_SERVING
+        found = await store.serving(connection, book_id, version)
+        if found is None:
+            raise ModelNotFound("the book has no such version of what serves", field="version")
+        return await self._load(connection, book_id, found)
+
+    async def load_model(self, connection: Connection, book_id: int, id: UUID) -> Loaded:
+        """A model, whatever its stage. Raises `ModelNotFound`."""
+        found = await self._models(connection, book_id, [id])
+        if id not in found:
+            raise ModelNotFound("the book has no such model", field="id")
+        return found[id]
+
+    async def _load(self, connection: Connection, book_id: int, found: ServingVersion) -> Serving:
+        wanted = [each for each in (found.champion, found.challenger, *found.shadows) if each is not None]
+        models = await self._models(connection, book_id, wanted)
+        return Serving(
+            version=found.version,
+            terms=found.terms,
+            champion=models.get(found.champion) if found.champion else None,
+            challenger=models.get(found.challenger) if found.challenger else None,
+            share=found.share,
+            shadows=tuple(models[each] for each in found.shadows if each in models),
+        )
+
+    async def _models(
+        self, connection: Connection, book_id: int, wanted: Sequence[UUID]
+    ) -> dict[UUID, Loaded]:
+        if not wanted:
+            return {}
+        rows = await store.contents(connection, book_id, sorted(set(wanted)))
+        found = {}
+        for id, name, version, hash_, card, artifact in rows:
+            scorer, why = self._scorers.get(hash_), None
+            if scorer is None:
+                try:
+                    scorer = await asyncio.to_thread(_loaded, card, artifact, hash_)
+                except CaudalError as refused:
+                    why = refused.code
+                else:
+                    self._keep(hash_, scorer, {row[3] for row in rows})
+            found[id] = Loaded(id=id, name=name, version=version, hash=hash_, scorer=scorer, why=why)
+        return found
+
+    def _keep(self, hash_: str, scorer: Scorer, in_use: Iterable[str]) -> None:
+        self._scorers[hash_] = scorer
+        needed = set(in_use)
+        for other in [each for each in self._scorers if each not in needed]:
+            if len(self._scorers) <= MAX_SCORERS:
+                break
+            del self._scorers[other]
+
+
+class Waiting:
+    """What serves, asked for."""
+
+    def __init__(self, book_id: int, known: Serving, connection: Connection, cursor: store.Cursor) -> None:
+        """Made by `Directory.queue`."""
+        self.book_id = book_id
+        self.known = known
+        self.connection = connection
+        self.cursor = cursor
+
+
+async def load_serving(connection: Connection, book_id: int) -> Serving:
+    """What serves in a book, loaded anew: for tools. `Directory` keeps it."""
+    return await Directory().load(connection, book_id)
+
+
+def _loaded(card: bytes, artifact: bytes, hash_: str) -> Scorer:
+    return scoring.load(model_format.read(card, artifact, expected=hash_))

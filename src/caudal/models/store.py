@@ -1,0 +1,272 @@
+"""The SQL of models and of what serves."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from caudal.models.serving import Measured, Registered, ServingVersion, Terms, stage_of
+from caudal.models.types import Card, ModelFile
+from caudal_base import arrays
+from caudal_base.database import Connection
+
+Cursor = AsyncCursor[TupleRow]
+
+# Under the book's lock, so that versions have no gaps and no twins.
+_INSERT: Final = """
+insert into models.model
+       (book_id, id, name, version, hash, card, artifact, measured, registered_at, registered_by, registrar)
+select %(book_id)s, %(id)s, %(name)s,
+       coalesce(
+           (select max(version) from models.model where book_id = %(book_id)s and name = %(name)s), 0
+       ) + 1,
+       %(hash)s, %(card)s, %(artifact)s, %(measured)s::json, %(at)s, %(by)s, %(registrar)s
+returning version
+"""
+
+_COLUMNS: Final = """id, name, version, hash, card, measured::text, registered_at, registered_by, registrar,
+       retired_at, octet_length(artifact)"""
+
+_GET: Final = f"""
+select {_COLUMNS}
+  from models.model
+ where book_id = %(book_id)s
+   and id = %(id)s
+"""
+
+_BY_NAME: Final = f"""
+select {_COLUMNS}
+  from models.model
+ where book_id = %(book_id)s
+   and name = %(name)s
+   and (version = %(version)s or %(version)s::integer is null)
+ order by version desc
+ limit 1
+"""
+
+_BY_HASH: Final = f"""
+select {_COLUMNS}
+  from models.model
+ where book_id = %(book_id)s
+   and hash = %(hash)s
+"""
+
+_LIST: Final = f"""
+select {_COLUMNS}
+  from models.model
+ where book_id = %(book_id)s
+   and (id < %(before)s or %(before)s::uuid is null)
+ order by id desc
+ limit %(limit)s
+"""
+
+CONTENTS: Final = """
+select id, name, version, hash, card, artifact
+  from models.model
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+ order by id
+"""
+
+_RETIRED: Final = """
+update models.model
+   set retired_at = %(at)s
+ where book_id = %(book_id)s
+   and id = %(id)s
+"""
+
+_SERVING_COLUMNS: Final = """version, terms::text, champion, challenger, share, shadows, what, model, reason,
+       overridden::text, at, by"""
+
+SERVING: Final = f"""
+select {_SERVING_COLUMNS}
+  from models.serving
+ where book_id = %(book_id)s
+   and (version = %(version)s or %(version)s::integer is null)
+ order by version desc
+ limit 1
+"""
+
+# A process that knows the version gets no more than its number.
+CURRENT: Final = """
+select version,
+       case when version <> %(known)s then terms::text end,
+       champion, challenger, share, shadows, what, model, reason, overridden::text, at, by
+  from models.serving
+ where book_id = %(book_id)s
+ order by version desc
+ limit 1
+"""
+
+_HISTORY: Final = f"""
+select {_SERVING_COLUMNS}
+  from models.serving
+ where book_id = %(book_id)s
+   and version < %(before)s
+ order by version desc
+ limit %(limit)s
+"""
+
+# Where the champion of a version is another one than that of the version before it.
+_EARLIER_CHAMPION: Final = """
+select champion
+  from models.serving
+ where book_id = %(book_id)s
+   and champion is not null
+   and champion <> %(champion)s
+ order by version desc
+ limit 1
+"""
+
+_SHADOW_SINCE: Final = """
+select min(at)
+  from models.serving
+ where book_id = %(book_id)s
+   and model = %(model)s
+   and what = 'shadow'
+"""
+
+_SERVE: Final = """
+insert into models.serving
+       (book_id, version, terms, champion, challenger, share, shadows, what, model, reason, overridden,
+        at, by)
+values (%(book_id)s, %(version)s, %(terms)s::json, %(champion)s, %(challenger)s, %(share)s, %(shadows)s,
+        %(what)s, %(model)s, %(reason)s, %(overridden)s::json, %(at)s, %(by)s)
+"""
+
+MAX_BEFORE: Final = 2**31 - 1
+
+
+async def insert(
+    connection: Connection, book_id: int, id: UUID, file: ModelFile, measured: Measured, *, at: dt.datetime,
+    by: str, registrar: UUID,
+) -> int:  # fmt: skip
+    """Keep a model as the next version of its name, which is returned."""
+    parameters = {
+        "book_id": book_id, "id": id, "name": file.card.name, "hash": bytes.fromhex(file.hash),
+        "card": file.text.decode(), "artifact": file.artifact, "measured": _json(measured), "at": at,
+        "by": by, "registrar": registrar,
+    }  # fmt: skip
+    ((version,),) = await (await connection.execute(_INSERT, parameters)).fetchall()
+    return int(version)
+
+
+async def get(connection: Connection, book_id: int, id: UUID) -> Registered | None:
+    """A model by its id; its stage is not looked at."""
+    return await _one(connection, _GET, {"book_id": book_id, "id": id})
+
+
+async def by_name(connection: Connection, book_id: int, name: str, version: int | None) -> Registered | None:
+    """A model by its name and version, by default the newest."""
+    return await _one(connection, _BY_NAME, {"book_id": book_id, "name": name, "version": version})
+
+
+async def by_hash(connection: Connection, book_id: int, hash: str) -> Registered | None:
+    """A model by its content."""
+    return await _one(connection, _BY_HASH, {"book_id": book_id, "hash": bytes.fromhex(hash)})
+
+
+async def page(connection: Connection, book_id: int, *, before: UUID | None, limit: int) -> list[Registered]:
+    """Up to `limit` models that were registered before one, the newest first."""
+    parameters = {"book_id": book_id, "before": before, "limit": limit}
+    return [_registered(row) for row in await (await connection.execute(_LIST, parameters)).fetchall()]
+
+
+async def contents(
+    connection: Connection, book_id: int, wanted: Sequence[UUID]
+) -> list[tuple[UUID, str, int, str, bytes, bytes]]:
+    """Of each model that exists: id, name, version, hash, the card's JSON, the artifact."""
+    cursor = await connection.execute(CONTENTS, {"book_id": book_id, "ids": arrays.uuids(wanted)})
+    return [
+        (id, name, version, bytes(hash).hex(), card.encode(), bytes(artifact))
+        for id, name, version, hash, card, artifact in await cursor.fetchall()
+    ]
+
+
+async def retire(connection: Connection, book_id: int, id: UUID, at: dt.datetime | None) -> None:
+    """Note since when a model is retired; None: it is not."""
+    await connection.execute(_RETIRED, {"book_id": book_id, "id": id, "at": at})
+
+
+async def serving(connection: Connection, book_id: int, version: int | None = None) -> ServingVersion | None:
+    """A version of what serves, by default the one that counts."""
+    cursor = await connection.execute(SERVING, {"book_id": book_id, "version": version})
+    row = await cursor.fetchone()
+    return None if row is None else _serving(row)
+
+
+async def queue_current(connection: Connection, book_id: int, known: int) -> Cursor:
+    """Ask what serves now, all of it unless it is `known`; in a pipeline without waiting."""
+    return await connection.execute(CURRENT, {"book_id": book_id, "known": known})
+
+
+async def current_of(cursor: Cursor) -> tuple[int, ServingVersion | None]:
+    """What `queue_current` found: the version, and what it is unless it is known; 0 where nothing serves."""
+    row = await cursor.fetchone()
+    if row is None:
+        return 0, None
+    return row[0], None if row[1] is None else _serving(row)
+
+
+async def history(
+    connection: Connection, book_id: int, *, before: int | None, limit: int
+) -> list[ServingVersion]:
+    """Up to `limit` versions of what serves, below `before`, the newest first."""
+    parameters = {"book_id": book_id, "before": before or MAX_BEFORE, "limit": limit}
+    return [_serving(row) for row in await (await connection.execute(_HISTORY, parameters)).fetchall()]
+
+
+async def earlier_champion(connection: Connection, book_id: int, champion: UUID) -> UUID | None:
+    """Who was the champion before the present one."""
+    cursor = await connection.execute(_EARLIER_CHAMPION, {"book_id": book_id, "champion": champion})
+    row = await cursor.fetchone()
+    return None if row is None else row[0]
+
+
+async def shadow_since(connection: Connection, book_id: int, model: UUID) -> dt.datetime | None:
+    """When a model first was made a shadow."""
+    row = await (await connection.execute(_SHADOW_SINCE, {"book_id": book_id, "model": model})).fetchone()
+    return None if row is None else row[0]
+
+
+async def serve(connection: Connection, book_id: int, made: ServingVersion) -> None:
+    """Keep a version of what serves, under the book's lock."""
+    parameters = {
+        "book_id": book_id, "version": made.version, "terms": _json(made.terms), "champion": made.champion,
+        "challenger": made.challenger, "share": made.share, "shadows": arrays.uuids(made.shadows),
+        "what": made.what, "model": made.model, "reason": made.reason, "overridden": _json(made.overridden),
+        "at": made.at, "by": made.by,
+    }  # fmt: skip
+    await connection.execute(_SERVE, parameters)
+
+
+async def _one(connection: Connection, statement: str, parameters: dict[str, Any]) -> Registered | None:
+    row = await (await connection.execute(statement.encode(), parameters)).fetchone()
+    return None if row is None else _registered(row)
+
+
+def _registered(row: TupleRow) -> Registered:
+    id, name, version, hash, card, measured, at, by, registrar, retired_at, size = row
+    return Registered(
+        id=id, name=name, version=version, hash=bytes(hash).hex(),
+        card=msgspec.json.decode(card, type=Card), measured=msgspec.json.decode(measured, type=Measured),
+        registered_at=at, registered_by=by, registrar=registrar, size=size,
+        stage=stage_of(id, None, retired_at), retired_at=retired_at,
+    )  # fmt: skip
+
+
+def _serving(row: TupleRow) -> ServingVersion:
+    version, terms, champion, challenger, share, shadows, what, model, reason, overridden, at, by = row
+    return ServingVersion(
+        version=version, terms=msgspec.json.decode(terms, type=Terms), champion=champion,
+        challenger=challenger, share=share, shadows=tuple(shadows), what=what, model=model, reason=reason,
+        overridden=msgspec.json.decode(overridden, type=tuple[str, ...]), at=at, by=by,
+    )  # fmt: skip
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
