@@ -14,6 +14,7 @@ unpickled. Its hash is over both, and a decision of the past finds model and ter
 
 from caudal.models.checking import ContractBroken, check_risk_model, rows_like
 from caudal.models.directory import Directory, Waiting, load_serving
+from caudal.models.drift import DriftReport, Sample, interval, look, stability_index
 from caudal.models.engines import Engine, EngineFailed, Parts
 from caudal.models.errors import (
     GateClosed,
@@ -38,9 +39,11 @@ from caudal.models.service import (
     get_file,
     get_model,
     get_serving,
+    list_drift,
     list_models,
     list_serving,
     misses,
+    note_drift,
     prepare,
     register,
     roll_back,
@@ -104,6 +107,7 @@ __all__ = [
     "Direction",
     "Directory",
     "DriftBounds",
+    "DriftReport",
     "Engine",
     "EngineFailed",
     "Gate",
@@ -139,6 +143,7 @@ __all__ = [
     "Role",
     "Row",
     "SamePerson",
+    "Sample",
     "Score",
     "Scorecard",
     "Scorer",
@@ -163,12 +168,16 @@ __all__ = [
     "get_file",
     "get_model",
     "get_serving",
+    "interval",
+    "list_drift",
     "list_models",
     "list_serving",
     "load",
     "load_serving",
+    "look",
     "misses",
     "model_view",
+    "note_drift",
     "outcome_of",
     "pack",
     "prepare",
@@ -178,6 +187,7 @@ __all__ = [
     "rows_like",
     "serving_view",
     "set_terms",
+    "stability_index",
     "try_out",
     "unpack",
 ]

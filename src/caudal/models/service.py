@@ -22,6 +22,7 @@ from caudal.events import NewEvent
 from caudal.ledger import Ledger
 from caudal.models import checking, gate, moves, scoring, store
 from caudal.models import format as model_format
+from caudal.models.drift import DriftReport
 from caudal.models.errors import ModelNotFound, NothingToRollBack
 from caudal.models.moves import Move
 from caudal.models.serving import (
@@ -261,6 +262,35 @@ async def misses(connection: Connection, book_id: int, model: Registered, at: dt
     serving = await store.serving(connection, book_id)
     terms = Terms() if serving is None else serving.terms
     return gate.misses(model, terms.gate, at)
+
+
+async def note_drift(
+    connection: Connection, book_id: int, id: UUID, report: DriftReport, *, ledger: Ledger,
+    at: dt.datetime,
+) -> None:  # fmt: skip
+    """Keep what came of `look`, which needs no lock, and tell of drift as it begins.
+
+    Told is what is over a bound and was not so the last time: not the same each time that somebody looks.
+    Raises `BookNotFound`, `ModelNotFound`.
+    """
+    recorded_at = await _lock(connection, book_id, ledger)
+    serving = await store.serving(connection, book_id)
+    model = await _model(connection, book_id, id, serving)
+    last = await store.drifts(connection, book_id, id, before=at, limit=1)
+    await store.note_drift(connection, book_id, id, report, at)
+    if report.over and not (last and last[0][1].over):
+        moment = max(at, recorded_at)
+        told = _of_model(model, "drifted", moment, missed=report.over)
+        await _tell(connection, book_id, moment, [told])
+
+
+async def list_drift(
+    connection: Connection, book_id: int, id: UUID, *, before: dt.datetime | None = None, limit: int = 50
+) -> list[tuple[dt.datetime, DriftReport]]:
+    """What came of looking at a model's drift, and when, the newest first."""
+    _refuse_page(limit)
+    latest = dt.datetime.max.replace(tzinfo=dt.UTC)
+    return await store.drifts(connection, book_id, id, before=before or latest, limit=limit)
 
 
 async def _carry_out(

@@ -9,6 +9,7 @@ import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
+from caudal.models.drift import DriftReport
 from caudal.models.serving import Measured, Registered, ServingVersion, Terms, stage_of
 from caudal.models.types import Card, ModelFile
 from caudal_base import arrays
@@ -138,6 +139,22 @@ values (%(book_id)s, %(version)s, %(terms)s::json, %(champion)s, %(challenger)s,
         %(what)s, %(model)s, %(reason)s, %(overridden)s::json, %(at)s, %(by)s)
 """
 
+_DRIFT: Final = """
+insert into models.drift (book_id, model, measured_at, drifted, report)
+values (%(book_id)s, %(model)s, %(at)s, %(drifted)s, %(report)s::json)
+    on conflict (book_id, model, measured_at) do nothing
+"""
+
+_DRIFTS: Final = """
+select measured_at, report::text
+  from models.drift
+ where book_id = %(book_id)s
+   and model = %(model)s
+   and measured_at < %(before)s
+ order by measured_at desc
+ limit %(limit)s
+"""
+
 MAX_BEFORE: Final = 2**31 - 1
 
 
@@ -242,6 +259,25 @@ async def serve(connection: Connection, book_id: int, made: ServingVersion) -> N
         "at": made.at, "by": made.by,
     }  # fmt: skip
     await connection.execute(_SERVE, parameters)
+
+
+async def note_drift(
+    connection: Connection, book_id: int, model: UUID, report: DriftReport, at: dt.datetime
+) -> None:
+    """Keep what came of looking at a model's drift."""
+    parameters = {
+        "book_id": book_id, "model": model, "at": at, "drifted": bool(report.over), "report": _json(report),
+    }  # fmt: skip
+    await connection.execute(_DRIFT, parameters)
+
+
+async def drifts(
+    connection: Connection, book_id: int, model: UUID, *, before: dt.datetime, limit: int
+) -> list[tuple[dt.datetime, DriftReport]]:
+    """What came of looking at a model's drift before a moment, the newest first."""
+    parameters = {"book_id": book_id, "model": model, "before": before, "limit": limit}
+    cursor = await connection.execute(_DRIFTS, parameters)
+    return [(at, msgspec.json.decode(report, type=DriftReport)) for at, report in await cursor.fetchall()]
 
 
 async def _one(connection: Connection, statement: str, parameters: dict[str, Any]) -> Registered | None:

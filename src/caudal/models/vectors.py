@@ -24,13 +24,13 @@ class Vectors:
         for name, places, absent, other in self._plan:
             value = get(name)
             if places is None:
-                number = _number(value)
+                number = number_of(value)
                 if number is None:
                     missing.append(name)
                     number = absent
                 add(number)
             else:
-                text = _text(value)
+                text = text_of(value)
                 if text is None:
                     missing.append(name)
                     add(absent)
@@ -42,7 +42,8 @@ class Vectors:
         return vector, missing
 
 
-def _number(value: Value) -> float | None:
+def number_of(value: Value) -> float | None:
+    """A finite number, or nothing."""
     if type(value) is float:
         return value if value == value and value not in _INFINITE else None
     if isinstance(value, int | float):
@@ -54,7 +55,7 @@ def _number(value: Value) -> float | None:
     return None
 
 
-def _text(value: Value) -> str | None:
+def text_of(value: Value) -> str | None:
     """A category as text: numbers as they are written, since files say 3 and 3.0 for one thing."""
     if value is None or isinstance(value, str):
         return value
