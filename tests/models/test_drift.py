@@ -75,7 +75,7 @@ async def test_scores_inputs_and_labels_that_drift_are_told_once_while_they_do(w
     assert report.over == (
         "score: PSI 8.86, above 0.25",
         "input payment.amount: CSI 4.34, above 0.25",
-        "label: 8.29% to 12.01% came true, 2.00% in training: more than 2 times apart",
+        "label: 8.29% to 12.02% came true, 2.00% in training: more than 2 times apart",
     )
     assert (await look(world, model, samples(1_000))).over == ()
     await look(world, model, samples(1_000, large=0.6))
