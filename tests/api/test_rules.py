@@ -11,7 +11,7 @@ from caudal import features
 from caudal.access import Scope
 from caudal.api import rules_examples as examples
 from caudal.app import create_app
-from support.payment_api import CALLER, SETTINGS, PaymentWorld
+from support.payment_api import CALLER, SETTINGS, PaymentWorld, pay_in
 from support.rule_worlds import FEATURES, LARGE, MANY, rule
 from support.worlds import World, new_key
 
@@ -134,6 +134,37 @@ async def test_a_rule_is_snoozed_and_woken(worlds: Worlds) -> None:
     )  # fmt: skip
     assert (await author.post(f"{RULES}/large/wake", {"reason": "over"})).json()["number"] == 2
     assert (await author.get(f"{RULES}/snoozes")).json()["data"] == []
+
+
+async def test_rules_are_tried_on_decisions_of_the_past_and_have_figures(worlds: Worlds) -> None:
+    await worlds.published(LARGE)
+    author = worlds.author
+    customer = await author.customer()
+    for amount in (1_000, 150_000):
+        await author.begun(pay_in(customer, amount))
+    body = {"rules": {"rules": [rule("all", "payment.amount > 0", "decline")]}}
+    tried = await author.post(f"{RULES}/backtest", body)
+    assert tried.status_code == 200, tried.text
+    told = tried.json()
+    assert (told["decisions"]["decisions"], told["hits"]["decisions"], told["changed"]) == (2, 2, 2)
+    assert told["rules"][0]["hits"]["amounts"] == {"EUR": {"all": 151_000, "matured": 0, "bad": 0}}
+    assert "precision" not in told["rules"][0]
+    assert (told["overlaps_then"][0]["other"], told["complete"]) == ("large", True)
+    kept = (await author.post(f"{RULES}/backtest", {"rule_set": "current"})).json()
+    assert (kept["changed"], kept["rules"][0]["hits"]["decisions"]) == (0, 1)
+    assert (await author.post(f"{RULES}/backtest", {"rule_set": "v9"})).status_code == 404
+    for wrong in ({}, {**body, "rule_set": "v1"}):
+        assert (await author.post(f"{RULES}/backtest", wrong)).status_code == 400
+    long = {"rule_set": "v1", "made_from": "2020-01-01T00:00:00Z"}
+    assert (await author.post(f"{RULES}/backtest", long)).json()["field"] == "made_before"
+    assert (await author.post(f"{RULES}/backtest", {"rules": {"rules": []}})).status_code == 422
+
+    stats = (await author.get(f"{RULES}/stats", by="month")).json()
+    (large,) = stats["data"]
+    assert (large["rule"], large["asked"], large["fired"]["decisions"], large["fire_rate"]["value"]) == (
+        "large", 2, 1, 0.5,
+    )  # fmt: skip
+    assert (await author.get(f"{RULES}/stats", by="year")).status_code == 400
 
 
 async def test_the_examples_of_the_document_work(worlds: Worlds) -> None:

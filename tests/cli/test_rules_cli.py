@@ -11,7 +11,7 @@ import pytest
 from caudal import features
 from caudal.access import Scope
 from caudal.app import create_app
-from support.payment_api import BOOK, CALLER, SETTINGS, PaymentWorld
+from support.payment_api import BOOK, CALLER, SETTINGS, PaymentWorld, pay_in
 from support.processes import Ran, run
 from support.rule_worlds import FEATURES
 from support.worlds import new_key
@@ -77,6 +77,7 @@ def place(
                         connection, book, FEATURES, caller=CALLER, ledger=services.ledger,
                         at=services.clock.now(),
                     )  # fmt: skip
+                await world.begun(pay_in(await world.customer(), 2_500))
                 reviewing = frozenset({Scope.RULES_REVIEW})
                 return {
                     "reviewer": await new_key(services, frozenset({book}), scopes=reviewing),
@@ -163,6 +164,27 @@ def test_files_that_are_no_rules_are_refused(place: Place, text: str, says: str)
     refused = place.rules("draft", place.file("none.toml", text))
     assert refused.code == 2
     assert says in refused.err
+
+
+def test_rules_are_tried_on_decisions_of_the_past(place: Place) -> None:
+    text = '{"rules": [{"name": "large", "when": "payment.amount > 5", "outcome": "review", "reason": "x"}]}'
+    file = place.file("tried.json", text)
+    tried = place.rules("backtest", file, "--json").json
+    assert (tried["decisions"]["decisions"], tried["changed"], tried["complete"]) == (1, 1, True)
+    shown = place.rules("backtest", file).out
+    assert "25.00 EUR" in shown
+    assert "1 would have come out another way" in shown
+    early = place.rules("backtest", file, "--since", "2026-01-01", "--until", "2026-01-02")
+    assert "No decisions were kept in this time." in early.out
+    assert place.rules("backtest", file, "--since", "2020-01-01").code == 2
+    assert place.rules("backtest", "v99").code == 1
+
+
+def test_published_rules_have_figures(place: Place) -> None:
+    stats = place.rules("stats", "--by", "week", "--json").json
+    assert stats["by"] == "week"
+    assert place.rules("stats").code == 0
+    assert place.rules("stats", "--since", "2020-01-01").code == 2
 
 
 def test_json_is_read_too_and_a_file_must_be_there(place: Place) -> None:

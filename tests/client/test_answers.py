@@ -43,6 +43,15 @@ ANSWERS: dict[str, Any] = {
     "Rule": routing_types.Rule,
     "RuleProblem": routing_types.RuleProblem,
     "RiskRule": risk_rule_types.RiskRule,
+    "RuleAmounts": risk_rule_types.RuleAmounts,
+    "RuleBacktest": risk_rule_types.RuleBacktest,
+    "RuleChange": risk_rule_types.RuleChange,
+    "RuleCount": risk_rule_types.RuleCount,
+    "RuleOverlap": risk_rule_types.RuleOverlap,
+    "RulePeriod": risk_rule_types.RulePeriod,
+    "RuleRate": risk_rule_types.RuleRate,
+    "RuleStats": risk_rule_types.RuleStats,
+    "RuleTried": risk_rule_types.RuleTried,
     "RiskRuleSet": risk_rule_types.RiskRuleSet,
     "RiskRuleSetPage": Page[risk_rule_types.RiskRuleSet],
     "RuleFault": risk_rule_types.RuleFault,
@@ -137,6 +146,7 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "NewBacktest": risk_rule_types.NewBacktest,
     "NewRuleReview": risk_rule_types.NewRuleReview,
     "NewSnooze": risk_rule_types.NewSnooze,
     "NewWake": risk_rule_types.NewWake,
@@ -181,6 +191,7 @@ ENUMS: dict[str, Any] = {
     "RuleExpected": risk_rule_types.RuleExpected,
     "RuleSetState": risk_rule_types.RuleSetState,
     "RuleStage": risk_rule_types.RuleStage,
+    "StatsPeriod": risk_rule_types.StatsPeriod,
     "Cause": routing_types.RetryCause,
     "Direction": routing_types.RoutedKind,
     "PartnerHealth": routing_types.PartnerHealth,

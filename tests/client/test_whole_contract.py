@@ -173,6 +173,8 @@ async def test_every_operation_of_the_document_has_a_call(
         "review_risk_rules": caudal.rules.review("v1", ReviewVerdict.ACCEPT, note="fine"),
         "publish_risk_rules": caudal.rules.publish("v1"),
         "test_risk_rules": caudal.rules.test(RISK_RULES),
+        "backtest_risk_rules": caudal.rules.backtest(RISK_RULES, made_from=YESTERDAY),
+        "get_rule_stats": caudal.rules.stats(made_from=YESTERDAY),
         "list_rule_snoozes": caudal.rules.snoozes(),
         "snooze_rule": caudal.rules.snooze("large", until=YESTERDAY, reason="a sale"),
         "wake_rule": caudal.rules.wake("large", reason="over"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import Backtest, Outcome, Past, Tried, rate
+from caudal.rules import Backtest, Outcome, Past, RuleBacktest, rate
 from support.histories import START
 from support.rule_worlds import LARGE, MANY, ready, rule
 
@@ -26,7 +26,7 @@ def past(number: int = 1, amount: int = 250_000, **more: Any) -> Past:
     return Past(**{**fields, **more})
 
 
-def tried(rules: list[dict[str, Any]], *rows: Past) -> Tried:
+def tried(rules: list[dict[str, Any]], *rows: Past) -> RuleBacktest:
     backtest = Backtest(ready(*rules))
     for row in rows:
         backtest.take(row)
@@ -82,7 +82,7 @@ def test_overlaps_are_counted_with_one_another_and_with_the_rules_of_the_time() 
     assert [one.alone for one in result.rules] == [1, 0]
 
 
-def changes(result: Tried) -> list[tuple[str, str, int]]:
+def changes(result: RuleBacktest) -> list[tuple[str, str, int]]:
     return [(one.was.value, one.would_be.value, one.counted.decisions) for one in result.changes]
 
 

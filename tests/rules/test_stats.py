@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import Outcome, Past, RuleStats, Stats, StatsPeriod, rate, start_of
+from caudal.rules import Outcome, Past, RulePeriod, Stats, StatsPeriod, rate, start_of
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 NAMES = {1: frozenset({"large"}), 2: frozenset({"large", "quiet"})}
@@ -18,7 +18,7 @@ def past(days: int, rule_set: int, *fired: str, **more: Any) -> Past:
     )  # fmt: skip
 
 
-def stats(period: StatsPeriod, *rows: Past) -> list[RuleStats]:
+def stats(period: StatsPeriod, *rows: Past) -> list[RulePeriod]:
     kept = Stats(period, NAMES)
     for row in rows:
         kept.take(row)

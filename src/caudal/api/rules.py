@@ -1,11 +1,13 @@
 """`/v1/risk/rule-sets` and `/v1/risk/rules`: rules of decisions from draft to publication, and snoozes."""
 
+import datetime as dt
 import re
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta
 
-from caudal import rules
+from caudal import risk, rules
 from caudal.api.bodies import RequestBody, Write
 from caudal.api.customers import caller_of
 from caudal.api.endpoint import NoBody, NoQuery
@@ -16,17 +18,36 @@ from caudal.api.queries import PageQuery
 from caudal.api.request import Request
 from caudal.api.views import View, json_answer
 from caudal.idempotency import Answer
-from caudal.rules import ReviewVerdict, RiskRules, RuleSetNotFound, RuleSnoozeView, Snooze, Version
+from caudal.rules import (
+    ReviewVerdict,
+    RiskRules,
+    RuleSetNotFound,
+    RuleSnoozeView,
+    RuleStatsView,
+    Snooze,
+    StatsPeriod,
+    Version,
+)
 from caudal_base.database import Connection
-from caudal_base.errors import CaudalError
+from caudal_base.errors import CaudalError, InvalidRequest
 
 CURRENT: Final = "current"
 """What the rule set that decisions go by is called, whichever it is."""
+
+MONTH: Final = dt.timedelta(days=30)
+MOST_DECISIONS: Final = 100_000
+"""Of a backtest by the API: some seconds of work. The command line knows no bound."""
 
 _NAME: Final = re.compile(r"v([1-9][0-9]{0,8})", re.ASCII)
 
 Note = Annotated[str, Meta(min_length=1, max_length=1_000, description="Why, without personal data.")]
 Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why, without personal data.")]
+
+
+RuleSetName = Annotated[str, Meta(max_length=12, description="One that is kept: `v3`, `current`.")]
+MadeFrom = Annotated[dt.datetime, Meta(tz=True, description="30 days before `made_before` by default.")]
+MadeBefore = Annotated[dt.datetime, Meta(tz=True, description="Now by default.")]
+By = Annotated[StatsPeriod, Meta(description="`day`, `week` (from Monday) or `month`, in UTC.")]
 
 
 class NewRuleReview(RequestBody, frozen=True, kw_only=True):
@@ -48,6 +69,25 @@ class NewWake(RequestBody, frozen=True, kw_only=True):
     """Why a rule is to fire again."""
 
     reason: Reason
+
+
+class NewBacktest(RequestBody, frozen=True, kw_only=True):
+    """Rules, and the span whose decisions they are tried on: one of `rules` and `rule_set`."""
+
+    rules: RiskRules | None = None
+    rule_set: RuleSetName | None = None
+    made_from: Moment | None = None
+    """30 days before `made_before` by default."""
+    made_before: Moment | None = None
+    """Now by default; at most 366 days after `made_from`."""
+
+
+class StatsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which decisions are counted, and in what periods."""
+
+    made_from: MadeFrom | None = None
+    made_before: MadeBefore | None = None
+    by: By = StatsPeriod.DAY
 
 
 class SnoozesView(View, frozen=True, kw_only=True):
@@ -129,6 +169,49 @@ async def test_rules(request: Request[NoQuery, RiskRules]) -> Answer:
     async with request.services.database.connection() as connection:
         checked, tested = await rules.try_tests(connection, request.book_id, request.body)
     return json_answer(200, rules.tests_view(checked.problems, tested, checked.warnings))
+
+
+async def backtest_rules(request: Request[NoQuery, NewBacktest]) -> Answer:
+    """POST /v1/risk/rules/backtest"""
+    body, services = request.body, request.services
+    if (body.rules is None) == (body.rule_set is None):
+        raise InvalidRequest("either rules or a rule_set", field="rules")
+    await request.take_long_place()
+    made_from, made_before, now = _span(services.clock.now(), body.made_from, body.made_before)
+    async with services.database.connection() as connection:
+        if body.rules is not None:
+            rule_set = await rules.compiled(connection, request.book_id, body.rules)
+        else:
+            named = str(body.rule_set)
+            version = await rules.get_version(
+                connection, request.book_id, None if named == CURRENT else _version(named)
+            )
+            rule_set = rules.RuleSet(version.version, version.rules, version.reads)
+        made, complete = await risk.backtest(
+            connection, request.book_id, rule_set, made_from=made_from, made_before=made_before, now=now,
+            most=MOST_DECISIONS,
+        )  # fmt: skip
+    return json_answer(200, rules.backtest_view(made, made_from, made_before, complete=complete))
+
+
+async def read_rule_stats(request: Request[StatsQuery, NoBody]) -> Answer:
+    """GET /v1/risk/rules/stats"""
+    await request.take_long_place()
+    query, services = request.query, request.services
+    made_from, made_before, now = _span(services.clock.now(), query.made_from, query.made_before)
+    async with services.database.connection() as connection:
+        found = await risk.rule_stats(
+            connection, request.book_id, query.by, made_from=made_from, made_before=made_before, now=now
+        )
+    view = RuleStatsView(made_from=made_from, made_before=made_before, by=query.by, data=tuple(found))
+    return json_answer(200, view)
+
+
+def _span(
+    now: dt.datetime, made_from: dt.datetime | None, made_before: dt.datetime | None
+) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
+    before = utc(made_before, "made_before") or now
+    return utc(made_from, "made_from") or before - MONTH, before, now
 
 
 async def find_snoozes(request: Request[NoQuery, NoBody]) -> Answer:

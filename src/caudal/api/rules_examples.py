@@ -88,3 +88,57 @@ SNOOZE: Final[Json] = {
 SNOOZES: Final[Json] = {"data": [SNOOZE]}
 NEW_WAKE: Final[Json] = {"reason": "the sale is over"}
 AWAKE: Final[Json] = {**SNOOZE, "until": _AT, **NEW_WAKE, "number": 2}
+NEW_BACKTEST: Final[Json] = {"rules": RULES, "made_from": "2026-02-01T00:00:00Z"}
+_COUNT: Final[Json] = {
+    "decisions": 42,
+    "matured": 20,
+    "bad": 15,
+    "amounts": {"EUR": {"all": 9845000, "matured": 4120000, "bad": 3410000}},
+}
+BACKTEST: Final[Json] = {
+    "made_from": "2026-02-01T00:00:00Z",
+    "made_before": _AT,
+    "decisions": {
+        "decisions": 41210,
+        "matured": 20113,
+        "bad": 60,
+        "amounts": {"EUR": {"all": 301210044, "matured": 150110200, "bad": 4401100}},
+    },
+    "hits": _COUNT,
+    "changed": 31,
+    "rules": [
+        {
+            "rule": RULE,
+            "outcome": "review",
+            "stage": "before_model",
+            "hits": _COUNT,
+            "missing": 5120,
+            "alone": 42,
+            "examples": ["dec_0199f3a0a1b27c3d8e4f506172839405"],
+            "precision": {"value": 0.75, "low": 0.5313, "high": 0.8881},
+            "recall": {"value": 0.25, "low": 0.1578, "high": 0.3723},
+        },
+    ],
+    "overlaps": [],
+    "overlaps_then": [{"rule": RULE, "other": "large_amount", "decisions": 11, "bad": 9}],
+    "changes": [{"was": "approve", "would_be": "review", "counted": {**_COUNT, "decisions": 31}}],
+    "complete": True,
+    "last_at": _AT,
+}
+STATS: Final[Json] = {
+    "made_from": "2026-02-01T00:00:00Z",
+    "made_before": _AT,
+    "by": "month",
+    "data": [
+        {
+            "rule": RULE,
+            "start": "2026-02-01",
+            "asked": 41210,
+            "fired": _COUNT,
+            "missing": 5120,
+            "snoozed": 0,
+            "fire_rate": {"value": 0.001019, "low": 0.000754, "high": 0.001377},
+            "precision": {"value": 0.75, "low": 0.5313, "high": 0.8881},
+        },
+    ],
+}

@@ -9,7 +9,14 @@ from caudal.api.bodies import Write
 from caudal.api.declaring import action, listing, ok, reading
 from caudal.api.endpoint import Endpoint, KeyUse, NoBody, NoQuery, Shape
 from caudal.api.queries import PageQuery
-from caudal.rules import RiskRules, RiskRuleSetView, RuleSnoozeView, RuleTestsView
+from caudal.rules import (
+    RiskRules,
+    RiskRuleSetView,
+    RuleBacktestView,
+    RuleSnoozeView,
+    RuleStatsView,
+    RuleTestsView,
+)
 
 _TAG: Final = "Rules of decisions"
 _NAME: Final = {"name": examples.NAME}
@@ -81,6 +88,40 @@ _RULES: Final[tuple[Endpoint[Any, Any], ...]] = (
         answers=ok("What came of it.", RuleTestsView, examples.TESTS),
         errors=(404, 422),
         example=examples.RULES,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/risk/rules/backtest",
+        name="backtest_risk_rules",
+        tag=_TAG,
+        summary="What rules would have done with decisions of the past",
+        description="By rule: hits, amounts, precision and recall by what has become known since (with 95 % "
+        "intervals), overlaps with one another and with the rules of the time; and what would have come out "
+        "another way. Nothing is kept or changed. At most 100,000 decisions are looked at, the oldest of "
+        "the span; the command line has no such bound.",
+        handle=rules.backtest_rules,
+        query=NoQuery,
+        body=rules.NewBacktest,
+        scope=_READ,
+        key=KeyUse.ACCEPTED,
+        answers=ok("What came of it.", RuleBacktestView, examples.BACKTEST),
+        errors=(404, 422),
+        example=examples.NEW_BACKTEST,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/risk/rules/stats",
+        name="get_rule_stats",
+        tag=_TAG,
+        summary="How published rules do: fire rate and precision",
+        description="Precision is that of decisions about which something has become known, or for which "
+        "it is too late to.",
+        handle=rules.read_rule_stats,
+        waits=False,
+        query=rules.StatsQuery,
+        body=NoBody,
+        scope=_READ,
+        answers=ok("By rule and period.", RuleStatsView, examples.STATS),
     ),
     Endpoint(
         method="GET",

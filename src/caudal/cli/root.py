@@ -49,7 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "rules": (
         _PAYMENTS,
         "caudal.cli.rules",
-        "Rules of decisions: draft, test, review, publish, snooze them.",
+        "Rules of decisions: draft, test, backtest, review, publish, snooze them; how they do.",
     ),
     "decisions": (
         _PAYMENTS,

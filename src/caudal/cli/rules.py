@@ -1,32 +1,60 @@
 """`caudal rules`: rules of decisions from draft to publication, their tests, and their snoozes."""
 
+import datetime as dt
+import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import typer
 
-from caudal import rules
+from caudal import risk, rules
 from caudal.access import Caller, Scope
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
-from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, number_of, span_of
+from caudal.cli.options import (
+    DEFAULT_LIMIT,
+    AfterOption,
+    BookOption,
+    LimitOption,
+    moment_of,
+    number_of,
+    span_of,
+)
 from caudal.cli.rules_files import FileArgument, KeyOption, caller_of, read_rules
-from caudal.cli.rules_shapes import show_faults, show_rule_set, show_rule_sets, show_snoozes, show_tests
+from caudal.cli.rules_shapes import (
+    show_backtest,
+    show_faults,
+    show_rule_set,
+    show_rule_sets,
+    show_snoozes,
+    show_stats,
+    show_tests,
+)
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import facts
 from caudal.ledger import BookInfo, Ledger
-from caudal.rules import ReviewVerdict, RulesInvalid, Snooze, Version
+from caudal.rules import ReviewVerdict, RulesInvalid, Snooze, StatsPeriod, Version
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
 
-app = group("Rules of decisions: draft, test, review, publish, snooze them.")
+app = group("Rules of decisions: draft, test, backtest, review, publish, snooze them; how they do.")
+
+CURRENT: Final = "current"
+MONTH: Final = dt.timedelta(days=30)
+_VERSION: Final = re.compile(r"v[1-9][0-9]{0,8}", re.ASCII)
 
 T = TypeVar("T", Version, Snooze)
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A rule set: `v3`.")]
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="A rule of the published set.")]
+SinceOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Decisions from then on. (default: 30 days before --until)")
+]
+UntilOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Decisions before then. (default: now)")
+]
 ReasonOption = Annotated[str, typer.Option(help="Why; no personal data.")]
 
 
@@ -62,6 +90,67 @@ async def try_(operator: Operator, file: FileArgument, book: BookOption = FIRST_
     view = rules.tests_view(checked.problems, tested, checked.warnings)
     operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_tests(out, view, checked.problems))
     return None if view.passed else Exit.REFUSED
+
+
+@on_database(app, "backtest")
+async def backtest(
+    operator: Operator,
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="Rules as TOML, or as JSON (*.json); or a rule set: `v3`, `current`."
+        ),
+    ],
+    since: SinceOption = None,
+    until: UntilOption = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """What rules would have done with decisions of the past: nothing is kept or changed.
+
+    By rule: hits, precision by what has become known since, amounts, overlaps; and what would have come out
+    another way.
+    """
+    found = await operator.book(book)
+    made_from, made_before, now = _span(operator, since, until)
+    kept = CURRENT if file == CURRENT else _VERSION.fullmatch(file) and file
+    written = None if kept else read_rules(operator, file)
+    async with operator.database.connection() as connection:
+        if written is None:
+            wanted = None if kept == CURRENT else _number(file)
+            version = await rules.get_version(connection, found.book_id, wanted)
+            rule_set = rules.RuleSet(version.version, version.rules, version.reads)
+        else:
+            rule_set = await rules.compiled(connection, found.book_id, written)
+        with operator.terminal.progress() as progress:
+            made, complete = await risk.backtest(
+                connection, found.book_id, rule_set, made_from=made_from, made_before=made_before, now=now,
+                report=lambda count: progress("decisions", count, 0),
+            )  # fmt: skip
+    view = rules.backtest_view(made, made_from, made_before, complete=complete)
+    operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_backtest(out, view))
+
+
+@on_database(app, "stats")
+async def stats(
+    operator: Operator,
+    by: Annotated[StatsPeriod, typer.Option(help="day, week (from Monday) or month, in UTC.")] = (
+        StatsPeriod.MONTH
+    ),
+    since: SinceOption = None,
+    until: UntilOption = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """How often published rules fired, and how often rightly, by what has become known since."""
+    found = await operator.book(book)
+    made_from, made_before, now = _span(operator, since, until)
+    async with operator.database.connection() as connection:
+        with operator.terminal.progress() as progress:
+            made = await risk.rule_stats(
+                connection, found.book_id, by, made_from=made_from, made_before=made_before, now=now,
+                report=lambda count: progress("decisions", count, 0),
+            )  # fmt: skip
+    view = rules.RuleStatsView(made_from=made_from, made_before=made_before, by=by, data=tuple(made))
+    operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_stats(out, view))
 
 
 @on_database(app, "review")
@@ -188,6 +277,14 @@ async def snoozes(operator: Operator, book: BookOption = FIRST_BOOK) -> None:
         made = await rules.list_snoozes(connection, found.book_id, at=operator.clock.now())
     views = [rules.snooze_view(one) for one in made]
     operator.terminal.answer({"data": msgspec.to_builtins(views)}, lambda out: show_snoozes(out, views))
+
+
+def _span(
+    operator: Operator, since: str | None, until: str | None
+) -> tuple[dt.datetime, dt.datetime, dt.datetime]:
+    now = operator.clock.now()
+    before = moment_of(until, field="until") or now
+    return moment_of(since, field="since") or before - MONTH, before, now
 
 
 async def _in(operator: Operator, book: str, key_file: str | None, scope: Scope) -> tuple[BookInfo, Caller]:

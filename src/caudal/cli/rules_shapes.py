@@ -5,8 +5,20 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 
 from caudal.cli.paging import more
-from caudal.cli.terminal import cell, facts, table
-from caudal.rules import Problem, RiskRuleSetView, RuleSnoozeView, RuleStage, RuleTestsView
+from caudal.cli.terminal import cell, facts, money, table
+from caudal.rules import (
+    Problem,
+    RiskRuleSetView,
+    RuleBacktestView,
+    RuleCount,
+    RuleRate,
+    RuleSnoozeView,
+    RuleStage,
+    RuleStatsView,
+    RuleTestsView,
+)
+
+_MOST_OVERLAPS = 20
 
 
 def show_rule_set(out: Console, view: RiskRuleSetView) -> None:
@@ -89,3 +101,65 @@ def show_snoozes(out: Console, views: Sequence[RuleSnoozeView]) -> None:
     for one in views:
         shown.add_row(one.rule, cell(one.until), one.reason, cell(one.snoozed_at), one.snoozed_by)
     out.print(shown if views else "No rule is snoozed.")
+
+
+def show_backtest(out: Console, view: RuleBacktestView) -> None:
+    """What rules would have done: by rule, their overlaps, and what would have come out another way."""
+    if not view.decisions.decisions:
+        out.print("No decisions were kept in this time.")
+        return
+    right = ("hits", "alone", "missing", "bad", "amount")
+    shown = table("rule", "outcome", "hits", "alone", "missing", "bad", "precision", "recall", "amount",
+                  right=right)  # fmt: skip
+    for one in view.rules:
+        shown.add_row(
+            one.rule, one.outcome.value, str(one.hits.decisions), str(one.alone), str(one.missing),
+            f"{one.hits.bad} of {one.hits.matured}", _percent(one.precision), _percent(one.recall),
+            _amounts(one.hits),
+        )  # fmt: skip
+    out.print(shown)
+    for title, overlaps in (("and", view.overlaps), ("and, at the time,", view.overlaps_then)):
+        for pair in overlaps[:_MOST_OVERLAPS]:
+            out.print(f"{pair.rule} {title} {pair.other}: {pair.decisions} decisions, {pair.bad} bad")
+    all_, hits = view.decisions, view.hits
+    out.print(
+        f"{all_.decisions} decisions, {all_.matured} of them with a label, {all_.bad} bad. The rules hit "
+        f"{hits.decisions}, of which {hits.bad} bad; {view.changed} would have come out another way:"
+    )
+    changes = table("was", "would be", "decisions", "bad", "amount", right=("decisions", "bad", "amount"))
+    for change in view.changes:
+        if change.was is not change.would_be:
+            counted = change.counted
+            changes.add_row(
+                change.was.value, change.would_be.value, str(counted.decisions),
+                f"{counted.bad} of {counted.matured}", _amounts(counted),
+            )  # fmt: skip
+    out.print(changes if view.changed else "none.")
+
+
+def show_stats(out: Console, view: RuleStatsView) -> None:
+    """How published rules did, by period."""
+    right = ("asked", "fired", "missing", "snoozed", "bad", "amount")
+    shown = table("rule", view.by.value, "asked", "fired", "fire rate", "missing", "snoozed", "bad",
+                  "precision", "amount", right=right)  # fmt: skip
+    for one in view.data:
+        shown.add_row(
+            one.rule, one.start.isoformat(), str(one.asked), str(one.fired.decisions),
+            _percent(one.fire_rate), str(one.missing), str(one.snoozed),
+            f"{one.fired.bad} of {one.fired.matured}", _percent(one.precision), _amounts(one.fired),
+        )  # fmt: skip
+    out.print(shown if view.data else "No rules have decided in this time.")
+
+
+def _percent(rate: RuleRate | None) -> str:
+    """With the 95 % interval: `75.0 % (53.1 to 88.8)`."""
+    if rate is None:
+        return ""
+    return f"{rate.value * 100:.1f} % ({rate.low * 100:.1f} to {rate.high * 100:.1f})"
+
+
+def _amounts(counted: RuleCount) -> str:
+    return ", ".join(
+        money(sums.all, currency) if currency else str(sums.all)
+        for currency, sums in sorted(counted.amounts.items())
+    )

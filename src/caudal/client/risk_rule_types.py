@@ -45,6 +45,14 @@ class ReviewVerdict(OpenEnum):
     REJECT = "reject"
 
 
+class StatsPeriod(OpenEnum):
+    """What figures are summed up by, in UTC."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
 class RuleSetState(OpenEnum):
     """How far a rule set has come."""
 
@@ -107,6 +115,15 @@ class NewWake(Body, frozen=True, kw_only=True):
     """POST /v1/risk/rules/{rule}/wake"""
 
     reason: str
+
+
+class NewBacktest(Body, frozen=True, kw_only=True):
+    """POST /v1/risk/rules/backtest"""
+
+    rules: NewRiskRules | None = None
+    rule_set: str | None = None
+    made_from: dt.datetime | None = None
+    made_before: dt.datetime | None = None
 
 
 class RuleReview(Answer, frozen=True, kw_only=True):
@@ -187,3 +204,103 @@ class RuleSnoozes(Answer, frozen=True, kw_only=True):
     """The rules that are snoozed now."""
 
     data: Sequence[RuleSnooze]
+
+
+class RuleAmounts(Answer, frozen=True, kw_only=True):
+    """Sums of one currency."""
+
+    all: int = 0
+    matured: int = 0
+    bad: int = 0
+
+
+class RuleCount(Answer, frozen=True, kw_only=True):
+    """Decisions of one sort."""
+
+    decisions: int = 0
+    matured: int = 0
+    """Of these, the ones whose label is known."""
+    bad: int = 0
+    """Of the matured ones, those that were fraud, or a default."""
+    amounts: Mapping[str, RuleAmounts] = {}
+    """By currency."""
+
+
+class RuleRate(Answer, frozen=True, kw_only=True):
+    """A part of a whole, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class RuleTried(Answer, frozen=True, kw_only=True):
+    """What a rule would have done."""
+
+    rule: str
+    outcome: RuleOutcome
+    stage: RuleStage
+    hits: RuleCount
+    missing: int
+    alone: int
+    """Hits without any other rule of the set."""
+    examples: Sequence[str]
+    precision: RuleRate | None = None
+    recall: RuleRate | None = None
+
+
+class RuleOverlap(Answer, frozen=True, kw_only=True):
+    """Decisions that two rules hit."""
+
+    rule: str
+    other: str
+    decisions: int
+    bad: int
+
+
+class RuleChange(Answer, frozen=True, kw_only=True):
+    """Decisions that came out one way, and would have another."""
+
+    was: RuleOutcome
+    would_be: RuleOutcome
+    counted: RuleCount
+
+
+class RuleBacktest(Answer, frozen=True, kw_only=True):
+    """What rules would have done with the decisions of a span."""
+
+    made_from: dt.datetime
+    made_before: dt.datetime
+    decisions: RuleCount
+    hits: RuleCount
+    changed: int
+    rules: Sequence[RuleTried]
+    overlaps: Sequence[RuleOverlap]
+    overlaps_then: Sequence[RuleOverlap]
+    """With the rules that fired at the time."""
+    changes: Sequence[RuleChange]
+    complete: bool
+    """False: there were more decisions; these are the oldest."""
+    last_at: dt.datetime | None = None
+
+
+class RulePeriod(Answer, frozen=True, kw_only=True):
+    """How a rule did in a period."""
+
+    rule: str
+    start: dt.date
+    asked: int
+    fired: RuleCount
+    missing: int
+    snoozed: int
+    fire_rate: RuleRate | None = None
+    precision: RuleRate | None = None
+
+
+class RuleStats(Answer, frozen=True, kw_only=True):
+    """How published rules have done in a span."""
+
+    made_from: dt.datetime
+    made_before: dt.datetime
+    by: StatsPeriod
+    data: Sequence[RulePeriod]

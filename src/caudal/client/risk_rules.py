@@ -2,25 +2,37 @@
 
 import datetime as dt
 
-from caudal.client.bodies import ListQuery, Write
+from caudal.client.bodies import Body, ListQuery, Write
 from caudal.client.ids import new_idempotency_key
 from caudal.client.listing import Rows
 from caudal.client.risk_rule_types import (
+    NewBacktest,
     NewRiskRules,
     NewRuleReview,
     NewSnooze,
     NewWake,
     ReviewVerdict,
     RiskRuleSet,
+    RuleBacktest,
     RuleSnooze,
     RuleSnoozes,
+    RuleStats,
     RuleTests,
+    StatsPeriod,
 )
 from caudal.client.sending import Sender, segment
 from caudal.client.types import Page
 
 _SETS = "/v1/risk/rule-sets"
 _RULES = "/v1/risk/rules"
+
+
+class StatsQuery(Body, frozen=True, kw_only=True):
+    """GET /v1/risk/rules/stats"""
+
+    made_from: dt.datetime | None = None
+    made_before: dt.datetime | None = None
+    by: StatsPeriod = StatsPeriod.DAY
 
 
 class RiskRules:
@@ -72,6 +84,29 @@ class RiskRules:
     async def test(self, rules: NewRiskRules) -> RuleTests:
         """What is wrong with rules, and what comes of their tests. Nothing is kept."""
         return await self._sender.write(RuleTests, f"{_RULES}/test", rules, key=new_idempotency_key())
+
+    async def backtest(
+        self, rules: NewRiskRules | str, *, made_from: dt.datetime | None = None,
+        made_before: dt.datetime | None = None,
+    ) -> RuleBacktest:  # fmt: skip
+        """What rules, or a rule set by its name, would have done with decisions of a span.
+
+        By default of the last 30 days. Nothing is kept.
+        """
+        new = rules if isinstance(rules, NewRiskRules) else None
+        body = NewBacktest(
+            rules=new, rule_set=rules if isinstance(rules, str) else None, made_from=made_from,
+            made_before=made_before,
+        )  # fmt: skip
+        return await self._sender.write(RuleBacktest, f"{_RULES}/backtest", body, key=new_idempotency_key())
+
+    async def stats(
+        self, *, by: StatsPeriod = StatsPeriod.DAY, made_from: dt.datetime | None = None,
+        made_before: dt.datetime | None = None,
+    ) -> RuleStats:  # fmt: skip
+        """How often published rules have fired, and how often rightly; by default in the last 30 days."""
+        query = StatsQuery(by=by, made_from=made_from, made_before=made_before)
+        return await self._sender.read(RuleStats, f"{_RULES}/stats", query)
 
     async def snoozes(self) -> RuleSnoozes:
         """The rules that are snoozed now."""

@@ -38,6 +38,7 @@ from caudal.risk.service import (
     remove_entries,
 )
 from caudal.risk.showing import FeatureShown, features_of
+from caudal.risk.trying_rules import backtest, past_decisions, rule_stats
 from caudal.risk.types import (
     BAD,
     AddEntry,
@@ -94,6 +95,7 @@ __all__ = [
     "Thresholds",
     "add_entries",
     "add_labels",
+    "backtest",
     "explain",
     "features_of",
     "find_decisions",
@@ -103,9 +105,11 @@ __all__ = [
     "handlers",
     "list_entries",
     "matured",
+    "past_decisions",
     "publish_features",
     "purge_used",
     "record_events",
     "remove_entries",
     "replay",
+    "rule_stats",
 ]

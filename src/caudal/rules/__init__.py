@@ -8,7 +8,15 @@
 decision of the past went by, from the version and the number of snoozes that it kept.
 """
 
-from caudal.rules.backtest import Backtest, Change, Overlap, RuleTried, Tried, fired_on, outcome_with
+from caudal.rules.backtest import (
+    Backtest,
+    RuleBacktest,
+    RuleChange,
+    RuleOverlap,
+    RuleTried,
+    fired_on,
+    outcome_with,
+)
 from caudal.rules.checking import MAX_RULES, MAX_STEPS, Checked, check_rules, flat, run_tests
 from caudal.rules.directory import Directory, Waiting
 from caudal.rules.errors import (
@@ -34,7 +42,7 @@ from caudal.rules.evaluating import (
     evaluate_batch,
     severest,
 )
-from caudal.rules.figures import Amounts, Counted, Past, Rate, amounts_of, rate
+from caudal.rules.figures import Past, RuleAmounts, RuleCount, RuleRate, rate
 from caudal.rules.names import features_of
 from caudal.rules.service import (
     compiled,
@@ -52,7 +60,7 @@ from caudal.rules.service import (
     try_tests,
     wake,
 )
-from caudal.rules.stats import MAX_DAYS, RuleStats, Stats, StatsPeriod, start_of
+from caudal.rules.stats import MAX_DAYS, RulePeriod, Stats, StatsPeriod, start_of
 from caudal.rules.types import (
     SEVERITY,
     Outcome,
@@ -69,12 +77,15 @@ from caudal.rules.types import (
 )
 from caudal.rules.views import (
     RiskRuleSetView,
+    RuleBacktestView,
     RuleFaultView,
     RuleReviewView,
     RuleSetState,
     RuleSnoozeView,
+    RuleStatsView,
     RuleTestedView,
     RuleTestsView,
+    backtest_view,
     rule_set_view,
     snooze_view,
     tests_view,
@@ -87,36 +98,39 @@ __all__ = [
     "NOTHING",
     "NO_RULES",
     "SEVERITY",
-    "Amounts",
     "Backtest",
-    "Change",
     "Checked",
-    "Counted",
     "Directory",
     "FeatureInUse",
     "Fired",
     "Outcome",
-    "Overlap",
     "OwnReview",
     "Past",
     "Problem",
-    "Rate",
     "Review",
     "ReviewVerdict",
     "RiskRule",
     "RiskRuleSetView",
     "RiskRules",
     "Row",
+    "RuleAmounts",
+    "RuleBacktest",
+    "RuleBacktestView",
+    "RuleChange",
+    "RuleCount",
     "RuleExpected",
     "RuleFaultView",
     "RuleNotFound",
+    "RuleOverlap",
+    "RulePeriod",
+    "RuleRate",
     "RuleReviewView",
     "RuleSet",
     "RuleSetNotFound",
     "RuleSetState",
     "RuleSnoozeView",
     "RuleStage",
-    "RuleStats",
+    "RuleStatsView",
     "RuleTest",
     "RuleTested",
     "RuleTestedView",
@@ -130,11 +144,10 @@ __all__ = [
     "SnoozeInvalid",
     "Stats",
     "StatsPeriod",
-    "Tried",
     "Value",
     "Version",
     "Waiting",
-    "amounts_of",
+    "backtest_view",
     "check_rules",
     "compiled",
     "draft",

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from caudal.rules.evaluating import Fired, RuleSet, evaluate, severest
-from caudal.rules.figures import Counted, Past, Rate, rate
+from caudal.rules.figures import Past, RuleCount, RuleRate, rate
 from caudal.rules.types import SEVERITY, Outcome, RuleStage
 
 MAX_EXAMPLES: Final = 5
@@ -25,26 +25,26 @@ MAX_THEN: Final = 1_000
 """Different rules of the past that overlaps are counted with."""
 
 
-class RuleTried(msgspec.Struct, frozen=True, kw_only=True):
+class RuleTried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a rule would have done."""
 
     rule: str
     outcome: Outcome
     stage: RuleStage
-    hits: Counted
+    hits: RuleCount
     missing: int
     """Decisions on which it could not say."""
     alone: int
     """Hits without any other rule of the set."""
-    precision: Rate | None
-    """Of its matured hits, those that were bad."""
-    recall: Rate | None
-    """Of all that was bad, what it hit."""
     examples: tuple[str, ...]
     """The last few that it hit."""
+    precision: RuleRate | None = None
+    """Of its matured hits, those that were bad; not there: none is matured."""
+    recall: RuleRate | None = None
+    """Of all that was bad, what it hit; not there: nothing was."""
 
 
-class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+class RuleOverlap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Decisions that two rules hit."""
 
     rule: str
@@ -53,30 +53,30 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     bad: int
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class RuleChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Decisions that came out one way, and would have another."""
 
     was: Outcome
     would_be: Outcome
-    counted: Counted
+    counted: RuleCount
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+class RuleBacktest(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a backtest."""
 
-    decisions: Counted
+    decisions: RuleCount
     """All that was taken in."""
-    hits: Counted
+    hits: RuleCount
     """Those that any rule hit."""
     first_at: dt.datetime | None
     last_at: dt.datetime | None
     rules: tuple[RuleTried, ...]
     """In their order."""
-    overlaps: tuple[Overlap, ...]
+    overlaps: tuple[RuleOverlap, ...]
     """Of two rules of the set."""
-    overlaps_then: tuple[Overlap, ...]
+    overlaps_then: tuple[RuleOverlap, ...]
     """Of a rule of the set with one that fired at the time."""
-    changes: tuple[Change, ...]
+    changes: tuple[RuleChange, ...]
     """From the outcome that was to the one that would have been; also where they are the same."""
 
     @property
@@ -91,16 +91,16 @@ class Backtest:
     def __init__(self, rule_set: RuleSet) -> None:
         """Snoozes of `rule_set` hold, if it has any."""
         self._rule_set = rule_set
-        self._all = Counted()
-        self._any = Counted()
-        self._hits = {rule.name: Counted() for rule in rule_set.rules}
+        self._all = RuleCount()
+        self._any = RuleCount()
+        self._hits = {rule.name: RuleCount() for rule in rule_set.rules}
         self._missing: defaultdict[str, int] = defaultdict(int)
         self._alone: defaultdict[str, int] = defaultdict(int)
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
         self._pairs: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self._then: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         self._names_then: set[str] = set()
-        self._changes: defaultdict[tuple[Outcome, Outcome], Counted] = defaultdict(Counted)
+        self._changes: defaultdict[tuple[Outcome, Outcome], RuleCount] = defaultdict(RuleCount)
         self._first: dt.datetime | None = None
         self._last: dt.datetime | None = None
 
@@ -135,14 +135,14 @@ class Backtest:
         outcome = outcome_with(past, fired) if would_be is None else would_be
         self._changes[past.outcome, outcome].take(past)
 
-    def result(self) -> Tried:
+    def result(self) -> RuleBacktest:
         """What has come of those taken in so far."""
-        return Tried(
+        return RuleBacktest(
             decisions=self._all, hits=self._any, first_at=self._first, last_at=self._last,
             rules=tuple(self._rule(rule.name, rule.outcome, rule.stage) for rule in self._rule_set.rules),
             overlaps=_overlaps(self._pairs), overlaps_then=_overlaps(self._then),
             changes=tuple(
-                Change(was=was, would_be=would_be, counted=self._changes[was, would_be])
+                RuleChange(was=was, would_be=would_be, counted=self._changes[was, would_be])
                 for was, would_be in sorted(
                     self._changes, key=lambda pair: (SEVERITY[pair[0]], SEVERITY[pair[1]])
                 )
@@ -177,11 +177,13 @@ def outcome_with(past: Past, fired: Fired) -> Outcome:
     """What a decision would have been, had these rules fired.
 
     The severest of what lists, rules and the model want. A rule that approves ends what the model wants; the
-    allow list ends all that is short of DECLINE.
+    allow list ends all that is short of DECLINE. What cannot be challenged is reviewed.
     """
     wanted = [past.lists, fired.outcome, Outcome.APPROVE if fired.approved else past.model]
     outcome = severest(wanted) or Outcome.APPROVE
-    return Outcome.APPROVE if past.allowed and outcome is not Outcome.DECLINE else outcome
+    if past.allowed and outcome is not Outcome.DECLINE:
+        return Outcome.APPROVE
+    return Outcome.REVIEW if outcome is Outcome.CHALLENGE and not past.authenticates else outcome
 
 
 def _add(counted: list[int], *, bad: bool) -> None:
@@ -189,9 +191,9 @@ def _add(counted: list[int], *, bad: bool) -> None:
     counted[1] += bad
 
 
-def _overlaps(pairs: dict[tuple[str, str], list[int]]) -> tuple[Overlap, ...]:
-    found: Sequence[Overlap] = [
-        Overlap(rule=rule, other=other, decisions=decisions, bad=bad)
+def _overlaps(pairs: dict[tuple[str, str], list[int]]) -> tuple[RuleOverlap, ...]:
+    found: Sequence[RuleOverlap] = [
+        RuleOverlap(rule=rule, other=other, decisions=decisions, bad=bad)
         for (rule, other), (decisions, bad) in pairs.items()
     ]
     return tuple(sorted(found, key=lambda one: (-one.decisions, one.rule, one.other)))

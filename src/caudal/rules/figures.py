@@ -2,7 +2,6 @@
 
 import datetime as dt
 import math
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -31,6 +30,8 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the model wanted, or what was declared for where there is none."""
     allowed: bool = False
     """On the allow list: nothing short of DECLINE counts."""
+    authenticates: bool = True
+    """The customer could be challenged; else a person reviews it in place of that."""
     fired: tuple[str, ...] = ()
     """The rules that fired then; so are `missing` and `snoozed`."""
     missing: tuple[str, ...] = ()
@@ -41,15 +42,15 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Its matured label: fraud, or a default. None: it is too early to say."""
 
 
-class Amounts(msgspec.Struct, kw_only=True):
-    """Sums of one currency."""
+class RuleAmounts(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Sums of one currency, in minor units."""
 
     all: int = 0
     matured: int = 0
     bad: int = 0
 
 
-class Counted(msgspec.Struct, kw_only=True):
+class RuleCount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Decisions of one sort, so far."""
 
     decisions: int = 0
@@ -57,14 +58,15 @@ class Counted(msgspec.Struct, kw_only=True):
     """Of these, the ones whose label is known."""
     bad: int = 0
     """Of the matured ones, those that were fraud, or a default."""
-    amounts: dict[str, Amounts] = {}
+    amounts: dict[str, RuleAmounts] = {}
+    """By currency."""
 
     def take(self, past: Past) -> None:
         """Count it."""
         self.decisions += 1
         sums = self.amounts.get(past.currency)
         if sums is None:
-            sums = self.amounts[past.currency] = Amounts()
+            sums = self.amounts[past.currency] = RuleAmounts()
         sums.all += past.amount
         if past.bad is None:
             return
@@ -75,7 +77,7 @@ class Counted(msgspec.Struct, kw_only=True):
             sums.bad += past.amount
 
 
-class Rate(msgspec.Struct, frozen=True):
+class RuleRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of a whole, with its 95 % interval."""
 
     value: float
@@ -83,7 +85,7 @@ class Rate(msgspec.Struct, frozen=True):
     high: float
 
 
-def rate(part: int, whole: int) -> Rate | None:
+def rate(part: int, whole: int) -> RuleRate | None:
     """`part` of `whole`, with Wilson's score interval (1927); None of nothing."""
     if not whole:
         return None
@@ -93,9 +95,4 @@ def rate(part: int, whole: int) -> Rate | None:
     scale = 1 + _Z * _Z / whole
     low = 0.0 if part == 0 else (centre - reach) / scale
     high = 1.0 if part == whole else (centre + reach) / scale
-    return Rate(share, low, high)
-
-
-def amounts_of(counted: Counted) -> Mapping[str, Amounts]:
-    """Sums by currency, in its order."""
-    return dict(sorted(counted.amounts.items()))
+    return RuleRate(share, low, high)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from caudal.rules.figures import Counted, Past, Rate, rate
+from caudal.rules.figures import Past, RuleCount, RuleRate, rate
 from caudal_base.enums import QuickEnum
 
 MAX_DAYS: Final = 366
@@ -30,20 +30,21 @@ def start_of(moment: dt.datetime, period: StatsPeriod) -> dt.date:
     return day.replace(day=1) if period is StatsPeriod.MONTH else day
 
 
-class RuleStats(msgspec.Struct, frozen=True, kw_only=True):
+class RulePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How a rule did in a period."""
 
     rule: str
     start: dt.date
     asked: int
     """Decisions by rule sets that had it."""
-    fired: Counted
+    fired: RuleCount
     missing: int
     """Decisions on which it could not say."""
     snoozed: int
     """Decisions on which it would have fired."""
-    fire_rate: Rate | None
-    precision: Rate | None
+    fire_rate: RuleRate | None = None
+    """Of the decisions that asked it."""
+    precision: RuleRate | None = None
     """Of the decisions on which it fired and whose label is known, those that were bad."""
 
 
@@ -51,7 +52,7 @@ class _Sums:
     """Of a rule in a period, so far."""
 
     def __init__(self) -> None:
-        self.fired = Counted()
+        self.fired = RuleCount()
         self.missing = self.snoozed = 0
 
 
@@ -76,7 +77,7 @@ class Stats:
         for name in past.snoozed:
             self._sums[start, name].snoozed += 1
 
-    def result(self) -> list[RuleStats]:
+    def result(self) -> list[RulePeriod]:
         """By rule, and of each the periods in their order."""
         asked: defaultdict[tuple[dt.date, str], int] = defaultdict(int)
         for (start, version), count in self._asked.items():
@@ -87,7 +88,7 @@ class Stats:
             sums = self._sums.get((start, name)) or _Sums()
             whole = asked[start, name]
             found.append(
-                RuleStats(
+                RulePeriod(
                     rule=name, start=start, asked=whole, fired=sums.fired, missing=sums.missing,
                     snoozed=sums.snoozed,
                     fire_rate=rate(min(sums.fired.decisions, whole), whole),

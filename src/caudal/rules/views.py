@@ -8,7 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from caudal.rules import checking
+from caudal.rules.backtest import RuleBacktest, RuleChange, RuleOverlap, RuleTried
 from caudal.rules.errors import Problem
+from caudal.rules.figures import RuleCount
+from caudal.rules.stats import RulePeriod, StatsPeriod
 from caudal.rules.types import (
     ReviewVerdict,
     RiskRule,
@@ -22,6 +25,7 @@ from caudal_base.enums import QuickEnum
 Time = Annotated[dt.datetime, Meta(tz=True)]
 
 MAX_WARNINGS = 50
+MAX_OVERLAPS = 1_000
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -131,6 +135,53 @@ class RuleSnoozeView(View, frozen=True, kw_only=True):
     snoozed_by: str
     number: int
     """Counts the snoozes of the book: decisions keep the newest that they knew of."""
+
+
+class RuleBacktestView(View, frozen=True, kw_only=True):
+    """What rules would have done with the decisions of a span."""
+
+    made_from: Time
+    made_before: Time
+    decisions: RuleCount
+    """All that were looked at."""
+    hits: RuleCount
+    """Those that any of the rules hit."""
+    changed: int
+    """Decisions that would have come out another way."""
+    rules: tuple[RuleTried, ...]
+    """In their order."""
+    overlaps: tuple[RuleOverlap, ...]
+    """Of two of the rules, the most frequent first."""
+    overlaps_then: tuple[RuleOverlap, ...]
+    """Of one of the rules with one that fired at the time."""
+    changes: tuple[RuleChange, ...]
+    """From the outcome that was to the one that would have been; also where they are the same."""
+    complete: bool
+    """False: there were more decisions than are looked at; these are the oldest."""
+    last_at: Time | None = None
+    """When the last of them was made."""
+
+
+class RuleStatsView(View, frozen=True, kw_only=True):
+    """How published rules have done in a span."""
+
+    made_from: Time
+    made_before: Time
+    by: StatsPeriod
+    data: tuple[RulePeriod, ...]
+    """By rule, and of each the periods in their order; days are those of UTC."""
+
+
+def backtest_view(
+    made: RuleBacktest, made_from: dt.datetime, made_before: dt.datetime, *, complete: bool
+) -> RuleBacktestView:
+    """What came of a backtest."""
+    return RuleBacktestView(
+        made_from=made_from, made_before=made_before, decisions=made.decisions, hits=made.hits,
+        changed=made.changed, rules=made.rules, overlaps=made.overlaps[:MAX_OVERLAPS],
+        overlaps_then=made.overlaps_then[:MAX_OVERLAPS], changes=made.changes, complete=complete,
+        last_at=made.last_at,
+    )  # fmt: skip
 
 
 def rule_set_view(version: Version, current: int | None) -> RiskRuleSetView:
