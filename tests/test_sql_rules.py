@@ -51,6 +51,8 @@ EXCUSED = {
 ROOMS = (
     "access", "analytics", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs",
     "ledger", "models", "objectives", "payments", "risk", "routing", "rules", "webhooks",
+    "access", "analytics", "audit", "cases", "customers", "delivery", "events", "features", "idempotency",
+    "jobs", "ledger", "objectives", "payments", "risk", "routing", "rules", "webhooks",
 )  # fmt: skip
 
 

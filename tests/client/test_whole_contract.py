@@ -6,6 +6,10 @@ from collections.abc import AsyncIterable
 from caudal.client import (
     AccountStatus,
     CaptureMode,
+    CaseKind,
+    CaseOutcome,
+    CaseState,
+    CaseSubject,
     Caudal,
     CustomerStatus,
     CustomerType,
@@ -16,6 +20,7 @@ from caudal.client import (
     Leg,
     Limit,
     Method,
+    NewCase,
     NewObjective,
     NewRiskRules,
     NewRules,
@@ -84,6 +89,7 @@ async def test_every_operation_of_the_document_has_a_call(
     posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
     accounts, transfers, customers = caudal.accounts, caudal.transfers, caudal.customers
     customer, payment, payments = f"cus_{'7' * 32}", f"pay_{'7' * 32}", caudal.payments
+    case = f"case_{'7' * 32}"
     hooks, hook = caudal.webhook_endpoints, f"whe_{'7' * 32}"
     calls = {
         "create_book": caudal.books.create("some-book"),
@@ -191,6 +197,15 @@ async def test_every_operation_of_the_document_has_a_call(
                 enabled=False,
             ),
         ),
+        "open_case": caudal.cases.open(NewCase(kind=CaseKind.ALERT, key="k", title="Look at this")),
+        "list_cases": _all(
+            caudal.cases.list(state=CaseState.OPEN, subject=CaseSubject("customer", customer), page_size=1)
+        ),
+        "get_case": caudal.cases.get(case),
+        "assign_case": caudal.cases.assign(case, "ana"),
+        "note_case": caudal.cases.note(case, "seen"),
+        "close_case": caudal.cases.close(case, CaseOutcome.RESOLVED, note="done"),
+        "reopen_case": caudal.cases.reopen(case, due_at=YESTERDAY),
         "list_events": _all(caudal.events.list(type="payment.succeeded")),
         "get_event": caudal.events.get(f"evt_{'7' * 32}"),
         "list_inbound_webhooks": _all(caudal.webhooks_in.list(state=InboundState.PARKED)),

@@ -49,6 +49,8 @@ class Scope(enum.StrEnum):
         "risk:write",
         "Publish features, tell of events that they count, say what became of payments",
     )
+    CASES_READ = "cases:read", "Read cases: work for people"
+    CASES_WRITE = "cases:write", "Open, assign, close and reopen cases, and write on them"
     WEBHOOKS_READ = "webhooks:read", "Read webhook endpoints and what was sent to them"
     WEBHOOKS_WRITE = (
         "webhooks:write",

@@ -110,6 +110,7 @@ class Books(Collector):
         yield from self._payments()
         yield self._routed()
         yield from self._objectives()
+        yield from self._cases()
 
     def _jobs(self) -> Iterator[Metric]:
         count = GaugeMetricFamily(
@@ -178,6 +179,18 @@ class Books(Collector):
             for key, count in sums.items():
                 attempts.add_metric([book, *key], count)
         return attempts
+
+    def _cases(self) -> Iterator[Metric]:
+        labels = ["book", "kind", "severity"]
+        opened = GaugeMetricFamily(
+            "caudal_cases_open", "Cases that wait for people, up to 10,000.", labels=labels
+        )
+        overdue = GaugeMetricFamily("caudal_cases_overdue", "Those of them that are overdue.", labels=labels)
+        for book, found in self._kept.found.items():
+            for one in found.cases:
+                opened.add_metric([book, one.kind, one.severity.value], one.count)
+                overdue.add_metric([book, one.kind, one.severity.value], one.overdue)
+        yield from (opened, overdue)
 
     def _objectives(self) -> Iterator[Metric]:
         labels = ["book", "objective"]

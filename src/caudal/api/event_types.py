@@ -10,12 +10,14 @@ from caudal.api import (
     models_examples,
     payment_examples,
     routing_examples,
+    table_cases,
     table_objectives,
     table_webhooks_in,
     table_webhooks_out,
 )
 from caudal.api.fields import Time
 from caudal.api.views import View
+from caudal.cases import CaseView
 from caudal.customers import CustomerView, ToldProductView
 from caudal.delivery import DisableReason, EndpointStatus
 from caudal.models import ServingView, ToldModelView
@@ -336,6 +338,23 @@ FAMILIES: Final = (
             "behind_since": None,
         },
         otherwise=_ENDPOINTS,
+    ),
+    EventFamily(
+        object_type="case",
+        version=1,
+        data=CaseView,
+        types={
+            "case.opened": "there is work for a person; what happens again under its key is no event",
+            "case.assigned": "it is somebody's, or nobody's, from now on",
+            "case.closed": "the work is done: `outcome` says what came of it",
+            "case.reopened": "there is work left after all",
+        },
+        example=table_cases.VIEW,
+        otherwise={
+            "case.assigned": table_cases.ASSIGNED,
+            "case.closed": table_cases.CLOSED,
+            "case.reopened": table_cases.REOPENED,
+        },
     ),
     EventFamily(
         object_type="objective",

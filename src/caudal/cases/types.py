@@ -1,7 +1,6 @@
 """The words of the cases room: what people have to look at, and what they may do with it."""
 
 import datetime as dt
-import enum
 from collections.abc import Sequence
 from typing import Final, NewType, TypeAlias
 
@@ -31,13 +30,17 @@ class CaseKind(QuickEnum):
     OTHER = "other"
 
 
-class CaseSeverity(enum.IntEnum):
+class CaseSeverity(QuickEnum):
     """How soon somebody should look, rising."""
 
-    LOW = 1
-    MEDIUM = 2
-    HIGH = 3
-    CRITICAL = 4
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+RANK: Final = {severity: place for place, severity in enumerate(CaseSeverity, start=1)}
+"""Severities as numbers that rise."""
 
 
 class CaseState(QuickEnum):
@@ -77,7 +80,7 @@ MAX_NOTES: Final = 1_000
 MAX_PAGE: Final = 1_000
 
 
-class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CaseSubject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that a case is about."""
 
     kind: str
@@ -105,7 +108,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     severity: CaseSeverity
     state: CaseState
-    subjects: tuple[Subject, ...]
+    subjects: tuple[CaseSubject, ...]
     due_at: dt.datetime
     occurrences: int
     notes: int
@@ -141,7 +144,7 @@ class OpenCase(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     title: str
     severity: CaseSeverity
-    subjects: tuple[Subject, ...]
+    subjects: tuple[CaseSubject, ...]
     occurrence: Occurrence
     due_at: dt.datetime | None = None
     """None: by its severity."""
@@ -199,7 +202,7 @@ class CaseFilter(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     severity_from: CaseSeverity | None = None
     assignee: str | None = None
-    subject: Subject | None = None
+    subject: CaseSubject | None = None
     due_before: dt.datetime | None = None
 
 

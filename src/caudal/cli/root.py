@@ -62,6 +62,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "caudal.cli.features",
         "What decisions know of customers, cards, devices: publish it, show it.",
     ),
+    "cases": (_OPERATE, "caudal.cli.cases", "Work for people: list it, assign, note, close, reopen."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
@@ -182,8 +183,8 @@ FLAGS: Final = frozenset(
     {
         "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
         "--deployment", "--dry-run", "--failed-only", "--follow", "--hold-rest", "--json", "--newest",
-        "--no-deliver", "--no-watch", "--ordered", "--pending", "--quick", "--sample", "--skip-errors",
-        "--unordered", "--up-to", "--watch", "--yes", "-y",
+        "--no-deliver", "--no-watch", "--nobody", "--ordered", "--overdue", "--pending", "--quick",
+        "--sample", "--skip-errors", "--unordered", "--up-to", "--watch", "--yes", "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""

@@ -47,6 +47,19 @@ It imports nothing of the rest of Caudal, so it works against any deployment.
 from caudal.client.accounts import Accounts
 from caudal.client.bodies import BatchItem, PostItem, ReversalItem, TransferItem, VoidItem
 from caudal.client.books import Books, Periods
+from caudal.client.cases import (
+    Case,
+    CaseDetail,
+    CaseKind,
+    CaseNote,
+    CaseOccurrence,
+    CaseOutcome,
+    Cases,
+    CaseSeverity,
+    CaseState,
+    CaseSubject,
+    NewCase,
+)
 from caudal.client.caudal import Caudal
 from caudal.client.customer_types import (
     Customer,
@@ -274,4 +287,29 @@ __all__ = [
     "WebhookEndpointStatus", "WebhookEndpoints", "WebhookSecret", "WebhookSignature", "WebhooksReplayed",
     "Weight", "Whole", "new_account_id", "new_customer_id", "new_idempotency_key", "new_payment_id",
     "new_transaction_id", "new_transfer_id",
+    "CaptureMode", "Case", "CaseDetail", "CaseKind", "CaseNote", "CaseOccurrence", "CaseOutcome",
+    "CaseSeverity", "CaseState", "CaseSubject", "Cases", "Caudal", "CaudalError", "CodeTotals", "Conflict",
+    "CurrencyTotals", "Customer", "CustomerStatus", "CustomerType", "Customers", "Decision", "Definition",
+    "Derived", "Dispute", "DisputeState", "Disputes", "Drain", "Entry", "Event", "Events", "Fee", "Fixed",
+    "Forbidden", "HoldState", "IfVersion", "InboundState", "InboundWebhook", "InboundWebhooks",
+    "InvalidRequest", "ItemError", "ItemResult", "ItemStatus", "JournalRow", "Leg", "Limit", "Method",
+    "Money", "NewCase", "NewObjective", "NewRiskRules", "NewRules", "NextAction", "NotFound",
+    "ObjectiveIndicator", "ObjectiveSeverity", "ObjectiveStanding", "Objectives", "Operation", "Outage",
+    "OutcomeUnknown", "Page", "Parameter", "ParameterType", "PartState", "PartnerHealth", "PartnerStanding",
+    "Partners", "Payment", "PaymentContext", "PaymentDetail", "PaymentFailure", "PaymentKind",
+    "PaymentReview", "PaymentRoute", "PaymentState", "Payments", "Payouts", "Percent", "Period", "Periods",
+    "PostItem", "Posting", "Problem", "Product", "ProductLimit", "Products", "Refund", "Refunds", "Refused",
+    "Remainder", "Rest", "Retried", "Retry", "RetryCause", "RetryRule", "RetryThen", "ReversalItem", "Review",
+    "ReviewDefault", "ReviewReason", "ReviewVerdict", "RiskRule", "RiskRuleSet", "RiskRules", "Route",
+    "RouteFigures", "RouteHop", "RouteShare", "RoutedKind", "Routing", "RoutingReport", "RowType", "Rows",
+    "Rule", "RuleConditions", "RuleExpected", "RuleFault", "RuleOutcome", "RuleProblem", "RuleReview",
+    "RuleSet", "RuleSetState", "RuleSnooze", "RuleSnoozes", "RuleStage", "RuleTest", "RuleTested",
+    "RuleTests", "ServiceObjective", "Share", "Side", "Statement", "StatementLine", "Sum", "Template",
+    "Templates", "TooManyRequests", "Transaction", "Transactions", "Transfer", "TransferDetail",
+    "TransferItem", "TransferKind", "Transfers", "Trial", "TrialBalance", "TrialLine", "Unauthenticated",
+    "Unavailable", "UnexpectedAnswer", "Unprocessable", "Unserved", "VoidItem", "WaitingFor",
+    "WebhookAttempt", "WebhookDeleted", "WebhookDelivery", "WebhookDeliveryDetail", "WebhookDeliveryState",
+    "WebhookDisableReason", "WebhookEndpoint", "WebhookEndpointStatus", "WebhookEndpoints", "WebhookSecret",
+    "WebhookSignature", "WebhooksReplayed", "Weight", "Whole", "new_account_id", "new_customer_id",
+    "new_idempotency_key", "new_payment_id", "new_transaction_id", "new_transfer_id",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import httpx
 from caudal.client.accounts import Accounts
 from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
+from caudal.client.cases import Cases
 from caudal.client.customers import Customers, Products
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
@@ -84,6 +85,7 @@ class Caudal:
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
         self.rules: Final = RiskRules(self._sender)
+        self.cases: Final = Cases(self._sender)
         self.routing: Final = Routing(self._sender)
         self.objectives: Final = Objectives(self._sender)
         self.events: Final = Events(self._sender)

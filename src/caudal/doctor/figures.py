@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 import msgspec
 
-from caudal import events, jobs, routing
+from caudal import cases, events, jobs, routing
 from caudal.objectives import Watched, watched
 from caudal_base import arrays
 from caudal_base.database import Connection
@@ -95,6 +95,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Since the seq that was asked for."""
     told_through: int
     objectives: list[Watched]
+    cases: list[cases.OpenCount]
+    """Open ones by kind and severity; of the `MOST` that are due first."""
     routed: list[routing.Figures]
     """Of the present day, UTC, by lane."""
 
@@ -128,5 +130,6 @@ async def figures(
         told=told,
         told_through=through,
         objectives=await watched(connection, book_id),
+        cases=await cases.open_counts(connection, book_id, now=now, most=MOST),
         routed=await routing.report(connection, book_id, now.date(), now.date()),
     )

@@ -160,6 +160,20 @@ def reviews(group: Group | None, now: dt.datetime) -> Iterable[Finding]:
         )
 
 
+def overdue_cases(count: int, since: dt.datetime | None, book: str, now: dt.datetime) -> Iterable[Finding]:
+    """Cases that should have been closed by now."""
+    if since is not None:
+        yield Finding(
+            code="cases_overdue",
+            severity=Severity.WARNING,
+            subject=book,
+            what=f"{quantity(count, 'case is', 'cases are')} overdue, the first for {in_words(now - since)}",
+            since=since,
+            count=count,
+            remedy=f"caudal cases list --overdue --book {book}; then caudal cases assign or close",
+        )
+
+
 def parked(groups: Sequence[Group]) -> Iterable[Finding]:
     """Partners' webhooks that could not be applied."""
     for group in groups:

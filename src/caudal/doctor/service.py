@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 import psycopg
 
-from caudal import audit, objectives, webhooks
+from caudal import audit, cases, objectives, webhooks
 from caudal.doctor import rules, rules_server, store
-from caudal.doctor.types import Clocks, Disk, Finding, Group, Severity
+from caudal.doctor.types import MANY, Clocks, Disk, Finding, Group, Severity
 from caudal.ledger import BookInfo, list_books
 from caudal.migrations import MIGRATIONS
 from caudal_base.clock import Clock
@@ -209,6 +209,11 @@ def _of_book(
         found = await objectives.watched(connection, number)
         return rules.objectives(found, name, clock.now(), running=patient.running)
 
+    async def work_of_people() -> Iterable[Finding]:
+        now = clock.now()
+        count, since = await cases.overdue(connection, number, now=now, most=MANY + 1)
+        return rules.overdue_cases(count, since, name, now)
+
     return [
         (f"jobs of {name}", lambda: _work(connection, patient, book, clock)),
         (f"attempts of {name}", unsettled),
@@ -218,6 +223,7 @@ def _of_book(
         (f"partners of {name}", outages),
         (f"clocks of {name}", clocks),
         (f"objectives of {name}", promises),
+        (f"cases of {name}", work_of_people),
     ]
 
 

@@ -17,6 +17,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "capture": ids.CAPTURE,
     "refund": ids.REFUND,
     "dispute": ids.DISPUTE,
+    "case": ids.CASE,
     "settlement": ids.SETTLEMENT,
     "webhook": ids.INBOUND,
     "webhook_endpoint": ids.ENDPOINT,
