@@ -49,10 +49,8 @@ EXCUSED = {
 """Statements that may break a rule: (file, how the complaint begins) and why."""
 
 ROOMS = (
-    "access", "analytics", "audit", "customers", "delivery", "events", "features", "idempotency", "jobs",
-    "ledger", "models", "objectives", "payments", "risk", "routing", "rules", "webhooks",
     "access", "analytics", "audit", "cases", "customers", "delivery", "events", "features", "idempotency",
-    "jobs", "ledger", "objectives", "payments", "risk", "routing", "rules", "webhooks",
+    "jobs", "ledger", "models", "objectives", "payments", "risk", "routing", "rules", "webhooks",
 )  # fmt: skip
 
 
