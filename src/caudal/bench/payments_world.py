@@ -87,7 +87,7 @@ class PaymentsWorld:
 
     def __init__(self, world: World, key: str, customers: Sequence[CustomerId]) -> None:
         """Made by `make`."""
-        self._world = world
+        self.world = world
         self._customers = customers
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
@@ -129,29 +129,29 @@ class PaymentsWorld:
 
     async def counts(self, references: Collection[str]) -> Mapping[str, int]:
         """How many payments there are of each reference; those of which there are none are left out."""
-        async with self._world.database.connection() as connection:
-            cursor = await connection.execute(_COUNTS, (self._world.book_id, arrays.texts(list(references))))
+        async with self.world.database.connection() as connection:
+            cursor = await connection.execute(_COUNTS, (self.world.book_id, arrays.texts(list(references))))
             return dict(await cursor.fetchall())
 
     async def still_open(self) -> int:
         """How many payments a partner has not ended yet."""
-        return int(await self._one(_OPEN, (self._world.book_id,)))
+        return int(await self._one(_OPEN, (self.world.book_id,)))
 
     async def oldest_job_s(self) -> float:
         """For how many seconds the unfinished job that has waited longest could have run."""
-        return await self._one(_OLDEST_JOB, (self._world.book_id,))
+        return await self._one(_OLDEST_JOB, (self.world.book_id,))
 
     async def seconds_to_end(self, references: Collection[str]) -> list[float]:
         """Of the payments of these references that succeeded, from acceptance to then."""
         told = f"payment.{PaymentState.SUCCEEDED.value}"
-        async with self._world.database.connection() as connection:
+        async with self.world.database.connection() as connection:
             cursor = await connection.execute(
-                _TIMES_TO_END, (told, self._world.book_id, arrays.texts(list(references)))
+                _TIMES_TO_END, (told, self.world.book_id, arrays.texts(list(references)))
             )
             return [row[0] for row in await cursor.fetchall()]
 
     async def _one(self, statement: str, parameters: tuple[object, ...]) -> float:
-        async with self._world.database.connection() as connection:
+        async with self.world.database.connection() as connection:
             row = await (await connection.execute(statement.encode(), parameters)).fetchone()
         check(row is not None, "an aggregate has a row")
         return float(row[0]) if row is not None else 0.0

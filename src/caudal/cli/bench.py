@@ -7,7 +7,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from caudal.bench import Report, ledger, payments, webhooks
+from caudal.bench import Report, ledger, payments, risk, webhooks
 from caudal.cli.frame import Call, command, group
 from caudal.cli.terminal import table
 
@@ -51,6 +51,21 @@ def bench_payments(
     size = payments.QUICK if quick else payments.FULL
     with call.terminal.progress() as progress:
         report = uvloop.run(payments.run(size, progress, api_processes))
+    call.terminal.answer(report, lambda out: _show(report, out))
+
+
+@command(app, "risk")
+def bench_risk(
+    call: Call,
+    quick: Annotated[bool, typer.Option("--quick", help="Under a minute, on shorter histories.")] = False,
+) -> None:
+    """Decisions in process, by stage, on histories of 10^5 and 10^7 events, with a hot key; and over HTTP.
+
+    In process the commit is left out; `http` is a payment a request, each decided on with features and
+    rules: the rate that holds, and the latencies at half of it.
+    """
+    with call.terminal.progress() as progress:
+        report = uvloop.run(risk.run(risk.QUICK if quick else risk.FULL, progress))
     call.terminal.answer(report, lambda out: _show(report, out))
 
 

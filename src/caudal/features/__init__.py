@@ -8,7 +8,7 @@ from caudal.features.errors import EventInvalid, FeatureSetNotFound, FeaturesInv
 from caudal.features.offline import Dialect, query, value
 from caudal.features.online import Lookup
 from caudal.features.plan import Asked, Plan
-from caudal.features.rules import MOST_DISTINCT, problems
+from caudal.features.rules import MOST_DISTINCT, key_of, problems
 from caudal.features.service import FILL_AT_ONCE, fill, get_version, load_plan, publish, record
 from caudal.features.store_sets import Version
 from caudal.features.types import Aggregate, Entity, Event, Feature, FeatureSet, Filter, Value
@@ -33,6 +33,7 @@ __all__ = [
     "Version",
     "fill",
     "get_version",
+    "key_of",
     "load_plan",
     "problems",
     "publish",

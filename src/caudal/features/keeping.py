@@ -1,12 +1,12 @@
 """Series as events are added to them: what is read before, and what is written after."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from caudal.features import rules, store
-from caudal.features.plan import Kept
+from caudal.features.plan import Kept, Keyed
 from caudal.features.store import Cursor, Head, SeriesKey, SumRow
 from caudal.features.types import Event, Kind, Sums
 from caudal_base.database import Connection
@@ -29,12 +29,19 @@ class Added(NamedTuple):
 class Keeping:
     """Some series of a book, under its lock: their heads, and the rows that new events make."""
 
-    def __init__(self, book_id: int, kept: Iterable[Kept]) -> None:
-        """Only series that are filled are kept up; the others wait for the job that fills them."""
+    def __init__(self, book_id: int, kept: Iterable[Kept], keyed: Keyed | None = None) -> None:
+        """Only series that are filled are kept up; the others wait for the job that fills them.
+
+        `keyed` is theirs, where it is at hand.
+        """
         self.heads: dict[SeriesKey, list[Head]] = {}
         self._book_id = book_id
         self._kept = [each for each in kept if each.filled]
+        self._keyed = keyed or Keyed(self._kept)
+        self._sums = frozenset(each.number for each in self._kept if each.series.kind is Kind.SUMS)
         self._wanted: set[SeriesKey] = set()
+        self._crowded: set[SeriesKey] = set()
+        """Keys that can begin no further run."""
         self._cursor: Cursor | None = None
         self._rows: list[SumRow] = []
         self._late: list[tuple[SumRow, int]] = []
@@ -43,11 +50,12 @@ class Keeping:
 
     def want(self, entities: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Events with these entities and tags may be added."""
-        for kept in self._kept:
-            if kept.series.kind is Kind.SUMS:
-                key = rules.key_of(kept.series, entities, tags)
-                if key is not None:
-                    self._wanted.add((kept.number, key))
+        self.want_keys(self._keyed.of(entities, tags))
+
+    def want_keys(self, keys: Mapping[int, bytes]) -> None:
+        """Events with these keys, by series, may be added."""
+        sums = self._sums
+        self._wanted.update(each for each in keys.items() if each[0] in sums)
 
     async def queue(self, connection: Connection) -> None:
         """Ask for the heads of what is wanted; in a pipeline this does not wait."""
@@ -58,35 +66,33 @@ class Keeping:
         """Read the answer."""
         if self._cursor is not None:
             self.heads = await store.heads_of(self._cursor)
+            self._crowded = {of for of, heads in self.heads.items() if len(heads) == MAX_RUNS}
 
     def add(self, event: Event, ordinal: int) -> list[Added]:
         """Add an event of the past or of now to each series that it belongs to; which they are."""
         found = []
+        keys = self._keyed.of(event.entities, event.tags)
         for kept in self._kept:
-            if not rules.matches(kept.series.of, event):
+            key = keys.get(kept.number)
+            if key is None or not rules.matches(kept.series.of, event):
                 continue
-            key = rules.key_of(kept.series, event.entities, event.tags)
-            added = None if key is None else self._added(kept, key, event)
+            added = self._added(kept, key, event)
             if added is not None:
                 self._keep(added, event, ordinal)
                 found.append(added)
         return found
 
     def in_order(self, event: Event) -> dt.datetime:
-        """The moment of the event, or the next one at which it would be late in none of its series."""
-        moment = event.event_at
-        for heads in self._full(event):
-            moment = max(moment, min(head.event_at for head in heads))
-        return moment
+        """The moment of the event, or the next one at which it would be late in none of its series.
 
-    def _full(self, event: Event) -> Iterator[list[Head]]:
-        """The heads of those of the event's series that can begin no further run."""
-        for kept in self._kept:
-            if kept.series.kind is Kind.SUMS and rules.matches(kept.series.of, event):
-                key = rules.key_of(kept.series, event.entities, event.tags)
-                heads = [] if key is None else self.heads.get((kept.number, key), [])
-                if len(heads) == MAX_RUNS:
-                    yield heads
+        It is late where a series can begin no further run, and each that there is goes beyond it.
+        """
+        moment = event.event_at
+        if self._crowded:
+            for each in self._keyed.of(event.entities, event.tags).items():
+                if each in self._crowded:
+                    moment = max(moment, min(head.event_at for head in self.heads[each]))
+        return moment
 
     def _added(self, kept: Kept, key: bytes, event: Event) -> Added | None:
         if kept.series.kind is Kind.MEMBERS:
@@ -118,6 +124,8 @@ class Keeping:
             return
         if run == len(heads):
             heads.append(Head(event.event_at, own))
+            if len(heads) == MAX_RUNS:
+                self._crowded.add((number, key))
         else:
             heads[run] = Head(event.event_at, heads[run].sums.plus(own))
         self._rows.append(SumRow(number, key, run, event.event_at, ordinal, heads[run].sums))

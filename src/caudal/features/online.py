@@ -10,8 +10,8 @@ statements = lookup.writes()
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,12 +20,15 @@ from caudal.features import rules, store
 from caudal.features.keeping import Added, Keeping, newest_of
 from caudal.features.plan import Asked, Kept, Plan, Planned, bounds_of, own_value
 from caudal.features.store import Cursor, SeriesKey
-from caudal.features.types import Aggregate, Event, Kind, Sums, Value
+from caudal.features.types import Aggregate, Event, Feature, Kind, Sums, Value
 from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.statements import Statement, execute
 
 _FOREVER: Final = 2**62
+_NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+# Looked up through their class they cost more than what is done with them.
+_SUMS, _EXTREMES = Kind.SUMS, Kind.EXTREMES
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,7 +50,9 @@ class Lookup:
         """Of the newest event that is known; rises with what is added."""
         self._plan = plan
         self._book_id = book_id
-        self._keeping = Keeping(book_id, plan.kept)
+        self._keeping = Keeping(book_id, plan.filled, plan.keyed)
+        self._wanting = [_Wanted.of(planned, as_of) for planned in plan.features if planned.kept.filled]
+        self._keys: dict[int, tuple[Asked, dict[int, bytes]]] = {}
         self._events: list[tuple[int, Event]] = []
         self._last: Cursor | None = None
         self._upto = _Asking[Bound, tuple[Sums, dt.datetime | None]]((Sums(), None))
@@ -58,26 +63,32 @@ class Lookup:
         for each in asked:
             self._want(each)
 
+    def _keys_of(self, asked: Asked) -> dict[int, bytes]:
+        known = self._keys.get(id(asked))
+        if known is None:
+            # What is asked about is kept with its keys, so that no other can have its identity meanwhile.
+            known = self._keys[id(asked)] = (asked, self._plan.keyed.of(asked.entities, asked.tags))
+        return known[1]
+
     def _want(self, asked: Asked) -> None:
-        self._keeping.want(asked.entities, asked.tags)
-        for planned in self._plan.features:
-            kept = planned.kept
-            key = rules.key_of(kept.series, asked.entities, asked.tags)
-            if key is None or not kept.filled:
+        keys = self._keys_of(asked)
+        self._keeping.want_keys(keys)
+        for kept, kind, after, until, buckets in self._wanting:
+            number = kept.number
+            key = keys.get(number)
+            if key is None:
                 continue
-            after, until = bounds_of(planned, self.as_of)
-            match kept.series.kind:
-                case Kind.SUMS:
-                    for moment in (after, until):
-                        if moment is not None:
-                            self._upto.want((kept.number, key), (kept.number, key, moment))
-                case Kind.EXTREMES:
-                    self._extremes.want((kept.number, key), _buckets(kept, key, after, until))
-                case Kind.MEMBERS:
-                    self._members.want((kept.number, key), (kept.number, key, after))
-                    value = rules.member(kept.series, asked.entities, asked.tags)
-                    if value is not None:
-                        self._seen[kept.number, key, value] = dt.datetime.min.replace(tzinfo=dt.UTC)
+            if kind is _SUMS:
+                self._upto.want((number, key), (number, key, after))
+                if until is not None:
+                    self._upto.want((number, key), (number, key, until))
+            elif kind is _EXTREMES:
+                self._extremes.want((number, key), (number, key, *buckets))
+            else:
+                self._members.want((number, key), (number, key, after))
+                value = rules.member(kept.series, asked.entities, asked.tags)
+                if value is not None:
+                    self._seen[number, key, value] = _NEVER
 
     async def queue(self, connection: Connection) -> None:
         """Ask for all of it, in a number of statements that does not depend on how many are asked about."""
@@ -118,30 +129,40 @@ class Lookup:
 
     def vector(self, asked: Asked) -> tuple[Value, ...]:
         """The value of each feature of the set, in its order: None where it is missing."""
-        return tuple([self._value(planned, asked) for planned in self._plan.features])
+        keys = self._keys_of(asked)
+        newest: dict[int, tuple[Sums, dt.datetime | None]] = {}
+        wanting = iter(self._wanting)
+        return tuple([
+            self._value(planned.feature, next(wanting), keys, newest, asked) if planned.kept.filled else None
+            for planned in self._plan.features
+        ])  # fmt: skip
 
-    def _value(self, planned: Planned, asked: Asked) -> Value:
-        kept, feature = planned.kept, planned.feature
-        key = rules.key_of(kept.series, asked.entities, asked.tags)
-        if key is None or not kept.filled:
+    def _value(
+        self, feature: Feature, wanted: "_Wanted", keys: Mapping[int, bytes],
+        newest: dict[int, tuple[Sums, dt.datetime | None]], asked: Asked,
+    ) -> Value:  # fmt: skip
+        """`newest` is what was found for other features of the same series."""
+        kept, kind, after, until, buckets = wanted
+        number = kept.number
+        key = keys.get(number)
+        if key is None:
             return None
-        after, until = bounds_of(planned, self.as_of)
-        match kept.series.kind:
-            case Kind.EXTREMES:
-                found = self._extremes.found[_buckets(kept, key, after, until)]
-                if found is None:
-                    return None
-                return found[0] if feature.aggregate is Aggregate.MIN else found[1]
-            case Kind.MEMBERS:
-                return self._members.found[kept.number, key, after]
-            case Kind.SUMS:
-                before = self._upto.found[kept.number, key, after][0]
-                if until is None:
-                    sums, last = newest_of(self._keeping.heads.get((kept.number, key), ()))
-                else:
-                    sums, last = self._upto.found[kept.number, key, until]
-                own = own_value(feature, asked)
-                return rules.value_of(feature, sums.less(before), last, self.as_of, own)
+        if kind is _SUMS:
+            before = self._upto.found[number, key, after][0]
+            if until is not None:
+                sums, last = self._upto.found[number, key, until]
+            else:
+                known = newest.get(number)
+                if known is None:
+                    known = newest[number] = newest_of(self._keeping.heads.get((number, key), ()))
+                sums, last = known
+            return rules.value_of(feature, sums.less(before), last, self.as_of, own_value(feature, asked))
+        if kind is _EXTREMES:
+            found = self._extremes.found[(number, key, *buckets)]
+            if found is None:
+                return None
+            return found[0] if feature.aggregate is Aggregate.MIN else found[1]
+        return self._members.found[number, key, after]
 
     def add_now(self, event: Event) -> None:
         """It happens at this moment: `add`, and where clocks differ so that it would be late, a little later.
@@ -229,7 +250,22 @@ class _Asking(Generic[K, V]):
             self.by_key[of].append(what)
 
 
-def _buckets(kept: Kept, key: bytes, after: dt.datetime, until: dt.datetime | None) -> Buckets:
-    grain_s = kept.series.grain_s
-    through = _FOREVER if until is None else rules.bucket_of(until, grain_s)
-    return kept.number, key, rules.bucket_of(after, grain_s), through
+class _Wanted(NamedTuple):
+    """What a feature reads, in a batch that has one moment."""
+
+    kept: Kept
+    kind: Kind
+    after: dt.datetime
+    until: dt.datetime | None
+    buckets: tuple[int, int]
+
+    @classmethod
+    def of(cls, planned: Planned, as_of: dt.datetime) -> "_Wanted":
+        """A feature's window, measured from `as_of`."""
+        series = planned.kept.series
+        after, until = bounds_of(planned, as_of)
+        buckets = (0, 0)
+        if series.kind is Kind.EXTREMES:
+            through = _FOREVER if until is None else rules.bucket_of(until, series.grain_s)
+            buckets = (rules.bucket_of(after, series.grain_s), through)
+        return cls(planned.kept, series.kind, after, until, buckets)

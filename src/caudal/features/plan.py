@@ -1,7 +1,7 @@
 """A feature set made ready: its series with their numbers, and what each feature reads of them. Pure."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from caudal.features import rules
@@ -16,6 +16,28 @@ class Kept(NamedTuple):
     series: Series
     filled: bool
     """Whether its history has been counted."""
+
+
+class Keyed:
+    """Under which keys some series keep what has certain entities and tags: hashed once for all alike."""
+
+    def __init__(self, kept: Iterable[Kept]) -> None:
+        """Of these series."""
+        groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
+        for each in kept:
+            by = tuple(entity.value for entity in each.series.by)
+            groups.setdefault((by, each.series.same), []).append(each.number)
+        self._groups = [(by, same, tuple(numbers)) for (by, same), numbers in groups.items()]
+
+    def of(self, entities: Mapping[str, str], tags: Mapping[str, str]) -> dict[int, bytes]:
+        """The key by the number of the series; series of which an entity or a tag is missing are left out."""
+        found: dict[int, bytes] = {}
+        for by, same, numbers in self._groups:
+            key = rules.key_of_parts(by, same, entities, tags)
+            if key is not None:
+                for number in numbers:
+                    found[number] = key
+        return found
 
 
 class Planned(NamedTuple):
@@ -55,6 +77,9 @@ class Plan:
             for feature in declared.features
         )
         self.names = tuple(feature.name for feature in declared.features)
+        self.filled = tuple(each for each in self.kept if each.filled)
+        self.keyed = Keyed(self.filled)
+        """Of all that are kept up."""
 
 
 def bounds_of(planned: Planned, as_of: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:

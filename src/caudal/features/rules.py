@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -182,8 +182,15 @@ def matches(wanted: Filter, event: Event) -> bool:
 
 def key_of(series: Series, entities: Mapping[str, str], tags: Mapping[str, str]) -> bytes | None:
     """Under which key a series keeps what has these entities and tags; None where one of them is missing."""
-    parts = [entities.get(entity.value) for entity in series.by]
-    parts += [tags.get(tag) for tag in series.same]
+    return key_of_parts(tuple(entity.value for entity in series.by), series.same, entities, tags)
+
+
+def key_of_parts(
+    by: Sequence[str], same: Sequence[str], entities: Mapping[str, str], tags: Mapping[str, str]
+) -> bytes | None:
+    """The same, of the names of entities and tags: series with equal ones have equal keys."""
+    parts = [entities.get(name) for name in by]
+    parts += [tags.get(name) for name in same]
     if None in parts or "" in parts:
         return None
     return hashlib.blake2b(msgspec.msgpack.encode(parts), digest_size=16).digest()

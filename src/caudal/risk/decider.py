@@ -49,10 +49,11 @@ class Decider:
         listed = await self._lists.begin(connection, book_id, subjects)
         stamp = await store_decisions.queue_stamp(connection, book_id)
         engine = self._engines.known(book_id)
-        lookup = None if engine is None else _lookup(engine, book_id, as_of, subjects)
+        asked: dict[str, Asked] = {}
+        lookup = None if engine is None else _lookup(engine, book_id, as_of, subjects, asked)
         if lookup is not None:
             await lookup.queue(connection)
-        reading = Reading(connection, book_id, tuple(subjects), as_of, begun, stamp, engine, lookup)
+        reading = Reading(connection, book_id, tuple(subjects), as_of, begun, stamp, engine, lookup, asked)
         return Deciding(reading, listed, self._engines, self._new_ids)
 
     def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
@@ -72,6 +73,8 @@ class Reading(msgspec.Struct, frozen=True):
     stamp: store.Cursor
     engine: Engine | None
     lookup: Lookup | None
+    asked: dict[str, Asked]
+    """Whose features are wanted, by payment."""
 
 
 class Deciding:
@@ -88,6 +91,7 @@ class Deciding:
         self._now = reading.as_of
         self._read_us = 0
         self._deadline: Deadline | None = None
+        self._asked = reading.asked
         self._made: dict[str, Record] = {}
         self._kept: list[Record] = []
 
@@ -99,7 +103,7 @@ class Deciding:
         engine, lookup = reading.engine, reading.lookup
         if engine is None or engine.stamp != stamp:
             engine = await self._engines.load(reading.connection, reading.book_id, stamp)
-            lookup = _lookup(engine, reading.book_id, reading.as_of, reading.subjects)
+            lookup = _lookup(engine, reading.book_id, reading.as_of, reading.subjects, reading.asked)
             if lookup is not None:
                 async with reading.connection.pipeline():
                     await lookup.queue(reading.connection)
@@ -107,6 +111,14 @@ class Deciding:
             await lookup.arrive()
         self._engine, self._lookup, self._now = engine, lookup, now
         self._read_us = (perf_counter_ns() - reading.begun) // _NS
+
+    def _asked_of(self, subject: Subject) -> Asked:
+        """Whose features are wanted: worked out once."""
+        known = self._asked.get(subject.payment_id)
+        asked = facts.asked_of(subject)
+        if known is None or known != asked:
+            known = self._asked[subject.payment_id] = asked
+        return known
 
     def decide(self, subject: Subject) -> Decision:
         """Decide, knowing what was recorded before in this batch. Whatever it is asked, it answers."""
@@ -116,7 +128,7 @@ class Deciding:
             check(engine is not None, "a decision before its batch is ready")
             return APPROVED
         begun = perf_counter_ns()
-        asked = facts.asked_of(subject)
+        asked = self._asked_of(subject)
         served = Served(
             facts=facts.facts_of(subject, asked), met=met, at=self._now, authenticates=subject.authenticates
         )
@@ -188,7 +200,7 @@ class Deciding:
         if decision.id is not None:
             self._kept.append(self._made[decision.id])
         if self._lookup is not None:
-            asked = facts.asked_of(subject)
+            asked = self._asked.get(subject.payment_id) or facts.asked_of(subject)
             self._lookup.add_now(facts.event_of(subject, asked, decision.verdict, self._now))
 
     def writes(self) -> Sequence[Statement]:
@@ -238,8 +250,15 @@ class Timed(msgspec.Struct, frozen=True):
         return self.deadline.score(self.model, row)
 
 
-def _lookup(engine: Engine, book_id: int, as_of: dt.datetime, subjects: Sequence[Subject]) -> Lookup | None:
-    """The features of all subjects; None where none are kept."""
+def _lookup(
+    engine: Engine, book_id: int, as_of: dt.datetime, subjects: Sequence[Subject], asked: dict[str, Asked]
+) -> Lookup | None:
+    """The features of all subjects; None where none are kept. What is asked goes into `asked`.
+
+    A caller may choose one id for two payments of a batch: each of them is asked about.
+    """
     if not engine.looks_up:
         return None
-    return Lookup(engine.plan, book_id, as_of, [facts.asked_of(subject) for subject in subjects])
+    wanted = [facts.asked_of(subject) for subject in subjects]
+    asked.update(zip((subject.payment_id for subject in subjects), wanted, strict=True))
+    return Lookup(engine.plan, book_id, as_of, wanted)
