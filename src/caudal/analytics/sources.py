@@ -63,46 +63,47 @@ class ExportSource:
         newer = [n for n, v in manifest.schema_versions.items() if n in TABLES and v > TABLES[n].version]
         if newer:
             raise ExportNewer(f"it has newer columns of {', '.join(newer)}", field="directory")
-        self._duckdb = duckdb.connect()
-        self._duckdb.execute("set TimeZone = 'UTC'")
+        self.duckdb = duckdb.connect()
+        """With a view of each table."""
+        self.duckdb.execute("set TimeZone = 'UTC'")
         for name, table in TABLES.items():
             files = sorted((directory / folder(book, name)).glob("date=*/*.parquet"))
-            self._duckdb.register(f"no_{name}", table.schema().empty_table())
+            self.duckdb.register(f"no_{name}", table.schema().empty_table())
             relation = f"(from no_{name})"
             if files:
                 listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
                 read = f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
                 relation += f" union all by name (from {read})"
-            self._duckdb.execute(f"create view {name} as {relation}")
-        self._duckdb.execute(queries.EXPORT_RELATIONS)
+            self.duckdb.execute(f"create view {name} as {relation}")
+        self.duckdb.execute(queries.EXPORT_RELATIONS)
 
     def close(self) -> None:
         """Let the files go."""
-        self._duckdb.close()
+        self.duckdb.close()
 
     def feature_set(self, version: int | None) -> str | None:
         """A set as it was declared, as JSON."""
-        row = self._duckdb.execute(queries.EXPORT_FEATURE_SET, [version, version]).fetchone()
+        row = self.duckdb.execute(queries.EXPORT_FEATURE_SET, [version, version]).fetchone()
         return None if row is None else str(row[0])
 
     def table(self, name: str) -> Any:
         """A whole table."""
         if name not in TABLES:
             raise TrainingSetInvalid(f"one of {', '.join(TABLES)}", field="table")
-        return self._duckdb.table(name).to_arrow_table()
+        return self.duckdb.table(name).to_arrow_table()
 
     @contextlib.contextmanager
     def asked(self, wanted: Wanted) -> Iterator[Asked]:
         """The rows of a training set."""
         rows = queries.asked(wanted.rows, Words(Dialect.DUCKDB))
         events = queries.known_events(wanted.rows)
-        self._duckdb.execute(f"create or replace temp table known_events as {events}")
-        self._duckdb.execute(f"create or replace temp table asked_rows as {rows}", wanted.parameters())
+        self.duckdb.execute(f"create or replace temp table known_events as {events}")
+        self.duckdb.execute(f"create or replace temp table asked_rows as {rows}", wanted.parameters())
         try:
-            yield _ExportAsked(self._duckdb)
+            yield _ExportAsked(self.duckdb)
         finally:
-            self._duckdb.execute("drop table asked_rows")
-            self._duckdb.execute("drop table known_events")
+            self.duckdb.execute("drop table asked_rows")
+            self.duckdb.execute("drop table known_events")
 
 
 class _ExportAsked:

@@ -82,6 +82,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "caudal.cli.export",
         "Write what the database knows as Parquet, and go on with what is new.",
     ),
+    "analytics": (
+        _OPERATE,
+        "caudal.cli.analytics",
+        "What became of payments: volume, approval, fraud, loss, cohorts, with plots.",
+    ),
     "demo": (_OPERATE, "caudal.cli.demo", "See a trading day in a minute, on a temporary deployment."),
     "bench": (_OPERATE, "caudal.cli.bench", "Measure how fast this machine runs it."),
     "simulate": (
