@@ -70,6 +70,8 @@ def _refuse_input(one: Input, where: str) -> None:
             raise ModelInvalid("a category is there twice", field=f"{where}.categories")
         if one.unknown is not None and one.unknown not in one.categories:
             raise ModelInvalid("it must be one of the categories", field=f"{where}.unknown")
+        if one.ratio is not None:
+            raise ModelInvalid("a category is no ratio", field=f"{where}.ratio")
         if one.monotone or one.missing is not None:
             raise ModelInvalid("a category has no order and no number", field=f"{where}.monotone")
     numbers = [number for number in (one.low, one.high, one.missing) if number is not None]

@@ -85,6 +85,8 @@ class Input(Written, frozen=True, kw_only=True):
     """The median or the most frequent one as trained: what reasons of ONNX models compare with."""
     monotone: Annotated[int, Meta(ge=-1, le=1)] = 0
     """1: the risk never falls as it grows; -1: never rises. Claimed by the card, and checked."""
+    ratio: tuple[InputName, InputName] | None = None
+    """Two numbers of the row: where it does not have the input itself, this is the first over the second."""
     adverse: Adverse | None = None
 
 

@@ -14,15 +14,17 @@ class Vectors:
     def __init__(self, inputs: Sequence[Input]) -> None:
         """`inputs` of a card that is sound."""
         self.required = frozenset(one.name for one in inputs if one.required)
-        self._plan = [(one.name, _places(one), _absent(one), _other(one)) for one in inputs]
+        self._plan = [(one.name, _places(one), _absent(one), _other(one), one.ratio) for one in inputs]
 
     def vector(self, row: Row) -> tuple[list[float], list[str]]:
         """The numbers, and the names of inputs that are missing."""
         vector: list[float] = []
         missing: list[str] = []
         add, get = vector.append, row.get
-        for name, places, absent, other in self._plan:
+        for name, places, absent, other, ratio in self._plan:
             value = get(name)
+            if value is None and ratio is not None:
+                value = ratio_of(row, ratio)
             if places is None:
                 number = number_of(value)
                 if number is None:
@@ -53,6 +55,12 @@ def number_of(value: Value) -> float | None:
             return None
         return number if math.isfinite(number) else None
     return None
+
+
+def ratio_of(row: Row, parts: tuple[str, str]) -> float | None:
+    """The first over the second; None where either is missing, or the second is nothing."""
+    above, below = number_of(row.get(parts[0])), number_of(row.get(parts[1]))
+    return None if above is None or not below else above / below
 
 
 def text_of(value: Value) -> str | None:

@@ -1,0 +1,312 @@
+"""From a file of payments to their features, by the declarations that decisions are served with.
+
+A file in which customers, cards or merchants come again and again says little by row: what tells is the
+history of each. So the payments are laid out as the events that the live path would have recorded, features
+are declared as in a book's feature set, and each row gets what a decision at its moment would have seen:
+nothing of later, and outcomes only after their delay.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from caudal import features
+from caudal.features import Aggregate, Dialect, Entity, Feature, Filter
+from caudal.training import reading, splits
+from caudal.training.errors import ColumnUnfit
+from caudal.training.types import DAY_US, Column, ColumnKind, Floats, Roles, Table, Wishes
+
+WINDOWS: Final = (1, 7, 30)
+"""Days."""
+OUTCOME_DELAY_DAYS: Final = 7
+"""Unless another is said: how long it takes until a fraud is known."""
+_AS: Final = (Entity.CUSTOMER, Entity.MERCHANT, Entity.DEVICE)
+"""What the columns of entities are called in the declarations, in their order."""
+_MOST_COLUMNS: Final = 16
+"""A file with more columns was made of histories already."""
+_LABEL: Final = "label.fraud"
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+Progress = Callable[[str, int, int], None]
+
+
+class Entities(msgspec.Struct, frozen=True, kw_only=True):
+    """Which columns are whose history, and what was paid."""
+
+    columns: tuple[str, ...]
+    """One to three: the customer (or card) first, then the merchant (or terminal), then the device."""
+    amount: str
+
+
+class Histories(msgspec.Struct, frozen=True, kw_only=True):
+    """A table of features in the place of one of payments."""
+
+    table: Table
+    y: Any
+    roles: Roles
+    features: tuple[Feature, ...]
+
+
+def find(table: Table, roles: Roles) -> Entities | None:
+    """The entities and the amount of a file of payments; None where it does not look like one.
+
+    Entities are codes that come again some times each, but are many: customers, terminals. The amount is the
+    one number with fractions that is never negative. Nothing is taken for one that the names do not forbid.
+    """
+    if roles.time is None or len(table.columns) > _MOST_COLUMNS:
+        return None
+    codes, amounts = [], []
+    for name in roles.inputs:
+        column = table.columns[name]
+        if column.kind is ColumnKind.CATEGORY:
+            different = len({one for one in column.values.tolist() if one is not None})
+        else:
+            there = column.values[np.isfinite(column.values)]
+            different = len(np.unique(there))
+            if column.kind is ColumnKind.NUMBER and not column.whole and len(there) and there.min() >= 0:
+                amounts.append((different, name))
+                continue
+            if not column.whole or _ordered(column, table.columns[roles.time]):
+                continue
+        if 50 <= different <= 0.5 * table.rows:
+            codes.append((different, name))
+    if not codes or len(amounts) != 1:
+        return None
+    # Of customers and merchants there are many; of the hours of a day, or countries, there are not.
+    several = [name for different, name in codes if different >= max(50, table.rows // 2_000)]
+    return Entities(columns=tuple(several[:3]), amount=amounts[0][1]) if several else None
+
+
+def _ordered(column: Column, time: Column) -> bool:
+    """Whether numbers are another form of the time."""
+    order = np.argsort(time.values, kind="stable")
+    steps = np.diff(column.values[order])
+    return bool((steps >= 0).mean() > 0.99)
+
+
+def declared(entities: Entities, delay_days: int) -> tuple[Feature, ...]:
+    """What a book's feature set declares for such payments."""
+    made: list[Feature] = []
+    for entity in _AS[: len(entities.columns)]:
+        by, word = (entity,), entity.value
+        for days in WINDOWS:
+            window, past = f"{days}d", "in a day" if days == 1 else f"in {days} days"
+            known = {"of": Filter(source=(_LABEL,)), "value": "fraud", "delay": f"{delay_days}d"}
+            for kind, aggregate, more, about in (
+                ("count", Aggregate.COUNT, {}, f"payments of the {word} {past}"),
+                ("mean", Aggregate.MEAN, {"value": "amount"}, f"mean amount of the {word} {past}"),
+                ("ratio", Aggregate.RATIO, {"value": "amount"}, f"amount against the {word}'s mean {past}"),
+                ("risk", Aggregate.MEAN, known, f"share of fraud of the {word} {past}, as far as known"),
+                ("frauds", Aggregate.SUM, known, f"frauds of the {word} {past}, as far as known"),
+            ):
+                made.append(
+                    Feature(
+                        name=f"{word}_{kind}_{window}",
+                        by=by,
+                        aggregate=aggregate,
+                        window=window,
+                        about=about,
+                        **more,
+                    )
+                )
+        made.append(
+            Feature(
+                name=f"{word}_stddev_30d",
+                by=by,
+                aggregate=Aggregate.STDDEV,
+                value="amount",
+                window="30d",
+                about=f"how far amounts of the {word} lie apart",
+            )
+        )
+        made.append(
+            Feature(
+                name=f"{word}_since_last",
+                by=by,
+                aggregate=Aggregate.SINCE_LAST,
+                window="30d",
+                about=f"seconds since the {word}'s last payment",
+            )
+        )
+    return tuple(made)
+
+
+def build(
+    table: Table, roles: Roles, entities: Entities, y: Any, wishes: Wishes, progress: Progress
+) -> Histories:
+    """The features of each payment that is trained or tested on. Raises `ColumnUnknown`, `ColumnUnfit`."""
+    for name in (*entities.columns, entities.amount):
+        reading.require(table.columns, name)
+    if roles.time is None:
+        raise ColumnUnfit("histories need a time: name its column with --time", field="time")
+    delay = int(wishes.label_delay_days) or OUTCOME_DELAY_DAYS
+    declarations = declared(entities, delay)
+    order = np.argsort(table.columns[roles.time].values, kind="stable")
+    moments = _microseconds(table.columns[roles.time])[order]
+    amounts = np.round(table.columns[entities.amount].values[order] * 100)
+    if not np.all(np.isfinite(amounts)):
+        raise ColumnUnfit(f"{entities.amount} is missing in some rows", field=entities.amount)
+    outcome = y[order]
+    keys = _keys(table, entities, order)
+    wanted = _wanted(table.columns[roles.time], order, wishes)
+    found = _computed(declarations, moments, amounts, outcome, keys, wanted, delay, progress)
+    names = {"payment.amount": amounts[wanted], **found}
+    columns = {
+        name: Column(name=name, kind=ColumnKind.NUMBER, values=values, whole=name == "payment.amount")
+        for name, values in names.items()
+    }
+    kept = order[wanted]
+    others = {
+        name: table.columns[name] for name in (roles.time, roles.target, *_others(table, roles, entities))
+    }
+    for name, column in others.items():
+        columns[name] = msgspec.structs.replace(column, values=column.values[kept])
+    made = Table(
+        columns=columns,
+        rows=len(kept),
+        numbers=table.numbers[kept],
+        hash=table.hash,
+        bad_rows=table.bad_rows,
+        bad_count=table.bad_count,
+    )
+    left_out = dict.fromkeys(entities.columns, "an entity: its history is in the features")
+    left_out[entities.amount] = "it is payment.amount, in minor units"
+    inputs = (*names, *(name for name in others if name not in {roles.time, roles.target}))
+    said = (
+        f"The file is of payments: histories by {', '.join(entities.columns)}, amounts in {entities.amount}."
+    )
+    return Histories(
+        table=made,
+        y=outcome[wanted],
+        roles=msgspec.structs.replace(
+            roles, inputs=inputs, left_out={**roles.left_out, **left_out}, found=(*roles.found, said)
+        ),
+        features=declarations,
+    )
+
+
+def _others(table: Table, roles: Roles, entities: Entities) -> list[str]:
+    """Columns that are inputs beside the histories: the leak check has yet to see them."""
+    taken = {*entities.columns, entities.amount}
+    time = table.columns[roles.time or ""]
+    return [
+        name
+        for name in roles.inputs
+        if name not in taken
+        and not (table.columns[name].kind is ColumnKind.NUMBER and _ordered(table.columns[name], time))
+    ]
+
+
+def _microseconds(time: Column) -> Any:
+    """Dates since 1970; plain numbers are seconds since whenever."""
+    scale = DAY_US if time.kind is ColumnKind.DATE else 1_000_000
+    return np.round(time.values * scale).astype(np.int64)
+
+
+def _keys(table: Table, entities: Entities, order: Any) -> list[Any]:
+    """JSON objects of the entities of each payment, in the order of time."""
+    parts = []
+    for entity, name in zip(_AS, entities.columns, strict=False):
+        column = table.columns[name]
+        texts = (
+            column.values
+            if column.kind is ColumnKind.CATEGORY
+            else np.array(
+                [reading.as_text(one) if one == one else None for one in column.values], dtype=object
+            )
+        )
+        parts.append((entity.value, texts[order].tolist()))
+    rows = zip(*(values for _, values in parts), strict=True)
+    words = [word for word, _ in parts]
+    return [
+        json.dumps({word: value for word, value in zip(words, row, strict=True) if value is not None})
+        for row in rows
+    ]
+
+
+def _wanted(time: Column, order: Any, wishes: Wishes) -> Any:
+    """Which payments are trained or tested on: those before only make histories."""
+    everything = np.arange(len(order))
+    if wishes.train_from is None and wishes.test_until is None:
+        return everything
+    low, high = splits.bounds(time, wishes)
+    values = time.values[order]
+    return everything[(values >= low) & (values < high)]
+
+
+def _computed(
+    declarations: Sequence[Feature],
+    moments: Any,
+    amounts: Floats,
+    outcome: Any,
+    keys: Sequence[str],
+    wanted: Any,
+    delay_days: int,
+    progress: Progress,
+) -> dict[str, Floats]:
+    """Each feature of each wanted payment, by the SQL that is the same as what decisions look up."""
+    connection = duckdb.connect()
+    _lay_out(connection, moments, amounts, outcome, keys, wanted, delay_days)
+    as_of = [_EPOCH + dt.timedelta(microseconds=int(moment)) for moment in moments[wanted]]
+    own = [int(amount) for amount in amounts[wanted]]
+    found = {}
+    for number, feature in enumerate(declarations):
+        progress("Computing features", number, len(declarations))
+        values: Floats = np.full(len(wanted), np.nan)
+        sql = features.query(feature, Dialect.DUCKDB, events="events", asked="asked")
+        for n, *row in connection.execute(sql).fetchall():
+            value = features.value(feature, row, as_of[n], own[n])
+            if value is not None:
+                values[n] = value
+        found[f"features.{feature.name}"] = values
+    connection.close()
+    return found
+
+
+def _lay_out(
+    connection: Any,
+    moments: Any,
+    amounts: Floats,
+    outcome: Any,
+    keys: Sequence[str],
+    wanted: Any,
+    delay_days: int,
+) -> None:
+    """Payments and, after their delay, outcomes, numbered in the order in which they became known."""
+    count = len(moments)
+    known = np.concatenate([moments, moments + delay_days * DAY_US])
+    order = np.argsort(known, kind="stable")
+    ordinal = np.empty(2 * count, dtype=np.int64)
+    ordinal[order] = np.arange(1, 2 * count + 1)
+    values = [f'{{"amount": {int(amount)}}}' for amount in amounts]
+    labels = ['{"fraud": 1}' if one else '{"fraud": 0}' for one in outcome]
+    event_rows = pa.table(
+        {
+            "ordinal": ordinal,
+            "source": pa.array(["payment"] * count + [_LABEL] * count),
+            "event_us": np.concatenate([moments, moments]),
+            "known_us": known,
+            "entities": pa.array([*keys, *keys]),
+            "tags": pa.array(["{}"] * (2 * count)),
+            "vals": pa.array(values + labels),
+        }
+    )
+    asked_rows = pa.table(
+        {
+            "n": np.arange(len(wanted)),
+            "known": ordinal[wanted] - 1,
+            "as_of_us": moments[wanted],
+            "entities": pa.array([keys[place] for place in wanted]),
+            "tags": pa.array(["{}"] * len(wanted)),
+        }
+    )
+    connection.register("events_given", event_rows)
+    connection.register("asked_given", asked_rows)
+    connection.execute("create table events as select * from events_given")
+    connection.execute("create table asked as select * from asked_given")

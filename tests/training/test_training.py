@@ -1,0 +1,188 @@
+"""From a file to models: leaks named, figures of unseen rows, files that score as training did."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from support.training_data import loans, payments, write_csv
+
+from caudal import models
+from caudal.features import FeatureSet
+from caudal.training import (
+    ColumnUnfit,
+    DataTooSmall,
+    Division,
+    Order,
+    Trained,
+    Wishes,
+    boosting,
+    calibration,
+    leaks,
+    train,
+    write,
+)
+
+
+def quiet(_what: str, _done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def credit(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    path = write_csv(tmp_path_factory.mktemp("credit") / "loans.csv", loans(2_500))
+    wishes = Wishes(groups=("gender", "years"))
+    order = Order(
+        path=path, purpose=models.Purpose.CREDIT, name="loans", wishes=wishes, learners=("scorecard", "lightgbm")
+    )
+    return train(order, quiet)
+
+
+def test_columns_that_know_the_outcome_are_named_and_left_out(credit: Trained) -> None:
+    assert {each.name for each in credit.suspects} == {"recovered", "months", "written_off"}
+    assert all(each.left_out for each in credit.suspects)
+    assert credit.names == ("annual", "burden", "years", "where", "gender")
+    assert set(credit.roles.left_out) == {"ref"}
+
+
+def test_the_last_fifth_of_time_is_the_test(credit: Trained) -> None:
+    assert credit.division.division is Division.OUT_OF_TIME
+    assert credit.roles.time == "opened"
+    assert credit.time is not None
+    times = credit.time.values
+    assert times[credit.division.train].max() < times[credit.division.test].min()
+    assert 0.19 < len(credit.division.test) / credit.table.rows <= 0.2
+
+
+def test_models_tell_and_their_probabilities_are_true(credit: Trained) -> None:
+    for each in credit.candidates:
+        assert each.figures.auc.low < each.figures.auc.value < each.figures.auc.high
+        assert each.figures.auc.value > 0.75
+        assert each.figures.calibration_error < 0.06
+    assert [(one.attribute, one.group) for one in credit.candidates[0].figures.groups][:2] == [
+        ("gender", "f"),
+        ("gender", "m"),
+    ]
+
+
+def test_bins_of_numbers_are_monotone_and_points_follow_them(credit: Trained) -> None:
+    bins = [one for one in credit.candidate("scorecard").learned.bins if one.label != "missing"]
+    for name, sign in (("burden", -1), ("annual", 1), ("years", 1)):
+        points = [one.points for one in bins if one.input == name]
+        assert len(points) > 2
+        assert points == sorted(points, reverse=sign < 0)
+
+
+def test_a_written_model_scores_as_training_did_and_keeps_the_contract(credit: Trained, tmp_path: Path) -> None:
+    written = write(credit, tmp_path)
+    for each, path in zip(credit.candidates, written.files, strict=True):
+        file = models.unpack(path.read_bytes())
+        scorer = models.load(file)
+        models.check_risk_model(scorer, latency_us=20_000)
+        rows = np.arange(40)
+        expected = calibration.apply(
+            each.calibration, each.learned.raw(each.learned.encoder.matrix(credit.table, rows))
+        )
+        found = [scorer.score(row_of(credit, place)).value for place in rows]
+        assert found == pytest.approx(expected.tolist(), abs=1e-12)
+        assert file.card.leaks is not None
+        assert file.card.metrics["auc"].value == each.figures.auc.value
+
+
+def row_of(trained: Trained, place: int) -> dict[str, Any]:
+    values = {name: trained.table.columns[name].values[place] for name in trained.names}
+    return {name: None if value != value else value for name, value in values.items()}
+
+
+def test_the_report_needs_nothing_else_and_names_what_matters(credit: Trained, tmp_path: Path) -> None:
+    page = write(credit, tmp_path).report.read_text()
+    assert "<script" not in page
+    assert "http" not in page
+    for said in ("months", "Weight of evidence", "four fifths", credit.table.hash, "AUC against the recommended"):
+        assert said in page
+    card = (tmp_path / "model-card.md").read_text()
+    assert "| AUC | " in card
+    assert "`written_off`" in card
+
+
+def test_a_column_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    content = loans(1_200)
+    del content["recovered"], content["written_off"], content["opened"]
+    path = write_csv(tmp_path / "loans.csv", content)
+    trained = train(
+        Order(
+            path=path,
+            purpose=models.Purpose.CREDIT,
+            name="loans",
+            wishes=Wishes(keep=("months",)),
+            learners=("scorecard",),
+            repeats=1,
+        ),
+        quiet,
+    )
+    assert [(each.name, each.left_out) for each in trained.suspects] == [("months", False)]
+    assert "months" in trained.names
+    assert trained.division.division is Division.CROSS_VALIDATION
+    assert len(trained.candidates[0].seeds["auc"]) == 5
+
+
+def test_payments_get_the_features_of_their_histories(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "payments.csv", payments(60, 60, 45))
+    trained = train(
+        Order(
+            path=path,
+            purpose=models.Purpose.FRAUD,
+            name="payments",
+            wishes=Wishes(train_from="2018-04-20", train_until="2018-05-01", test_from="2018-05-09"),
+        ),
+        quiet,
+    )
+    assert "payment.amount" in trained.names
+    assert "features.merchant_risk_7d" in trained.names
+    assert not {"who", "place", "seconds", "day", "number"} & set(trained.names)
+    assert trained.candidates[0].figures.auc.value > 0.7
+    written = write(trained, tmp_path / "out")
+    assert written.features is not None
+    declared = msgspec.json.decode(written.features.read_bytes(), type=FeatureSet)
+    assert {f"features.{one.name}" for one in declared.features} < set(trained.names)
+
+
+def test_too_little_data_is_refused_in_words(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", {"x": range(300), "bad": [1] * 5 + [0] * 295})
+    with pytest.raises(DataTooSmall, match="5 rows with the risk"):
+        train(Order(path=path, purpose=models.Purpose.CREDIT, name="a"), quiet)
+    with pytest.raises(ColumnUnfit, match="never 'worse'"):
+        wishes = Wishes(positive="worse")
+        train(Order(path=path, purpose=models.Purpose.CREDIT, name="a", wishes=wishes), quiet)
+
+
+def test_one_booster_of_several_gives_their_mean() -> None:
+    import lightgbm as lgb
+
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(500, 4))
+    y = (matrix[:, 0] + random.normal(size=500) > 0).astype(int)
+    boosters = [
+        lgb.train(
+            {"objective": "binary", "verbosity": -1, "seed": seed, "num_threads": 1, "feature_fraction": 0.5},
+            lgb.Dataset(matrix, label=y),
+            num_boost_round=7,
+        )
+        for seed in range(3)
+    ]
+    merged = lgb.Booster(model_str=boosting.merged([each.model_to_string() for each in boosters]))
+    mean = np.mean([each.predict(matrix, raw_score=True) for each in boosters], axis=0)
+    assert merged.num_trees() == 21
+    assert merged.predict(matrix, raw_score=True) == pytest.approx(mean)
+
+
+def test_several_leaks_that_hide_one_another_are_found_together() -> None:
+    scores = {"first": 0.99, "second": 0.98, "honest": 0.7}
+    places = dict.fromkeys(scores)
+
+    def alone(rest: Any, _rounds: int) -> float:
+        return max([list(scores.values())[place] for place in rest] or [0.5])
+
+    found = leaks._ahead(list(places), scores, [0, 1, 2], alone)
+    assert [name for name, _ in found] == ["first", "second"]
