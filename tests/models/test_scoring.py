@@ -71,6 +71,29 @@ def test_what_is_no_finite_number_is_missing(value: float | str) -> None:
     assert found.missing == (AMOUNT.name,)
 
 
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"debt": 30, "income": 60}, 0.5),
+        ({"debt": 30, "income": 0}, math.nan),
+        ({"debt": None, "income": 60}, math.nan),
+        ({"debt / income": 0.7, "debt": 30, "income": 60}, 0.7),
+    ],
+)
+def test_a_ratio_is_made_of_its_parts_unless_the_row_has_it(row: Row, found: float) -> None:
+    ratio = models.Input(name="debt / income", about="debt over income", ratio=("debt", "income"))
+    scorer = models.load(scorecard_of(ratio))
+    assert scorer.score(row).raw == (3.0 if math.isnan(found) else 1.0 if found < 0.6 else 2.0)
+    assert scorer.score(row).missing == (("debt / income",) if math.isnan(found) else ())
+
+
+def scorecard_of(one: models.Input) -> models.ModelFile:
+    """One point below 0.6, two from there on, three where it is missing."""
+    term = Term(axes=(Axis(input=one.name, cuts=(0.6,)),), points=(1.0, 2.0, 3.0))
+    made = msgspec.structs.replace(card(), kind=models.Kind.SCORECARD, inputs=(one,))
+    return models.assemble(made, artifact_of(Scorecard(terms=(term,))))
+
+
 def test_a_declared_default_stands_for_a_missing_number() -> None:
     inputs = (msgspec.structs.replace(AMOUNT, missing=500.0), COUNT, COUNTRY)
     scorer = models.load(models.assemble(card(inputs=inputs), artifact_of(points())))

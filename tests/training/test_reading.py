@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.training_data import write_csv
 
 from caudal.training import ColumnUnknown, DataUnreadable, TargetUnclear, Wishes, reading, roles
 from caudal.training.types import ColumnKind
+from support.training_data import write_csv
 
 
 def test_money_dates_and_categories_are_told_apart(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from support.training_data import loans, payments, write_csv
 
 from caudal import models
 from caudal.features import FeatureSet
@@ -23,6 +22,7 @@ from caudal.training import (
     train,
     write,
 )
+from support.training_data import loans, payments, write_csv
 
 
 def quiet(_what: str, _done: int, _total: int) -> None:
@@ -34,7 +34,11 @@ def credit(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     path = write_csv(tmp_path_factory.mktemp("credit") / "loans.csv", loans(2_500))
     wishes = Wishes(groups=("gender", "years"))
     order = Order(
-        path=path, purpose=models.Purpose.CREDIT, name="loans", wishes=wishes, learners=("scorecard", "lightgbm")
+        path=path,
+        purpose=models.Purpose.CREDIT,
+        name="loans",
+        wishes=wishes,
+        learners=("scorecard", "lightgbm"),
     )
     return train(order, quiet)
 
@@ -74,7 +78,9 @@ def test_bins_of_numbers_are_monotone_and_points_follow_them(credit: Trained) ->
         assert points == sorted(points, reverse=sign < 0)
 
 
-def test_a_written_model_scores_as_training_did_and_keeps_the_contract(credit: Trained, tmp_path: Path) -> None:
+def test_a_written_model_scores_as_training_did_and_keeps_the_contract(
+    credit: Trained, tmp_path: Path
+) -> None:
     written = write(credit, tmp_path)
     for each, path in zip(credit.candidates, written.files, strict=True):
         file = models.unpack(path.read_bytes())
@@ -99,7 +105,13 @@ def test_the_report_needs_nothing_else_and_names_what_matters(credit: Trained, t
     page = write(credit, tmp_path).report.read_text()
     assert "<script" not in page
     assert "http" not in page
-    for said in ("months", "Weight of evidence", "four fifths", credit.table.hash, "AUC against the recommended"):
+    for said in (
+        "months",
+        "Weight of evidence",
+        "four fifths",
+        credit.table.hash,
+        "AUC against the recommended",
+    ):
         assert said in page
     card = (tmp_path / "model-card.md").read_text()
     assert "| AUC | " in card

@@ -14,7 +14,7 @@ import msgspec
 
 from caudal.models.serving import DriftBounds
 from caudal.models.types import Card, Histogram, InputKind, Row, Value, Written
-from caudal.models.vectors import number_of, text_of
+from caudal.models.vectors import number_of, ratio_of, text_of
 
 _HALF: Final = 0.5
 _95_PERCENT: Final = 1.959963984540054
@@ -58,13 +58,15 @@ def look(card: Card, samples: Iterable[Sample], bounds: DriftBounds) -> DriftRep
         if one.name in card.input_histograms
     }
     absent = {one.name: 0 for one in card.inputs}
-    kinds = {one.name: one.kind for one in card.inputs}
+    kinds = {one.name: (one.kind, one.ratio) for one in card.inputs}
     for sample in samples:
         rows += 1
         if scores is not None and sample.score is not None:
             scores.add(sample.score)
-        for name, kind in kinds.items():
+        for name, (kind, ratio) in kinds.items():
             value: Value = sample.row.get(name)
+            if value is None and ratio is not None:
+                value = ratio_of(sample.row, ratio)
             taken = text_of(value) if kind is InputKind.CATEGORY else number_of(value)
             absent[name] += taken is None
             if name in inputs:

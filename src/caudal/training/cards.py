@@ -45,7 +45,9 @@ def file_of(
         inputs=inputs,
         direction=learners.DIRECTIONS[candidate.learner],
         link=learners.LINKS[candidate.learner],
-        calibration=models.Platt(slope=candidate.calibration.slope, intercept=candidate.calibration.intercept),
+        calibration=models.Platt(
+            slope=candidate.calibration.slope, intercept=candidate.calibration.intercept
+        ),
         training=models.Training(
             rows=rows,
             positives=positives,

@@ -35,8 +35,12 @@ def inside(trained: Trained) -> Iterator[str]:
                 ("Input", "Values", "Rows", "Rate of the risk", "Weight of evidence", "Points"),
                 [
                     (
-                        one.input, one.label, f"{one.rows:,}", f"{one.bad_rate:.1%}",
-                        f"{one.evidence:+.3f}", f"{one.points:+d}",
+                        one.input,
+                        one.label,
+                        f"{one.rows:,}",
+                        f"{one.bad_rate:.1%}",
+                        f"{one.evidence:+.3f}",
+                        f"{one.points:+d}",
                     )
                     for one in each.learned.bins
                 ],
