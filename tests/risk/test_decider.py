@@ -1,24 +1,18 @@
 """Decisions with features, as payments ask for them: what is served, recorded and made again."""
 
 import datetime as dt
-from typing import Any
 
 import pytest
-from psycopg.sql import SQL
 
-from caudal import features, risk, rules
+from caudal import risk
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
-from caudal.ledger import Ledger
-from caudal.risk import AddEntry, Decider, DecisionFilter, ListKind, SubjectKind
-from caudal_base.clock import ManualClock
+from caudal.risk import AddEntry, ListKind, SubjectKind
 from caudal_base.database import Database
 from caudal_base.decide import Context, Decision, Subject, Verdict
-from caudal_base.ids import IdSource
-from caudal_base.statements import execute
-from support.customer_worlds import CALLER, new_customer_id
-from support.histories import START
+from support.customer_worlds import CALLER
+from support.decision_desks import DecisionDesk
 from support.ledgers import new_book
-from support.rule_worlds import AUTHOR, REVIEWER, rule, written
+from support.rule_worlds import rule
 
 BY_CARD = FeatureSet(
     features=(
@@ -34,75 +28,20 @@ BY_CARD = FeatureSet(
 )  # fmt: skip
 
 
-class Desk:
-    """Payments as the room sees them: each call is a batch in a transaction of its own."""
-
-    def __init__(self, database: Database, book_id: int) -> None:
-        self.database = database
-        self.book_id = book_id
-        self.clock = ManualClock(START)
-        self.ledger = Ledger(self.clock)
-        self.decider = Decider(self.clock, IdSource(self.clock))
-        self.queries = 0
-        self._payments = 0
-
-    async def publish(self, declared: FeatureSet = BY_CARD) -> None:
-        async with self.database.transaction() as connection:
-            await features.publish(
-                connection, self.book_id, declared, caller=CALLER, ledger=self.ledger, at=self.clock.now()
-            )
-
-    def subject(self, amount: int = 1_000, **changes: Any) -> Subject:
-        self._payments += 1
-        fields: dict[str, Any] = {
-            "payment_id": f"pay_{self._payments:032x}", "kind": "pay_in", "customer_id": new_customer_id(),
-            "amount": amount, "currency": "EUR", "method": "card", "partner": "stripe",
-            "instrument": "pm_card_visa", "context": Context(device="device-1", country="DE"), "limits": (),
-        }  # fmt: skip
-        return Subject(**{**fields, **changes})
-
-    async def decide(self, *subjects: Subject) -> list[Decision]:
-        async with self.database.transaction() as connection:
-            async with connection.pipeline():
-                await (await self.ledger.begin(connection, self.book_id, ())).finish()
-                batch = await self.decider.begin(connection, self.book_id, subjects)
-            await batch.ready(self.clock.now())
-            decisions = []
-            for subject in subjects:
-                decision = batch.decide(subject)
-                batch.recorded(subject, decision)
-                decisions.append(decision)
-            statements = batch.writes()
-            if statements:
-                await execute(connection, statements)
-        return decisions
-
-    async def records(self, **wanted: Any) -> list[risk.Record]:
-        async with self.database.connection() as connection:
-            return await risk.find_decisions(connection, self.book_id, DecisionFilter(**wanted))
-
-    async def count(self, table: str) -> int:
-        async with self.database.connection() as connection:
-            cursor = await connection.execute(
-                SQL(f"select count(*) from {table} where book_id = %s"), (self.book_id,)
-            )
-            return (await cursor.fetchall())[0][0]
-
-
 @pytest.fixture
-async def desk(shared_database: Database) -> Desk:
-    return Desk(shared_database, (await new_book(shared_database)).book_id)
+async def desk(shared_database: Database) -> DecisionDesk:
+    return DecisionDesk(shared_database, (await new_book(shared_database)).book_id)
 
 
-async def test_where_nothing_is_published_an_approval_leaves_nothing(desk: Desk) -> None:
+async def test_where_nothing_is_published_an_approval_leaves_nothing(desk: DecisionDesk) -> None:
     (decision,) = await desk.decide(desk.subject())
 
     assert decision == Decision(verdict=Verdict.APPROVE)
     assert await desk.count("risk.decision") == await desk.count("features.event") == 0
 
 
-async def test_each_payment_of_a_batch_is_served_those_before_it(desk: Desk) -> None:
-    await desk.publish()
+async def test_each_payment_of_a_batch_is_served_those_before_it(desk: DecisionDesk) -> None:
+    await desk.publish(BY_CARD)
     await desk.decide(desk.subject(100), desk.subject(200))
     desk.clock.advance(dt.timedelta(minutes=10))
 
@@ -119,8 +58,8 @@ async def test_each_payment_of_a_batch_is_served_those_before_it(desk: Desk) -> 
     assert {row.served.feature_set for row in rows} == {1}
 
 
-async def test_every_decision_is_made_again_to_the_same_bytes(desk: Desk) -> None:
-    await desk.publish()
+async def test_every_decision_is_made_again_to_the_same_bytes(desk: DecisionDesk) -> None:
+    await desk.publish(BY_CARD)
     await desk.decide(*[desk.subject(amount) for amount in (100, 200, 300)])
     await desk.publish(FeatureSet(features=BY_CARD.features[:1]))
     await desk.decide(desk.subject(50))
@@ -132,9 +71,9 @@ async def test_every_decision_is_made_again_to_the_same_bytes(desk: Desk) -> Non
         assert made.again == row.decided
 
 
-async def test_a_set_that_is_published_meanwhile_serves_from_the_next_batch_on(desk: Desk) -> None:
+async def test_a_set_that_is_published_meanwhile_serves_from_the_next_batch_on(desk: DecisionDesk) -> None:
     await desk.decide(desk.subject())
-    await desk.publish()
+    await desk.publish(BY_CARD)
     (decision,) = await desk.decide(desk.subject())
     assert decision.id is not None
     await desk.publish(FeatureSet(features=BY_CARD.features[:1]))
@@ -143,8 +82,8 @@ async def test_a_set_that_is_published_meanwhile_serves_from_the_next_batch_on(d
     assert [row.served.features for row in await desk.records()] == [(1,), (0, 0, 0)]
 
 
-async def test_a_clock_that_others_are_ahead_of_makes_no_payment_late(desk: Desk) -> None:
-    await desk.publish()
+async def test_a_clock_that_others_are_ahead_of_makes_no_payment_late(desk: DecisionDesk) -> None:
+    await desk.publish(BY_CARD)
     for minutes in (60, 50, 40, 30, 20, 10):
         desk.clock.advance(dt.timedelta(minutes=minutes))
         await desk.decide(desk.subject(100))
@@ -156,23 +95,7 @@ async def test_a_clock_that_others_are_ahead_of_makes_no_payment_late(desk: Desk
     assert (await desk.records())[0].served.features == (7, 700, 1)
 
 
-async def with_rules(desk: Desk, *each: dict[str, Any]) -> None:
-    """Draft, review and publish rules."""
-    async with desk.database.transaction() as connection:
-        draft = await rules.draft(
-            connection, desk.book_id, written(*each), caller=AUTHOR, ledger=desk.ledger, at=desk.clock.now()
-        )
-        assert isinstance(draft, rules.Version), draft
-        await rules.review(
-            connection, desk.book_id, draft.version, rules.ReviewVerdict.ACCEPT, caller=REVIEWER,
-            ledger=desk.ledger, at=desk.clock.now(),
-        )  # fmt: skip
-        await rules.publish(
-            connection, desk.book_id, draft.version, caller=AUTHOR, ledger=desk.ledger, at=desk.clock.now()
-        )
-
-
-async def on_list(desk: Desk, list: ListKind, device: str) -> None:
+async def on_list(desk: DecisionDesk, list: ListKind, device: str) -> None:
     command = AddEntry(list=list, subject=SubjectKind.DEVICE, value=device, reason="case 17")
     async with desk.database.transaction() as connection:
         await risk.add_entries(connection, desk.book_id, [command], caller=CALLER, at=desk.clock.now())
@@ -184,13 +107,13 @@ HUGE = rule("huge", "payment.amount >= 10000000", "decline")
 TRUSTED = rule("trusted", "payment.amount < 500", "approve")
 
 
-async def outcomes(desk: Desk, *subjects: Subject) -> list[tuple[str, tuple[str, ...]]]:
+async def outcomes(desk: DecisionDesk, *subjects: Subject) -> list[tuple[str, tuple[str, ...]]]:
     return [(one.verdict.value, one.reasons) for one in await desk.decide(*subjects)]
 
 
-async def test_the_severest_of_what_rules_want_is_done_and_every_reason_is_told(desk: Desk) -> None:
-    await desk.publish()
-    await with_rules(desk, TRUSTED, MANY, LARGE, HUGE)
+async def test_the_severest_of_what_rules_want_is_done_and_every_reason_is_told(desk: DecisionDesk) -> None:
+    await desk.publish(BY_CARD)
+    await desk.with_rules(TRUSTED, MANY, LARGE, HUGE)
 
     made = await outcomes(
         desk, desk.subject(100), desk.subject(1_000), desk.subject(1_000), desk.subject(400),
@@ -203,8 +126,8 @@ async def test_the_severest_of_what_rules_want_is_done_and_every_reason_is_told(
     ]  # fmt: skip
 
 
-async def test_what_should_be_challenged_is_reviewed_where_the_partner_cannot(desk: Desk) -> None:
-    await with_rules(desk, LARGE)
+async def test_what_should_be_challenged_is_reviewed_where_the_partner_cannot(desk: DecisionDesk) -> None:
+    await desk.with_rules(LARGE)
 
     made = await outcomes(desk, desk.subject(100_000, authenticates=True), desk.subject(100_000))
 
@@ -213,8 +136,8 @@ async def test_what_should_be_challenged_is_reviewed_where_the_partner_cannot(de
     ]  # fmt: skip
 
 
-async def test_the_allow_list_ends_what_rules_want_short_of_declining(desk: Desk) -> None:
-    await with_rules(desk, LARGE, HUGE)
+async def test_the_allow_list_ends_what_rules_want_short_of_declining(desk: DecisionDesk) -> None:
+    await desk.with_rules(LARGE, HUGE)
     await on_list(desk, ListKind.ALLOW, "device-1")
     await on_list(desk, ListKind.BLOCK, "device-2")
 
@@ -229,11 +152,11 @@ async def test_the_allow_list_ends_what_rules_want_short_of_declining(desk: Desk
 
 
 async def test_a_rule_whose_values_are_missing_or_divide_by_zero_has_no_say_and_is_told_of(
-    desk: Desk,
+    desk: DecisionDesk,
 ) -> None:
-    await desk.publish()
-    await with_rules(
-        desk, rule("by_zero", "payment.amount / features.card_count_1h > 5"),
+    await desk.publish(BY_CARD)
+    await desk.with_rules(
+        rule("by_zero", "payment.amount / features.card_count_1h > 5"),
         rule("of_nobody", "features.card_sum_1d > 0"),
     )  # fmt: skip
 
@@ -244,11 +167,11 @@ async def test_a_rule_whose_values_are_missing_or_divide_by_zero_has_no_say_and_
     assert (first.missing, newest.missing) == (("by_zero", "of_nobody"), ("by_zero",))
 
 
-async def test_replay_goes_by_the_rules_of_then(desk: Desk) -> None:
-    await desk.publish()
-    await with_rules(desk, MANY, LARGE)
+async def test_replay_goes_by_the_rules_of_then(desk: DecisionDesk) -> None:
+    await desk.publish(BY_CARD)
+    await desk.with_rules(MANY, LARGE)
     await desk.decide(*[desk.subject(200_000) for _ in range(4)])
-    await with_rules(desk, HUGE)
+    await desk.with_rules(HUGE)
     await desk.decide(desk.subject(200_000))
 
     rows = await desk.records()

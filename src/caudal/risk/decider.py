@@ -15,7 +15,17 @@ import structlog
 from caudal.features import Asked, Lookup
 from caudal.risk import deciding, facts, store, store_decisions
 from caudal.risk.deciding import Judged
-from caudal.risk.decision_types import Fallback, Model, Record, Row, Scored, Served, Shadow, SubjectOf
+from caudal.risk.decision_types import (
+    Fallback,
+    Finding,
+    Model,
+    Record,
+    Row,
+    Scored,
+    Served,
+    Shadow,
+    SubjectOf,
+)
 from caudal.risk.engine import Engine, Engines
 from caudal.risk.lists_and_limits import Batch as Listed
 from caudal.risk.lists_and_limits import ListsAndLimits
@@ -141,7 +151,7 @@ class Deciding:
             log.exception("decision_failed", payment=subject.payment_id)
             served = Served(
                 facts=served.facts, met=met, at=self._now, authenticates=subject.authenticates,
-                fallback=Fallback.FAILED,
+                fallback=Fallback.FAILED, serving=0 if engine.serving is None else engine.serving.version,
             )  # fmt: skip
             judged = deciding.decide(served, engine.judges(served), dict(served.facts))
         return self._decision(subject, served, judged, shadows, perf_counter_ns() - begun)
@@ -156,10 +166,9 @@ class Deciding:
         if engine.serving is not None:
             # By customer: what one customer meets does not change from payment to payment.
             chosen = engine.serving.pick(subject.customer_id)
-            changes |= {
-                "serving": engine.serving.version, "model": chosen.ref, "role": chosen.role,
-                "fallback": chosen.fallback,
-            }  # fmt: skip
+            changes["serving"] = engine.serving.version
+            if chosen is not None:
+                changes |= {"model": chosen.ref, "role": chosen.role, "fallback": chosen.fallback}
         return msgspec.structs.replace(served, **changes)
 
     def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
@@ -248,6 +257,10 @@ class Timed(msgspec.Struct, frozen=True):
     def score(self, row: Row) -> Scored:
         """What it says in time."""
         return self.deadline.score(self.model, row)
+
+    def findings(self, row: Row) -> tuple[Finding, ...]:
+        """As of the model."""
+        return self.model.findings(row)
 
 
 def _lookup(

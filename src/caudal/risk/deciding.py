@@ -110,7 +110,7 @@ def decide(served: Served, judges: Judges, row: dict[str, Value]) -> Judged:
     if fallback is not None:
         of_model += _of_fallback(fallback, judges.policy, row)
     elif scored is not None:
-        of_model += _of_score(scored, judges.thresholds)
+        of_model += _of_score(scored, judges, row)
     wanted = [*_of_lists(met), *_of_rules(before), *_of_rules(after), *([] if spared else of_model)]
     return Judged(
         fired=tuple(rule.name for rule in (*before.rules, *after.rules)),
@@ -164,18 +164,17 @@ def _of_rules(fired: Fired) -> Iterator[Reason]:
         yield Reason(code=f"rule_{rule.name}", text=rule.reason, because=Because.RULE, wants=rule.wants)
 
 
-def _of_score(scored: Scored, thresholds: Thresholds) -> Iterator[Reason]:
+def _of_score(scored: Scored, judges: Judges, row: Row) -> Iterator[Reason]:
     score = scored.value
-    wants = Verdict.APPROVE if score is None else of_score(score, thresholds)
-    if wants is Verdict.APPROVE:
+    wants = Verdict.APPROVE if score is None else of_score(score, judges.thresholds)
+    if wants is Verdict.APPROVE or judges.model is None:
         return
     text = f"the model's score is {score:.4f}"
     yield Reason(code="model_score", text=text, because=Because.MODEL, wants=wants)
-    for finding in scored.findings[:MODEL_REASONS]:
+    for finding in judges.model.findings(row)[:MODEL_REASONS]:
         yield Reason(
-            code=f"model_{finding.name.rpartition('.')[2]}", text=finding.text, because=Because.MODEL,
-            wants=wants, points=finding.points,
-        )  # fmt: skip
+            code=finding.code, text=finding.text, because=Because.MODEL, wants=wants, points=finding.points
+        )
 
 
 def _of_fallback(fallback: Fallback, policy: FallbackPolicy, row: Row) -> Iterator[Reason]:

@@ -114,7 +114,8 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Finding(msgspec.Struct, frozen=True, gc=False):
     """What of a row moved a model's score, and how much."""
 
-    name: str
+    code: str
+    """Stable: an adverse-action code of a model of credit, else `model_` and the value's name."""
     points: float
     text: str
 
@@ -129,8 +130,6 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """It may have given one, when the time was over."""
     missing: tuple[str, ...] = ()
     """Inputs that had no value."""
-    findings: tuple[Finding, ...] = ()
-    """What moved it most, where the model can say so at once."""
 
 
 class Rules(Protocol):
@@ -154,6 +153,9 @@ class Model(Protocol):
 
     def score(self, row: Row) -> Scored:
         """What it says of a row. Raises nothing."""
+
+    def findings(self, row: Row) -> tuple[Finding, ...]:
+        """What raised its score most, the weightiest first; nothing where it cannot say so at once."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

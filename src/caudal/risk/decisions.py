@@ -6,12 +6,13 @@ from uuid import UUID
 
 import msgspec
 
-from caudal import features, rules
+from caudal import features, models, rules
 from caudal.risk import deciding, store_decisions
-from caudal.risk.decision_types import Decided, DecisionFilter, Reason, Record, Served
+from caudal.risk.decision_types import Because, Decided, DecisionFilter, Reason, Record, Served
 from caudal.risk.engine import Past
 from caudal.risk.errors import DecisionNotFound
 from caudal.risk.published_rules import PublishedRules
+from caudal.risk.serving_models import LoadedModel, Serving
 from caudal.risk.showing import FeatureShown, features_of
 from caudal_base import ids
 from caudal_base.check import check
@@ -102,10 +103,29 @@ async def explain(connection: Connection, book_id: int, decision_id: str) -> Exp
     record = await get_decision(connection, book_id, decision_id)
     shown = await features_of(connection, book_id, [record])
     reasons = record.decided.reasons
+    if any(reason.because is Because.MODEL for reason in reasons):
+        reasons = _with_findings(reasons, await past_of(connection, book_id, record.served), record.served)
     words = tuple(f"{_LED_TO[reason.wants]}: {reason.text}." for reason in reasons)
     if not words:
         words = ("Approved: no list, limit, rule or model had anything against it.",)
     return Explanation(record=record, words=words, reasons=reasons, features=shown[record.id])
+
+
+def _with_findings(reasons: tuple[Reason, ...], past: Past, served: Served) -> tuple[Reason, ...]:
+    """Reasons with what moved the score, of models that could not say so while the payment waited."""
+    model = past.judges(served).model
+    of_model = [reason for reason in reasons if reason.because is Because.MODEL]
+    if len(of_model) > 1 or not isinstance(model, LoadedModel):
+        return reasons
+    row = deciding.row_of(served, past.names)
+    found = [
+        Reason(
+            code=one.code, text=one.text, because=Because.MODEL, wants=of_model[0].wants, points=one.points
+        )
+        for one in model.all_findings(row, deciding.MODEL_REASONS)
+    ]
+    place = reasons.index(of_model[0]) + 1
+    return (*reasons[:place], *found, *reasons[place:])
 
 
 _LED_TO: Final = {
@@ -123,4 +143,8 @@ async def past_of(connection: Connection, book_id: int, served: Served) -> Past:
         found = await features.get_version(connection, book_id, served.feature_set)
         names = tuple(feature.name for feature in found.declared.features)
     rule_set = await rules.load_version(connection, book_id, served.rule_set, snoozes=served.snoozes)
-    return Past(names, PublishedRules(rule_set) if rule_set.version else None)
+    serving = await models.Directory().load_version(connection, book_id, served.serving)
+    return Past(
+        names, PublishedRules(rule_set) if rule_set.version else None,
+        Serving(serving) if serving.version else None,
+    )  # fmt: skip

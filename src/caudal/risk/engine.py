@@ -3,61 +3,16 @@
 Whether it still holds, each batch learns by a number that it reads with everything else (`Stamp`).
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
 
-from caudal import features, rules
+from caudal import features, models, rules
 from caudal.features import Plan
 from caudal.risk.deciding import FEATURES, Judges
-from caudal.risk.decision_types import Fallback, FallbackPolicy, Model, Rules, Served, Thresholds
+from caudal.risk.decision_types import Fallback, FallbackPolicy, Rules, Served
 from caudal.risk.published_rules import PublishedRules
+from caudal.risk.serving_models import Serving
 from caudal.risk.store_decisions import Stamp
 from caudal_base.database import Connection
-
-CHAMPION: Final = "champion"
-CHALLENGER: Final = "challenger"
-
-
-class Chosen(NamedTuple):
-    """The model that decides on one subject."""
-
-    role: str
-    ref: str
-    model: Model | None
-    """None: it cannot be asked, and `fallback` says why."""
-    fallback: Fallback | None
-
-
-class Serving:
-    """Which models serve, with what thresholds, and who decides where none answers. Never changes."""
-
-    def __init__(
-        self, version: int, *, champion: Chosen, challenger: Chosen | None = None, share: int = 0,
-        salt: str = "", shadows: Sequence[Model] = (), thresholds: Mapping[str, Thresholds],
-        policy: FallbackPolicy | None = None, deadline_us: int = 3_000,
-    ) -> None:  # fmt: skip
-        """`share` is the challenger's, in per cent; `thresholds` go by model."""
-        self.version = version
-        self.champion = champion
-        self.challenger = challenger
-        self.shadows = tuple(shadows)
-        self.policy = policy or FallbackPolicy()
-        self.deadline_us = deadline_us
-        self._share = share
-        self._salt = salt.encode()
-        self._thresholds = dict(thresholds)
-
-    def pick(self, key: str) -> Chosen:
-        """Who decides on a subject: always the same of the same key."""
-        if self.challenger is None:
-            return self.champion
-        digest = hashlib.blake2b(key.encode(), digest_size=8, key=self._salt[:64]).digest()
-        return self.challenger if int.from_bytes(digest, "big") % 100 < self._share else self.champion
-
-    def thresholds(self, ref: str) -> Thresholds:
-        """Those of a model."""
-        return self._thresholds.get(ref, Thresholds())
 
 
 class Past:
@@ -79,13 +34,9 @@ class Past:
             return Judges(policy=policy)
         if serving is None or served.model is None or served.fallback is not None:
             return Judges(rules=self.rules, policy=policy)
-        for chosen in (serving.champion, serving.challenger):
-            if chosen is not None and chosen.ref == served.model:
-                return Judges(
-                    rules=self.rules, model=chosen.model, thresholds=serving.thresholds(chosen.ref),
-                    policy=policy,
-                )  # fmt: skip
-        return Judges(rules=self.rules, policy=policy)
+        return Judges(
+            rules=self.rules, model=serving.named(served.model), thresholds=serving.thresholds, policy=policy
+        )
 
 
 class Engine(Past):
@@ -110,6 +61,7 @@ class Engines:
     def __init__(self) -> None:
         """Nothing is known yet."""
         self._known: dict[int, Engine] = {}
+        self._models = models.Directory()
 
     def known(self, book_id: int) -> Engine | None:
         """As it stood when it was last looked at."""
@@ -120,5 +72,6 @@ class Engines:
         plan = await features.load_plan(connection, book_id)
         rule_set = await rules.load_published(connection, book_id)
         published = PublishedRules(rule_set) if rule_set.version else None
-        engine = self._known[book_id] = Engine(stamp, plan, published)
+        serving = Serving(await self._models.load(connection, book_id))
+        engine = self._known[book_id] = Engine(stamp, plan, published, serving if serving.decides else None)
         return engine

@@ -29,6 +29,9 @@ select (select coalesce(max(version), 0)
          where book_id = %(book_id)s),
        (select coalesce(max(number), 0)
           from rules.snooze
+         where book_id = %(book_id)s),
+       (select coalesce(max(version), 0)
+          from models.serving
          where book_id = %(book_id)s)
 """
 

@@ -1,0 +1,94 @@
+"""The models room as decisions ask it."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from caudal import models
+from caudal.models import Loaded, Role
+from caudal.risk.decision_types import Fallback, FallbackPolicy, Finding, Model, Row, Scored, Thresholds
+from caudal_base.decide import Verdict
+
+DEADLINE_US: Final = 20_000
+"""What all scores of a batch may take together, while the book waits; on the rest the policy decides."""
+
+
+class LoadedModel:
+    """A model that can score here."""
+
+    def __init__(self, loaded: Loaded, scorer: models.Scorer) -> None:
+        """As `caudal.models` has it."""
+        self.ref = f"{loaded.name}@{loaded.version}"
+        self.scorer = scorer
+
+    def score(self, row: Row) -> Scored:
+        """What it says of a row. Raises nothing."""
+        found = self.scorer.score(row)
+        return Scored(value=found.value, why=found.why, missing=found.missing)
+
+    def findings(self, row: Row) -> tuple[Finding, ...]:
+        """What raised the risk, where that costs no more than a score; else there is `all_findings`."""
+        return self.all_findings(row) if self.scorer.quick else ()
+
+    def all_findings(self, row: Row, count: int = 4) -> tuple[Finding, ...]:
+        """The same of any model: milliseconds for trees."""
+        return tuple(
+            Finding(
+                one.code if one.statement is not None else f"model_{one.name.rpartition('.')[2]}",
+                one.points, one.statement or one.text,
+            )
+            for one in self.scorer.reasons(row, count)
+        )  # fmt: skip
+
+
+class Chosen(NamedTuple):
+    """The model that decides on one subject."""
+
+    role: str
+    ref: str
+    model: Model | None
+    """None: it cannot be asked, and `fallback` says why."""
+    fallback: Fallback | None
+
+
+class Serving:
+    """Which models serve, with what thresholds, and who decides where none answers. Never changes."""
+
+    def __init__(self, serving: models.Serving, deadline_us: int = DEADLINE_US) -> None:
+        """As `caudal.models` has it."""
+        terms = serving.terms
+        self.version = serving.version
+        self.deadline_us = deadline_us
+        self.thresholds = Thresholds(
+            challenge_at=terms.challenge_at, review_at=terms.review_at, decline_at=terms.decline_at
+        )
+        self.policy = FallbackPolicy(verdict=Verdict(terms.fallback.value))
+        self.shadows: Sequence[LoadedModel] = tuple(
+            LoadedModel(each, each.scorer) for each in serving.shadows if each.scorer is not None
+        )
+        self._serving = serving
+        self._chosen = {
+            loaded.id: _chosen(loaded, role)
+            for loaded, role in ((serving.champion, Role.CHAMPION), (serving.challenger, Role.CHALLENGER))
+            if loaded is not None
+        }
+
+    @property
+    def decides(self) -> bool:
+        """Whether any model is asked, if only for comparison."""
+        return bool(self._chosen or self.shadows)
+
+    def pick(self, key: str) -> Chosen | None:
+        """Who decides on a key: always the same; None where no model does."""
+        found = models.assign(self._serving, key)
+        return None if found.model is None else self._chosen[found.model.id]
+
+    def named(self, ref: str) -> Model | None:
+        """The model of this name and version, of those that decide."""
+        return next((each.model for each in self._chosen.values() if each.ref == ref), None)
+
+
+def _chosen(loaded: Loaded, role: Role) -> Chosen:
+    ref = f"{loaded.name}@{loaded.version}"
+    if loaded.scorer is None:
+        return Chosen(role.value, ref, None, Fallback.UNREADABLE)
+    return Chosen(role.value, ref, LoadedModel(loaded, loaded.scorer), None)
