@@ -61,6 +61,12 @@ class Scope(enum.StrEnum):
     RULES_READ = "rules:read", "Read rules of decisions, try them on decisions of the past, see how they do"
     RULES_WRITE = "rules:write", "Draft, publish and snooze rules of decisions"
     RULES_REVIEW = "rules:review", "Accept and reject drafts of rules that others wrote"
+    MODELS_READ = "models:read", "Read models, what serves, and how models drift"
+    MODELS_WRITE = "models:write", "Register models, and let them score as shadows"
+    MODELS_APPROVE = (
+        "models:approve",
+        "Let models that others registered decide, set thresholds, take models back",
+    )
     OBJECTIVES_READ = "objectives:read", "Read service-level objectives and how they stand"
     OBJECTIVES_WRITE = "objectives:write", "Set service-level objectives"
     BOOKS_WRITE = "books:write", "Create books"

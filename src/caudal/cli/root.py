@@ -46,6 +46,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "People and businesses: take them on, block, close, change their products.",
     ),
     "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
+    "models": (
+        _PAYMENTS,
+        "caudal.cli.models",
+        "Models of fraud and credit: train, register, shadow, promote, roll back; how they drift.",
+    ),
     "rules": (
         _PAYMENTS,
         "caudal.cli.rules",

@@ -29,7 +29,7 @@ from caudal.models.errors import (
     ServingInvalid,
     StageRefused,
 )
-from caudal.models.format import SUFFIX, assemble, content_of, pack, read, unpack
+from caudal.models.format import MAX_FILE_BYTES, SUFFIX, assemble, content_of, pack, read, unpack
 from caudal.models.moves import MAX_SHADOWS
 from caudal.models.scorecards import Axis, Scorecard, Term, artifact_of
 from caudal.models.scoring import Scorer, load, try_out
@@ -94,6 +94,7 @@ from caudal.models.types import (
 from caudal.models.views import ModelView, ServingView, ToldModelView, model_view, serving_view
 
 __all__ = [
+    "MAX_FILE_BYTES",
     "MAX_SHADOWS",
     "NO_SERVING",
     "SCHEMA",

@@ -22,6 +22,7 @@ from caudal_base.strictjson import StrictDecoder
 
 MAX_CARD_BYTES: Final = 4 * 1024 * 1024
 MAX_ARTIFACT_BYTES: Final = 64 * 1024 * 1024
+MAX_FILE_BYTES: Final = MAX_CARD_BYTES + MAX_ARTIFACT_BYTES + 1_024
 SUFFIX: Final = ".caudal-model"
 
 _HEAD: Final = re.compile(rb"caudal-model ([0-9]{1,6}) ([0-9a-f]{64}) ([0-9]{1,9}) ([0-9]{1,9})\n")
