@@ -124,7 +124,7 @@ select champion
 """
 
 _SHADOW_SINCE: Final = """
-select min(at)
+select max(at)
   from models.serving
  where book_id = %(book_id)s
    and model = %(model)s
@@ -245,7 +245,7 @@ async def earlier_champion(connection: Connection, book_id: int, champion: UUID)
 
 
 async def shadow_since(connection: Connection, book_id: int, model: UUID) -> dt.datetime | None:
-    """When a model first was made a shadow."""
+    """When a model was last made a shadow."""
     row = await (await connection.execute(_SHADOW_SINCE, {"book_id": book_id, "model": model})).fetchone()
     return None if row is None else row[0]
 
