@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import NO_RULES, NOTHING, Outcome, RuleStage, Snooze, evaluate, evaluate_batch, severest
+from caudal.rules import NO_RULES, NOTHING, Outcome, RuleStage, Snooze, evaluate, severest
 from support.histories import START
 from support.rule_worlds import LARGE, MANY, PAYMENT, ready, rule
 
@@ -69,12 +69,6 @@ def test_without_rules_or_without_effect_there_is_nothing() -> None:
     assert evaluate(ready(LARGE), PAYMENT, START, RuleStage.AFTER_MODEL) is NOTHING
 
 
-def test_a_batch_is_each_of_its_rows() -> None:
-    rule_set = ready(LARGE, MANY)
-    rows = [PAYMENT, {**PAYMENT, "payment.amount": 1, "features.card_count_1h": 1}]
-    assert evaluate_batch(rule_set, rows, START) == [evaluate(rule_set, row, START) for row in rows]
-
-
 @pytest.mark.parametrize(
     "value", [math.nan, math.inf, -math.inf, "seven", True, [7], {}, object(), 10**400, b"7", None]
 )
@@ -122,7 +116,7 @@ def snooze(number: int, until: dt.datetime, rule: str = "large") -> Snooze:
 
 def test_a_snoozed_rule_does_not_fire_before_its_moment_and_is_told_of() -> None:
     until = START + dt.timedelta(hours=1)
-    rule_set = ready(LARGE, MANY).with_snoozes([snooze(1, until)])
+    rule_set = ready(LARGE, MANY, snoozes=[snooze(1, until)])
     row = {**PAYMENT, "features.card_count_1h": 9}
     asleep = evaluate(rule_set, row, until - dt.timedelta(microseconds=1))
     assert (asleep.names, asleep.snoozed, asleep.outcome) == (
@@ -136,13 +130,13 @@ def test_a_snoozed_rule_does_not_fire_before_its_moment_and_is_told_of() -> None
 
 def test_the_newest_snooze_of_a_rule_counts() -> None:
     later = START + dt.timedelta(hours=1)
-    rule_set = ready(LARGE).with_snoozes([snooze(3, START), snooze(2, later)])
+    rule_set = ready(LARGE, snoozes=[snooze(3, START), snooze(2, later)])
     assert evaluate(rule_set, PAYMENT, START).names == ("large",)
     assert rule_set.snoozes == 3
 
 
 def test_a_snoozed_rule_that_approves_ends_nothing() -> None:
-    rule_set = ready(TRUSTED, LARGE).with_snoozes([snooze(1, START + dt.timedelta(hours=1), "trusted")])
+    rule_set = ready(TRUSTED, LARGE, snoozes=[snooze(1, START + dt.timedelta(hours=1), "trusted")])
     fired = evaluate(rule_set, {**PAYMENT, "features.card_mean_7d": 50.0}, START)
     assert (fired.names, fired.snoozed, fired.approved) == (("large",), ("trusted",), False)
 

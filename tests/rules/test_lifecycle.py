@@ -11,7 +11,6 @@ from caudal.access import OPERATOR
 from caudal.features import FeatureSet, FeatureSetNotFound
 from caudal.rules import (
     NO_RULES,
-    Directory,
     FeatureInUse,
     OwnReview,
     ReviewVerdict,
@@ -147,26 +146,6 @@ async def test_to_publish_an_older_version_is_to_go_back_to_it_and_every_version
     assert await world.rows(
         "select number, version from rules.publication where book_id = %(book_id)s order by number"
     ) == [(1, 1), (2, 2), (3, 1)]
-
-
-async def test_a_process_compiles_a_version_once(world: RuleWorld) -> None:
-    await world.published(MANY)
-    first = await world.load()
-    assert await world.load() is first
-    await world.published(LARGE)
-    second = await world.load()
-    assert second.version == 2
-    assert await world.load() is second
-
-
-async def test_rules_are_read_in_one_statement_of_a_pipeline(world: RuleWorld) -> None:
-    await world.published(LARGE)
-    directory = Directory(capacity=1)
-    async with world.database.connection() as connection, connection.pipeline():
-        waiting = await directory.queue(connection, world.book_id)
-        other = await directory.queue(connection, world.book_id + 1)
-        assert (await directory.arrive(waiting)).version == 1
-        assert await directory.arrive(other) is NO_RULES
 
 
 async def test_versions_are_listed_newest_first(world: RuleWorld) -> None:

@@ -1,6 +1,7 @@
 """Books with features and rules, made by the rooms themselves."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from caudal import features, rules
 from caudal.access import OPERATOR, Caller
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.ledger import Ledger
-from caudal.rules import Directory, ReviewVerdict, RiskRules, RuleSet, Snooze, Version
+from caudal.rules import ReviewVerdict, RiskRules, RuleSet, Snooze, Version
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.errors import CaudalError
@@ -42,9 +43,9 @@ def written(*each: dict[str, Any], **more: Any) -> RiskRules:
     return rules.flat(msgspec.json.decode(msgspec.json.encode({"rules": each, **more}), type=RiskRules))
 
 
-def ready(*each: dict[str, Any], version: int = 1) -> RuleSet:
+def ready(*each: dict[str, Any], snoozes: Sequence[Snooze] = ()) -> RuleSet:
     """Rules over `FEATURES`, compiled."""
-    return RuleSet(version, written(*each), KNOWN)
+    return RuleSet(1, written(*each), KNOWN, 1, snoozes)
 
 
 MANY = rule(
@@ -66,7 +67,6 @@ class RuleWorld:
         self.database, self.book_id = database, book_id
         self.clock = ManualClock(START)
         self.ledger = Ledger(self.clock)
-        self.directory = Directory()
 
     @classmethod
     async def make(cls, database: Database) -> "RuleWorld":
@@ -128,9 +128,9 @@ class RuleWorld:
             )  # fmt: skip
 
     async def load(self) -> RuleSet:
-        """As a process that decides has them."""
+        """As a process that decides loads them."""
         async with self.database.connection() as connection:
-            return await self.directory.load(connection, self.book_id)
+            return await rules.load_published(connection, self.book_id)
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         async with self.database.connection() as connection:

@@ -1,6 +1,6 @@
 """Rules of decisions: conditions over payments and features, reviewed by a second person before they count.
 
-    rule_set = await directory.load(connection, book_id)     # one statement a batch; compiled once a version
+    rule_set = await load_published(connection, book_id)     # compiled: to be kept until others are published
     fired = evaluate(rule_set, row, now)                     # row: {"payment.amount": 1050, …}
     fired.outcome, fired.names, fired.missing
 
@@ -18,7 +18,6 @@ from caudal.rules.backtest import (
     outcome_with,
 )
 from caudal.rules.checking import MAX_RULES, MAX_STEPS, Checked, check_rules, flat, run_tests
-from caudal.rules.directory import Directory, Waiting
 from caudal.rules.errors import (
     FeatureInUse,
     OwnReview,
@@ -39,7 +38,6 @@ from caudal.rules.evaluating import (
     RuleSet,
     Value,
     evaluate,
-    evaluate_batch,
     severest,
 )
 from caudal.rules.figures import Past, RuleAmounts, RuleCount, RuleRate, rate
@@ -100,7 +98,6 @@ __all__ = [
     "SEVERITY",
     "Backtest",
     "Checked",
-    "Directory",
     "FeatureInUse",
     "Fired",
     "Outcome",
@@ -146,13 +143,11 @@ __all__ = [
     "StatsPeriod",
     "Value",
     "Version",
-    "Waiting",
     "backtest_view",
     "check_rules",
     "compiled",
     "draft",
     "evaluate",
-    "evaluate_batch",
     "features_of",
     "fired_on",
     "flat",

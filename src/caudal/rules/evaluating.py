@@ -73,31 +73,18 @@ class RuleSet:
         """0: the book has no rules."""
         self.rules = rules.rules
         self.feature_set = feature_set
-        self.snoozes = 0
-        """The number of the newest snooze that it knows of: with it, replay knows the same."""
-        self.snoozed: Mapping[str, dt.datetime] = {}
-        """Until when, by rule; also of those that are over."""
         self._parts: dict[RuleStage, _Part] = {}
         for stage in RuleStage:
             own = [rule for rule in rules.rules if rule.stage is stage]
             if own:
                 self._parts[stage] = _Part(own, reads, stage)
-        self._know(snoozes)
-
-    def _know(self, snoozes: Iterable[Snooze]) -> None:
         newest: dict[str, Snooze] = {}
         for snooze in sorted(snoozes, key=lambda one: one.number):
             newest[snooze.rule] = snooze
-        self.snoozed = {rule: snooze.until for rule, snooze in newest.items()}
+        self.snoozed: Mapping[str, dt.datetime] = {rule: one.until for rule, one in newest.items()}
+        """Until when, by rule; also of those that are over."""
         self.snoozes = max((snooze.number for snooze in newest.values()), default=0)
-
-    def with_snoozes(self, snoozes: Iterable[Snooze]) -> "RuleSet":
-        """The same rules, compiled once, with other snoozes."""
-        other = object.__new__(RuleSet)
-        other.version, other.rules, other.feature_set = self.version, self.rules, self.feature_set
-        other._parts = self._parts
-        other._know(snoozes)
-        return other
+        """The number of the newest snooze that it knows of: with it, replay knows the same."""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -146,13 +133,6 @@ def evaluate(
     if not fired and not missing:
         return NOTHING
     return _fired(rule_set, part, fired, missing, now)
-
-
-def evaluate_batch(
-    rule_set: RuleSet, rows: Iterable[Row], now: dt.datetime, stage: RuleStage = RuleStage.BEFORE_MODEL
-) -> list[Fired]:
-    """`evaluate` of each row, in order."""
-    return [evaluate(rule_set, row, now, stage) for row in rows]
 
 
 def _fired(

@@ -18,7 +18,6 @@ from caudal.features import FeatureSet, FeatureSetNotFound
 from caudal.ledger import Ledger
 from caudal.rules import checking, store
 from caudal.rules.checking import Checked
-from caudal.rules.directory import ready
 from caudal.rules.errors import (
     FeatureInUse,
     OwnReview,
@@ -179,9 +178,12 @@ async def list_versions(
 
 
 async def load_published(connection: Connection, book_id: int) -> RuleSet:
-    """The rules that decisions go by, compiled; `NO_RULES` where none are. `Directory` keeps them."""
-    found = await store.published_of(await store.queue_published(connection, book_id, NO_RULES.version))
-    return NO_RULES if found is None else ready(found)
+    """The rules that decisions go by, compiled; `NO_RULES` where none are.
+
+    They hold as long as nothing is published or snoozed: whoever decides keeps them so long.
+    """
+    number = await store.current(connection, book_id)
+    return NO_RULES if number is None else await load_version(connection, book_id, number)
 
 
 async def load_version(

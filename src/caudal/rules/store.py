@@ -6,14 +6,10 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
 
 from caudal.rules.types import Review, ReviewVerdict, RiskRules, Snooze, Version
 from caudal_base import arrays
 from caudal_base.database import Connection
-
-Cursor = AsyncCursor[TupleRow]
 
 # Under the book's lock, so that versions, publications and snoozes have no gaps and no twins.
 _INSERT: Final = """
@@ -71,26 +67,6 @@ select version
  limit 1
 """
 
-# What a batch of decisions reads. The rules themselves only where the caller does not know them.
-PUBLISHED: Final = """
-select p.version,
-       case when p.version <> %(known)s then r.rules::text end,
-       case when p.version <> %(known)s then r.reads::text end,
-       r.feature_set, s.snoozes::text
-  from (select version
-          from rules.publication
-         where book_id = %(book_id)s
-         order by number desc
-         limit 1) p
-  join rules.rule_set r on r.book_id = %(book_id)s and r.version = p.version
- cross join lateral (
-        select json_agg(json_build_object('number', number, 'rule', rule, 'until', until, 'reason', reason,
-                                          'at', snoozed_at, 'by', snoozed_by) order by number) as snoozes
-          from rules.snoozed
-         where book_id = %(book_id)s
-       ) s
-"""
-
 _SNOOZE: Final = """
 with made as (
     insert into rules.snooze (book_id, number, rule, until, reason, snoozed_at, snoozed_by)
@@ -129,18 +105,6 @@ select distinct on (rule) number, rule, until, reason, snoozed_at, snoozed_by
 
 _RULES: Final = msgspec.json.Decoder(RiskRules)
 _READS: Final = msgspec.json.Decoder(dict[str, str])
-_SNOOZES: Final = msgspec.json.Decoder(list[Snooze])
-
-
-class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is of the published version."""
-
-    version: int
-    rules: RiskRules | None
-    """None: the caller knows them; so is `reads`."""
-    reads: Mapping[str, str] | None
-    feature_set: int
-    snoozes: tuple[Snooze, ...]
 
 
 async def insert(
@@ -204,26 +168,6 @@ async def current(connection: Connection, book_id: int) -> int | None:
     """Which version is published last; None: none ever was."""
     row = await (await connection.execute(CURRENT, {"book_id": book_id})).fetchone()
     return None if row is None else int(row[0])
-
-
-async def queue_published(connection: Connection, book_id: int, known: int) -> Cursor:
-    """Ask for the published version, its rules unless it is `known`; in a pipeline without waiting."""
-    return await connection.execute(PUBLISHED, {"book_id": book_id, "known": known})
-
-
-async def published_of(cursor: Cursor) -> Published | None:
-    """What `queue_published` found; None: nothing was ever published."""
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    version, rules, reads, feature_set, snoozes = row
-    return Published(
-        version=version,
-        rules=None if rules is None else _RULES.decode(rules),
-        reads=None if reads is None else _READS.decode(reads),
-        feature_set=feature_set,
-        snoozes=() if snoozes is None else tuple(_SNOOZES.decode(snoozes)),
-    )
 
 
 async def snooze(
