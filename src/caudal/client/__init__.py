@@ -145,6 +145,7 @@ from caudal.client.reports import (
     TrialBalance,
 )
 from caudal.client.retry import Retry
+from caudal.client.risk import RiskLabel, RiskLabelKind, RiskLabels
 from caudal.client.risk_rule_types import (
     NewRiskRules,
     ReviewVerdict,
@@ -274,7 +275,8 @@ __all__ = [
     "PaymentReview", "PaymentRoute", "PaymentState", "Payments", "Payouts", "Percent", "Period", "Periods",
     "PostItem", "Posting", "Problem", "Product", "ProductLimit", "Products", "Refund", "Refunds", "Refused",
     "Remainder", "Rest", "Retried", "Retry", "RetryCause", "RetryRule", "RetryThen", "ReversalItem",
-    "Review", "ReviewDefault", "ReviewReason", "ReviewVerdict", "RiskRule", "RiskRuleSet", "RiskRules",
+    "Review", "ReviewDefault", "ReviewReason", "ReviewVerdict", "RiskLabel", "RiskLabelKind",
+    "RiskLabels", "RiskRule", "RiskRuleSet", "RiskRules",
     "Route", "RouteFigures", "RouteHop", "RouteShare", "RoutedKind", "Routing", "RoutingReport", "RowType",
     "Rows", "Rule", "RuleAmounts", "RuleBacktest", "RuleChange", "RuleConditions", "RuleCount",
     "RuleExpected", "RuleFault", "RuleOutcome", "RuleOverlap", "RulePeriod", "RuleProblem", "RuleRate",

@@ -21,6 +21,7 @@ from caudal.client.payments import Payments
 from caudal.client.payouts import Payouts
 from caudal.client.reports import JournalPage, JournalRow, TrialBalance
 from caudal.client.retry import Retry
+from caudal.client.risk import RiskLabels
 from caudal.client.risk_rules import RiskRules
 from caudal.client.routing import Routing
 from caudal.client.sending import Bearer, Sender, Sleep
@@ -86,6 +87,7 @@ class Caudal:
         self.disputes: Final = Disputes(self._sender)
         self.rules: Final = RiskRules(self._sender)
         self.cases: Final = Cases(self._sender)
+        self.labels: Final = RiskLabels(self._sender)
         self.routing: Final = Routing(self._sender)
         self.objectives: Final = Objectives(self._sender)
         self.events: Final = Events(self._sender)

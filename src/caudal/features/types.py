@@ -23,7 +23,7 @@ class Entity(QuickEnum):
     CUSTOMER = "customer"
     ACCOUNT = "account"
     CARD = "card"
-    """The instrument of a payment, or the card token of its context."""
+    """The card token of a payment's context, or else its instrument."""
     DEVICE = "device"
     IP = "ip"
     MERCHANT = "merchant"

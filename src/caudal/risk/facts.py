@@ -12,7 +12,10 @@ PAYMENT = "payment"
 
 
 def asked_of(subject: Subject) -> Asked:
-    """Whose features are wanted: an instrument of the method `card` is a card, any other an account."""
+    """Whose features are wanted: an instrument of the method `card` is a card, any other an account.
+
+    The vault's token of a card goes before the instrument, which may be another one at each partner.
+    """
     context = subject.context
     entities = {"customer": subject.customer_id}
     card = None
@@ -25,7 +28,7 @@ def asked_of(subject: Subject) -> Asked:
     if subject.method is not None:
         tags["method"] = subject.method
     if context is not None:
-        card = card or context.card_token
+        card = context.card_token or card
         named = {
             "device": context.device,
             "ip": None if context.ip is None else plain_address(context.ip),
