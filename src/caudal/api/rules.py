@@ -152,7 +152,7 @@ async def find_rule_sets(request: Request[PageQuery, NoBody]) -> Answer:
             connection, request.book_id, before=number(query.cursor), limit=query.limit
         )
     next_ = found[-1].version if len(found) == query.limit else None
-    return page_answer([rules.rule_set_view(version, current) for version in found], next_)
+    return page_answer([rules.rule_set_row(version, current) for version in found], next_)
 
 
 async def read_rule_set(request: Request[NoQuery, NoBody]) -> Answer:

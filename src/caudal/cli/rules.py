@@ -204,7 +204,7 @@ async def list_(
         versions, current = await rules.list_versions(
             connection, found.book_id, before=number_of(after), limit=size
         )
-    views = [rules.rule_set_view(version, current) for version in versions]
+    views = [rules.rule_set_row(version, current) for version in versions]
     cursor = str(versions[-1].version) if len(versions) == size else None
     operator.terminal.answer(
         {"data": msgspec.to_builtins(views), "next_cursor": cursor},

@@ -54,7 +54,6 @@ async def draft(
 
     They speak of the feature set that they name, by default of the one in use. Raises `BookNotFound`.
     """
-    await _lock(connection, book_id, ledger)
     written = checking.flat(written)
     refused: CaudalError | None = None
     version = number = 0
@@ -65,6 +64,7 @@ async def draft(
         if checked.problems:
             raise RulesInvalid(checked.problems)
         reads = {name: known[name] for name in checked.reads}
+        await _lock(connection, book_id, ledger)
         version = await store.insert(
             connection, book_id, written, feature_set=number, reads=reads, at=at,
             by=caller.principal.actor, author=caller.principal.id,
@@ -115,6 +115,9 @@ async def publish(
     Its own tests are run, and its features must be those in use. The error is `RuleSetNotFound`,
     `RulesNotReviewed`, `RulesInvalid` or `RuleTestsFailed`. Raises `BookNotFound`.
     """
+    # Nothing of a version changes: its tests are run while decisions go on.
+    kept = await store.versions(connection, book_id, [version])
+    failed = [one for each in kept for one in tests_of(each) if not one.passed]
     await _lock(connection, book_id, ledger)
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
@@ -123,6 +126,8 @@ async def publish(
     else:
         _, in_use = await _features(connection, book_id, None)
         refused = _unpublishable(found[0], in_use)
+    if refused is None and failed:
+        refused = RuleTestsFailed(failed)
     if refused is None:
         await store.publish(connection, book_id, version, at, caller.principal.actor)
     await _audit(connection, book_id, "rules.publish", _of(version), refused, "published", caller, at)
@@ -140,10 +145,7 @@ def _unpublishable(version: Version, in_use: Mapping[str, str]) -> CaudalError |
         for name, kind in version.reads.items()
         if in_use.get(name) != kind
     ]
-    if missing:
-        return RulesInvalid(missing)
-    failed = [one for one in tests_of(version) if not one.passed]
-    return RuleTestsFailed(failed) if failed else None
+    return RulesInvalid(missing) if missing else None
 
 
 def _what(kind: str | None, expected: str) -> str:
