@@ -7,7 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from caudal.training import ColumnUnknown, DataUnreadable, TargetUnclear, Wishes, reading, roles
+from caudal.training import (
+    ColumnUnknown,
+    DataUnreadable,
+    TargetUnclear,
+    Wishes,
+    own_sets,
+    reading,
+    roles,
+)
 from caudal.training.types import ColumnKind
 from support.training_data import write_csv
 
@@ -99,3 +107,15 @@ def test_two_possible_outcomes_are_asked_about(tmp_path: Path) -> None:
         roles.assign(reading.read(path), Wishes())
     with pytest.raises(ColumnUnknown, match="did you mean 'p'"):
         roles.assign(reading.read(path), Wishes(target="P"))
+
+
+def test_a_training_set_of_ours_has_the_names_that_decisions_know(tmp_path: Path) -> None:
+    columns = {
+        "subject": ["pay_1", "pay_2"], "at": ["2026-01-01", "2026-01-02"], "known": [4, 9],
+        "customer": ["cus_1", "cus_1"], "amount": [100, 250], "currency": ["EUR", "EUR"],
+        "card_count_1h": [0, 3], "label": [0, 1], "labelled_at": ["", "2026-01-09"],
+    }  # fmt: skip
+    table, wishes = own_sets.renamed(reading.read(write_csv(tmp_path / "a.csv", columns)), Wishes())
+    assert {"payment.amount", "payment.currency", "features.card_count_1h"} < set(table.columns)
+    assert (wishes.target, wishes.positive, wishes.time) == ("label", "1", "at")
+    assert wishes.leave_out == ("subject", "known", "customer", "labelled_at")

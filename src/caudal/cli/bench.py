@@ -8,6 +8,7 @@ import uvloop
 from rich.console import Console
 
 from caudal.bench import Report, ledger, payments, risk, webhooks
+from caudal.cli.bench_models import bench_models
 from caudal.cli.frame import Call, command, group
 from caudal.cli.terminal import table
 
@@ -32,6 +33,9 @@ def bench_ledger(
     with call.terminal.progress() as progress:
         report = asyncio.run(ledger.run(ledger.QUICK if quick else ledger.FULL, progress))
     call.terminal.answer(report, lambda out: _show(report, out))
+
+
+command(app, "models")(bench_models)
 
 
 @command(app, "payments")

@@ -102,6 +102,7 @@ def _target(table: Table, found: list[str]) -> str:
     for choices, why in (
         (named, "by its name"),
         (two, "no other has two values"),
+        (risky, "one of its values is a risk by its name"),
         ([name for name in last if name in risky], "it is the last, and has two values"),
     ):
         if len(choices) == 1:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from caudal import models
-from caudal.training import cards, evaluating, histories, leaks, learners, reading, roles, splits
+from caudal.training import cards, evaluating, histories, leaks, learners, own_sets, reading, roles, splits
 from caudal.training.boosting import credit_setting
 from caudal.training.errors import DataTooSmall
 from caudal.training.evaluating import Work
@@ -86,7 +86,7 @@ def train(order: Order, progress: Progress) -> Trained:
     wishes = order.wishes
     declared = dict.fromkeys(wishes.category, ColumnKind.CATEGORY)
     declared.update(dict.fromkeys(wishes.number, ColumnKind.NUMBER))
-    table = reading.read(order.path, declared=declared)
+    table, wishes = own_sets.renamed(reading.read(order.path, declared=declared), wishes)
     assigned = roles.assign(table, wishes, find_time=True)
     table, y = _with_outcome(table, assigned)
     found: histories.Histories | None = None
