@@ -22,6 +22,7 @@ from caudal.cli.models_shapes import (
     show_score,
     show_serving,
 )
+from caudal.cli.models_train import train
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, number_of
 from caudal.cli.requests import FileArgument, read_json
@@ -34,6 +35,8 @@ from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, PayloadTooLarge
 
 app = group("Models of fraud and credit: train, register, shadow, promote, roll back; how they drift.")
+
+app.add_typer(train, name="train")
 
 T = TypeVar("T", Registered, ServingVersion)
 

@@ -191,10 +191,11 @@ def _not_text(arguments: Sequence[str], index: int, *, as_json: bool) -> int:
 
 FLAGS: Final = frozenset(
     {
-        "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--csv", "--deliver",
-        "--deployment", "--dry-run", "--failed-only", "--follow", "--hold-rest", "--json", "--live",
-        "--newest", "--no-deliver", "--no-watch", "--nobody", "--ordered", "--overdue", "--pending",
-        "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--watch", "--yes", "-y",
+        "--", "--all-books", "--atomic", "--beyond-limits", "--body", "--correct", "--cross-validate",
+        "--csv", "--deliver", "--deployment", "--dry-run", "--failed-only", "--follow", "--hold-rest",
+        "--json", "--live", "--newest", "--no-deliver", "--no-watch", "--nobody", "--ordered", "--overdue",
+        "--pending", "--quick", "--sample", "--skip-errors", "--unordered", "--up-to", "--watch", "--yes",
+        "-y",
     }
 )  # fmt: skip
 """Options that take no value: what stands behind one of these is not its own."""

@@ -92,9 +92,10 @@ def _folds(y: Any, repeats: int | None) -> Split:
             field="data",
         )
     times = repeats or (5 if len(y) <= 5_000 else 2 if len(y) <= 50_000 else 1)
+    repeated = f", repeated {times} times" if times > 1 else ""
     return Split(
         division=Division.CROSS_VALIDATION,
-        said=f"{FOLDS} stratified folds, repeated {times} times; figures are means over the folds",
+        said=f"{FOLDS} stratified folds{repeated}; figures are means over the folds",
         train=np.arange(len(y)),
         test=np.array([], dtype=np.int64),
         repeats=times,
