@@ -38,7 +38,7 @@ from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
-from caudal.risk import Decider
+from caudal.risk import Applications, Decider
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base import logs, telemetry
@@ -76,7 +76,7 @@ async def running_services(
     partners = Registry.from_settings(settings.partners, clock)
     timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
     database = await Database.open(dsn, min_size=2, max_size=settings.pool_size, timeouts=timeouts)
-    ledger = Ledger(clock)
+    ledger, meter = Ledger(clock), Meter(clock)
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
     rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
@@ -91,7 +91,6 @@ async def running_services(
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
     waiting = watch_partners(metrics, partners, inbox, clock, database)
-    meter = Meter(clock)
     aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
     tasks = [asyncio.create_task(each) for each in aside]
     try:
@@ -114,6 +113,7 @@ async def running_services(
             inbox=inbox,
             endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
+            applications=Applications(clock, new_ids),
             max_body_bytes=settings.max_body_bytes,
         )
     finally:

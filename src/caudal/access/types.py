@@ -47,7 +47,7 @@ class Scope(enum.StrEnum):
     RISK_READ = "risk:read", "Read decisions on payments and applications, and make them again"
     RISK_WRITE = (
         "risk:write",
-        "Publish features, tell of events that they count, say what became of payments",
+        "Publish features, tell of their events, say what became of payments, decide on applications",
     )
     CASES_READ = "cases:read", "Read cases: work for people"
     CASES_WRITE = "cases:write", "Open, assign, close and reopen cases, and write on them"

@@ -6,8 +6,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from caudal.api.bodies import RequestBody
 from caudal.api.fields import Cursor, Limit, Moment, Time
 from caudal.api.views import View
+from caudal.payments import PaymentView
 from caudal.risk import (
     Because,
     Fallback,
@@ -160,3 +162,51 @@ def decision_view(record: Record, features: Sequence[FeatureShown]) -> DecisionR
         shadows=tuple(ShadowView(model=shadow.model, score=shadow.score) for shadow in record.shadows),
         latency_us=record.latency_us,
     )  # fmt: skip
+
+
+class NewDecision(RequestBody, frozen=True, kw_only=True):
+    """Something that is no payment: an application for credit."""
+
+    subject: Annotated[
+        str, Meta(description="Your own name of it: labels go by it.", min_length=1, max_length=255)
+    ]
+    values: Annotated[
+        dict[str, int | float | str | bool | None],
+        Meta(
+            description="What the model reads, by the names of its inputs; null, or not there, is missing.",
+            max_length=2_000,
+        ),
+    ]
+    customer: DecisionCustomer | None = None
+
+
+class ReviewsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of what waits for a person."""
+
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(description="At most so many rows.", ge=1, le=100)] = 20
+
+
+class LinkedView(View, frozen=True, kw_only=True):
+    """Another decision that has something in common."""
+
+    decision: str
+    subject: str
+    customer: str | None = None
+    outcome: Verdict
+    at: Time
+    shares: tuple[str, ...]
+    """`card`, `device`, `ip`, `customer`."""
+
+
+class PaymentReviewCaseView(View, frozen=True, kw_only=True):
+    """A held payment with all that a person needs to decide: approve or decline the payment itself."""
+
+    payment: PaymentView
+    decision: DecisionRecordView | None = None
+    words: tuple[str, ...] = ()
+    """Why it is held, a sentence each."""
+    linked: tuple[LinkedView, ...] = ()
+    """Of one review: lately, by the same card, device, address or customer."""
+    labels: tuple[str, ...] = ()
+    """What is known of the payment meanwhile."""

@@ -2,10 +2,15 @@
 
 import msgspec
 
+from caudal.api.bodies import Write
 from caudal.api.decision_views import (
     DecisionsQuery,
     ExplanationView,
+    LinkedView,
+    NewDecision,
+    PaymentReviewCaseView,
     ReplayView,
+    ReviewsQuery,
     ServedFeatureView,
     decision_view,
     reason_view,
@@ -17,8 +22,81 @@ from caudal.api.payment_reads import cursor_id
 from caudal.api.request import Request
 from caudal.api.views import json_answer
 from caudal.idempotency import Answer
-from caudal.risk import DecisionFilter, explain, features_of, find_decisions, get_decision, replay
+from caudal.payments import (
+    Payment,
+    PaymentFilter,
+    PaymentState,
+    WaitingFor,
+    get_payment,
+    list_payments,
+    payment_view,
+)
+from caudal.risk import (
+    Application,
+    DecisionFilter,
+    explain,
+    features_of,
+    find_decisions,
+    find_labels,
+    get_decision,
+    linked,
+    replay,
+)
 from caudal_base import ids
+from caudal_base.database import Connection
+
+
+async def decide(request: Request[Write, NewDecision]) -> Answer:
+    """POST /v1/decisions; raises `ApplicationInvalid`, `NoModelServes`, `PersonalDataRefused`."""
+    body = request.body
+    application = Application(subject=body.subject, values=body.values, customer=body.customer)
+
+    async def work(connection: Connection) -> Answer:
+        record = await request.services.applications.decide(connection, request.book_id, application)
+        return json_answer(201, decision_view(record, ()))
+
+    return await request.once(work, dry_run=request.query.dry_run)
+
+
+async def find_reviews(request: Request[ReviewsQuery, NoBody]) -> Answer:
+    """GET /v1/reviews"""
+    query = request.query
+    wanted = PaymentFilter(state=PaymentState.REVIEW, waiting=WaitingFor.PERSON)
+    before = cursor_id(ids.PAYMENT, query.cursor)
+    async with request.services.database.snapshot() as connection:
+        page = await list_payments(connection, request.book_id, wanted, before=before, limit=query.limit)
+        views = [await _review(connection, request.book_id, payment) for payment in page.rows]
+    return page_answer(views, page.next)
+
+
+async def read_review(request: Request[NoQuery, NoBody]) -> Answer:
+    """GET /v1/reviews/{id}; raises `PaymentNotFound`."""
+    async with request.services.database.snapshot() as connection:
+        case = await get_payment(connection, request.book_id, request.ids["id"])
+        view = await _review(connection, request.book_id, case.payment, whole=True)
+    return json_answer(200, view)
+
+
+async def _review(
+    connection: Connection, book_id: int, payment: Payment, *, whole: bool = False
+) -> PaymentReviewCaseView:
+    shown = payment_view(payment)
+    if payment.decision is None:
+        return PaymentReviewCaseView(payment=shown)
+    told = await explain(connection, book_id, payment.decision)
+    others = await linked(connection, book_id, told.record) if whole else ()
+    labels = await find_labels(connection, book_id, subject=payment.id) if whole else ()
+    return PaymentReviewCaseView(
+        payment=shown, decision=decision_view(told.record, told.features), words=told.words,
+        linked=tuple(
+            LinkedView(
+                decision=other.record.id, subject=other.record.subject, customer=other.record.customer,
+                outcome=other.record.decided.outcome, at=other.record.at, shares=other.shares,
+            )
+            for other in others
+        ),
+        labels=tuple(f"{label.kind.value} ({label.source})" for label in labels),
+    )  # fmt: skip
 
 
 async def find(request: Request[DecisionsQuery, NoBody]) -> Answer:

@@ -12,6 +12,7 @@ from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PaymentDesk
+from caudal.risk import Applications
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
@@ -45,4 +46,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Of webhooks out."""
     waiting: Asked
     """Measurements that the database is asked for."""
+    applications: Applications
+    """What decides on what is no payment."""
     max_body_bytes: int

@@ -3,10 +3,19 @@
 from typing import Any, Final
 
 from caudal.access import Scope
-from caudal.api import decisions
-from caudal.api.decision_views import DecisionRecordView, DecisionsQuery, ExplanationView, ReplayView
-from caudal.api.declaring import listing, reading
-from caudal.api.endpoint import Endpoint
+from caudal.api import decisions, payment_examples
+from caudal.api.bodies import Write
+from caudal.api.decision_views import (
+    DecisionRecordView,
+    DecisionsQuery,
+    ExplanationView,
+    NewDecision,
+    PaymentReviewCaseView,
+    ReplayView,
+    ReviewsQuery,
+)
+from caudal.api.declaring import listing, ok, reading
+from caudal.api.endpoint import Endpoint, KeyUse, Shape
 
 _TAG: Final = "Decisions"
 DECISION: Final = "dec_0199f3a5c2d47e8f9a0b1c2d3e4f5a6b"
@@ -32,7 +41,65 @@ _VIEW: Final = {
 }
 _DECIDED: Final = {"outcome": "review", "reasons": [_REASON]}
 
+_CREDIT: Final = {
+    **{name: value for name, value in _VIEW.items() if name not in ("lists", "rule_set", "feature_set")},
+    "of": "application", "subject": "loan-2026-0711", "outcome": "decline", "score": 0.3127,
+    "reasons": [
+        {"code": "model_score", "text": "the score is 0.3127", "because": "model", "wants": "decline"},
+        {
+            "code": "A2", "text": "Too many recent payments are late", "because": "model", "wants": "decline",
+            "points": 1.35,
+        },
+    ],
+    "facts": {"income": 2100, "late_payments": 4}, "features": {}, "serving": 3, "model": "loans@2",
+    "role": "champion",
+}  # fmt: skip
+_REVIEW: Final = {
+    "payment": payment_examples.PAYMENT_VIEW, "decision": _VIEW,
+    "words": ["Held for review: the device is watched."],
+    "linked": [
+        {
+            "decision": "dec_0199f3a5c2d47e8f9a0b1c2d3e4f5a00",
+            "subject": "pay_0199f3a5b1c27d3e8f40516273849500", "outcome": "decline",
+            "at": "2026-03-02T08:11:00.000000Z", "shares": ["device"],
+        }
+    ],
+}  # fmt: skip
+
 ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
+    Endpoint(
+        method="POST",
+        path="/v1/decisions",
+        name="decide_application",
+        tag=_TAG,
+        summary="Decide on an application",
+        description="On something that is no payment, by the model that serves in the book; lists hold for "
+        "its customer, rules are for payments. A decline has adverse-action codes where the model has.",
+        handle=decisions.decide,
+        query=Write,
+        body=NewDecision,
+        scope=Scope.RISK_WRITE,
+        key=KeyUse.ACCEPTED,
+        answers={
+            201: (Shape(description="Decided, and kept.", type=DecisionRecordView, example=_CREDIT),),
+            **ok("By `dry_run`, what would be answered.", DecisionRecordView, _CREDIT),
+        },
+        errors=(409, 422),
+        example={"subject": "loan-2026-0711", "values": {"income": 2100, "late_payments": 4}},
+    ),
+    listing(
+        "/v1/reviews", "list_reviews", _TAG, "Payments that wait for a person", decisions.find_reviews,
+        ReviewsQuery, scope=Scope.RISK_READ, row=PaymentReviewCaseView,
+        description="With what they were held for. Approve or decline the payment itself: "
+        "`POST /v1/payments/{id}/approve`.",
+        example={"data": [{"payment": payment_examples.PAYMENT_VIEW}], "next_cursor": None},
+    ),
+    reading(
+        "/v1/reviews/{id}", "get_review", _TAG, "All that is known of a held payment", decisions.read_review,
+        scope=Scope.RISK_READ, description="By the payment's id.", answer="The payment, its decision, and "
+        "what it has in common with others lately.", view=PaymentReviewCaseView, example=_REVIEW,
+        path_ids={"id": payment_examples.PAYMENT},
+    ),
     listing(
         "/v1/decisions", "list_decisions", _TAG, "Find decisions", decisions.find, DecisionsQuery,
         description="Every decision is kept with all that it was made of. Payments that were approved while "

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -11,9 +12,10 @@ from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption
 from caudal.cli.paging import more
 from caudal.cli.payment_calls import ask, ask_for_rows
+from caudal.cli.requests import FileArgument, read_json
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, table
-from caudal.risk import SubjectOf
+from caudal.risk import Application, Applications, SubjectOf
 from caudal_base.decide import Verdict
 
 app = group("What was decided, and why: list decisions, show, explain and replay them.")
@@ -124,3 +126,32 @@ def _show_reasons(out: Console, made: dict[str, Any]) -> None:
         for reason in made["reasons"]:
             shown.add_row(reason["code"], reason["wants"], reason["text"])
         out.print(shown)
+
+
+class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An application as people write it."""
+
+    subject: str
+    values: dict[str, int | float | str | bool | None]
+    customer: str | None = None
+
+
+@on_database(app, "make")
+async def make(operator: Operator, file: FileArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Decide on an application by the model that serves, from a JSON file of `subject` and `values`."""
+    found = await operator.book(book)
+    asked: _Asked = read_json(operator, file, _Asked)
+    applications = Applications(operator.clock, operator.ids)
+    async with operator.database.transaction() as connection:
+        record = await applications.decide(
+            connection, found.book_id,
+            Application(subject=asked.subject, values=asked.values, customer=asked.customer),
+        )  # fmt: skip
+    made = msgspec.to_builtins(record.decided)
+    told = {"id": record.id, "model": record.served.model, **made}
+
+    def show_it(out: Console) -> None:
+        out.print(facts([(name, value) for name, value in told.items() if name != "reasons"]))
+        _show_reasons(out, told)
+
+    operator.terminal.answer(told, show_it)

@@ -1,6 +1,6 @@
 """`caudal risk`: lists of what payments are declined, reviewed or spared for, and what became of them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -11,8 +11,9 @@ from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, span_of
 from caudal.cli.paging import more
+from caudal.cli.payment_calls import ask
 from caudal.cli.setup import FIRST_BOOK
-from caudal.cli.terminal import cell, facts, table
+from caudal.cli.terminal import cell, facts, money, table
 from caudal.ledger import Ledger
 from caudal.risk import (
     AddEntry,
@@ -225,3 +226,67 @@ def _label_shape(label: Label) -> dict[str, Any]:
         "subject": label.subject, "kind": label.kind.value, "bad": label.bad, "event_at": label.event_at,
         "known_at": label.known_at, "source": label.source, "note": label.note,
     }  # fmt: skip
+
+
+@on_database(app, "reviews")
+async def reviews(
+    operator: Operator,
+    limit: LimitOption = DEFAULT_LIMIT,
+    after: AfterOption = None,
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """List the payments that wait for a person, with what they are held for."""
+    found = await operator.book(book)
+    page = await ask(
+        operator, found, "GET", "/v1/reviews", dict[str, Any],
+        query={"cursor": after, "limit": min(limit, 100)},
+    )  # fmt: skip
+
+    def show_rows(out: Console) -> None:
+        shown = table("payment", "customer", "amount", "held since", "until", "score", "why")
+        for row in page["data"]:
+            payment, decision = row["payment"], row.get("decision", {})
+            shown.add_row(
+                payment["id"], payment["customer"], money(payment["amount"], payment["currency"]),
+                cell(payment["created_at"]), cell(payment.get("review", {}).get("until")),
+                cell(decision.get("score")), " ".join(row.get("words", ())),
+            )  # fmt: skip
+        out.print(shown if page["data"] else "Nothing waits for a person.")
+        more(out, page["next_cursor"])
+
+    operator.terminal.answer(page, show_rows)
+
+
+@on_database(app, "review")
+async def review(
+    operator: Operator,
+    payment: Annotated[str, typer.Argument(metavar="PAYMENT", help="The payment's id (`pay_…`).")],
+    book: BookOption = FIRST_BOOK,
+) -> None:
+    """Show all that is known of a held payment. `caudal payments approve` or `decline` ends its review."""
+    found = await operator.book(book)
+    made = await ask(operator, found, "GET", "/v1/reviews/{id}", dict[str, Any], named=payment)
+
+    def show_it(out: Console) -> None:
+        held, decision = made["payment"], made.get("decision", {})
+        out.print(facts([(name, held.get(name)) for name in _OF_PAYMENT]))
+        for sentence in made.get("words", ()):
+            out.print(sentence, soft_wrap=True, highlight=False)
+        if decision.get("features"):
+            shown = table("feature", "value")
+            for name, value in decision["features"].items():
+                shown.add_row(name, "missing" if value is None else cell(value))
+            out.print(shown)
+        if made.get("linked"):
+            shown = table("linked by", "payment", "customer", "outcome", "at")
+            for other in made["linked"]:
+                shown.add_row(
+                    ", ".join(other["shares"]), other["subject"], cell(other.get("customer")),
+                    other["outcome"], cell(other["at"]),
+                )  # fmt: skip
+            out.print(shown)
+
+    operator.terminal.answer(made, show_it)
+
+
+_OF_PAYMENT: Final = ("id", "kind", "state", "customer", "amount", "currency", "method", "instrument")

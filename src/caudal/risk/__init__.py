@@ -5,6 +5,7 @@ trip; nothing published costs one small statement, and approvals are not recorde
 decision of the past again, to the same bytes. Workers take `handlers()` and `PERIODICS`.
 """
 
+from caudal.risk.applications import Application, Applications
 from caudal.risk.decider import Decider
 from caudal.risk.decision_types import (
     Because,
@@ -17,7 +18,14 @@ from caudal.risk.decision_types import (
     Thresholds,
 )
 from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
-from caudal.risk.errors import DecisionNotFound, EntryInvalid, EntryNotFound, LabelInvalid
+from caudal.risk.errors import (
+    ApplicationInvalid,
+    DecisionNotFound,
+    EntryInvalid,
+    EntryNotFound,
+    LabelInvalid,
+    NoModelServes,
+)
 from caudal.risk.features_in import publish_features, record_events
 from caudal.risk.following import FOLLOW, follow
 from caudal.risk.labels import (
@@ -28,6 +36,7 @@ from caudal.risk.labels import (
     find_labels,
     matured,
 )
+from caudal.risk.links import Linked, linked
 from caudal.risk.lists_and_limits import Batch, ListsAndLimits
 from caudal.risk.service import (
     KEEP_DAYS,
@@ -66,6 +75,9 @@ __all__ = [
     "PURGE_USED",
     "AddEntry",
     "AddLabel",
+    "Application",
+    "ApplicationInvalid",
+    "Applications",
     "Batch",
     "Because",
     "Decider",
@@ -82,10 +94,12 @@ __all__ = [
     "Label",
     "LabelInvalid",
     "LabelKind",
+    "Linked",
     "ListKind",
     "ListsAndLimits",
     "Matured",
     "Met",
+    "NoModelServes",
     "Reason",
     "Record",
     "RemoveEntry",
@@ -103,6 +117,7 @@ __all__ = [
     "follow",
     "get_decision",
     "handlers",
+    "linked",
     "list_entries",
     "matured",
     "past_decisions",

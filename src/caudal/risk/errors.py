@@ -1,11 +1,12 @@
 """The errors of lists and decisions.
 
 CaudalError
-├── Unprocessable  422  entry_invalid, label_invalid
+├── Unprocessable  422  entry_invalid, label_invalid, application_invalid
+├── Conflict       409  no_model_serves
 └── NotFound       404  entry_not_found, decision_not_found
 """
 
-from caudal_base.errors import NotFound, Unprocessable
+from caudal_base.errors import Conflict, NotFound, Unprocessable
 
 
 class EntryInvalid(Unprocessable):
@@ -34,3 +35,17 @@ class LabelInvalid(Unprocessable):
 
     code = "label_invalid"
     title = "This cannot be said of a decision"
+
+
+class ApplicationInvalid(Unprocessable):
+    """An application that no model could read; `field` tells."""
+
+    code = "application_invalid"
+    title = "This cannot be decided on"
+
+
+class NoModelServes(Conflict):
+    """Nobody could decide on an application: a model must serve in the book."""
+
+    code = "no_model_serves"
+    title = "No model decides in this book"

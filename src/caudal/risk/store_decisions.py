@@ -1,6 +1,6 @@
 """The SQL of decisions, and of the numbers by which processes know whether what they hold still counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from caudal.risk.decision_types import SEVERITY, DecisionFilter, Record, Subject
 from caudal.risk.store import Cursor
 from caudal_base import arrays, ids
 from caudal_base.database import Connection
-from caudal_base.statements import Statement
+from caudal_base.statements import Statement, execute
 
 Stamp = tuple[int, ...]
 """What has been published in a book, as numbers: as long as they are the same, so is what decides."""
@@ -61,6 +61,21 @@ select data::text
    and (score >= %(score_from)s or %(score_from)s::double precision is null)
    and (at >= %(made_from)s or %(made_from)s::timestamptz is null)
    and (at < %(made_before)s or %(made_before)s::timestamptz is null)
+ order by id desc
+ limit %(limit)s
+"""
+
+SHARING: Final = """
+select data::text
+  from (select id, customer, data
+          from risk.decision
+         where book_id = %(book_id)s
+         order by id desc
+         limit %(looked_at)s) newest
+ where customer = %(customer)s
+    or data -> 'served' -> 'facts' ->> 'payment.card' = %(card)s
+    or data -> 'served' -> 'facts' ->> 'payment.device' = %(device)s
+    or data -> 'served' -> 'facts' ->> 'payment.ip' = %(ip)s
  order by id desc
  limit %(limit)s
 """
@@ -145,3 +160,21 @@ async def delete_old(connection: Connection, book_id: int, before: UUID, limit: 
     """Delete up to `limit` decisions whose ids are below `before`, the oldest first; how many it were."""
     parameters = {"book_id": book_id, "before": before, "limit": limit}
     return (await connection.execute(DELETE_OLD, parameters)).rowcount
+
+
+async def insert(connection: Connection, book_id: int, record: Record) -> None:
+    """Keep one decision."""
+    await execute(connection, [inserting(book_id, [record])])
+
+
+async def sharing(
+    connection: Connection, book_id: int, named: Mapping[str, str], *, customer: str | None, looked_at: int,
+    limit: int,
+) -> list[Record]:  # fmt: skip
+    """Of the newest decisions those with one of these: `card`, `device`, `ip`; or of this customer."""
+    parameters = {
+        "book_id": book_id, "customer": customer, "card": named.get("card"), "device": named.get("device"),
+        "ip": named.get("ip"), "looked_at": looked_at, "limit": limit,
+    }  # fmt: skip
+    cursor = await connection.execute(SHARING, parameters)
+    return [decode_record(data) for (data,) in await cursor.fetchall()]

@@ -1,0 +1,48 @@
+"""What a decision has in common with others: who used the same card, device or address lately."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from caudal.risk import store_decisions
+from caudal.risk.decision_types import Record
+from caudal_base.database import Connection
+
+LOOKED_AT: Final = 5_000
+"""So many decisions, the newest of the book, are looked through: no index of all devices slows payments."""
+
+MOST: Final = 50
+
+_SHARED: Final[Mapping[str, str]] = {
+    "card": "payment.card", "device": "payment.device", "ip": "payment.ip",
+}  # fmt: skip
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True):
+    """Another decision, and what it has in common."""
+
+    record: Record
+    shares: tuple[str, ...]
+    """`card`, `device`, `ip`, `customer`."""
+
+
+async def linked(connection: Connection, book_id: int, record: Record) -> list[Linked]:
+    """Up to `MOST` other decisions with the same card, device, address or customer, the newest first."""
+    facts = record.served.facts
+    wanted = {name: facts.get(fact) for name, fact in _SHARED.items()}
+    rows = await store_decisions.sharing(
+        connection, book_id, {name: value for name, value in wanted.items() if isinstance(value, str)},
+        customer=record.customer, looked_at=LOOKED_AT, limit=MOST + 1,
+    )  # fmt: skip
+    found = []
+    for row in rows:
+        if row.id != record.id:
+            shares = [
+                name for name, value in wanted.items()
+                if value is not None and row.served.facts.get(_SHARED[name]) == value
+            ]  # fmt: skip
+            if record.customer is not None and row.customer == record.customer:
+                shares.append("customer")
+            found.append(Linked(record=row, shares=tuple(shares)))
+    return found[:MOST]

@@ -1,0 +1,115 @@
+"""Decisions on what is no payment: by the model that serves, with adverse-action codes, kept."""
+
+import msgspec
+import pytest
+
+from caudal import models, risk
+from caudal.ledger import Ledger
+from caudal.models import Stage, Terms
+from caudal.risk import (
+    AddEntry,
+    Application,
+    ApplicationInvalid,
+    Applications,
+    ListKind,
+    NoModelServes,
+    Record,
+    SubjectKind,
+)
+from caudal_base.clock import ManualClock
+from caudal_base.database import Database
+from caudal_base.decide import Verdict
+from caudal_base.ids import IdSource
+from support.customer_worlds import new_customer_id
+from support.histories import START
+from support.ledgers import new_book
+from support.model_worlds import ANA, BEN, credit_file
+
+SAFE = {"income": 4_000, "late": 0}
+RISKY = {"income": 900, "late": 12, "country": "FR"}
+
+
+class Lender:
+    """A book with a credit model."""
+
+    def __init__(self, database: Database, book_id: int) -> None:
+        self.database, self.book_id = database, book_id
+        self.clock = ManualClock(START)
+        self.applications = Applications(self.clock, IdSource(self.clock))
+
+    async def serve(self) -> None:
+        file, names, artifact = credit_file(), ("income", "late", "country"), credit_file().artifact
+        inputs = []
+        for one, name in zip(file.card.inputs, names, strict=True):
+            inputs.append(msgspec.structs.replace(one, name=name))
+            artifact = artifact.replace(one.name.encode(), name.encode())
+        named = models.assemble(msgspec.structs.replace(file.card, inputs=tuple(inputs)), artifact)
+        of = {"ledger": Ledger(self.clock), "at": self.clock.now()}
+        measured = models.Measured(latency_us=5.0, latency_p99_us=9.0)
+        async with self.database.transaction() as connection:
+            prepared = models.Prepared(file=named, measured=measured)
+            made = await models.register(connection, self.book_id, prepared, caller=ANA, **of)
+            await models.set_terms(
+                connection, self.book_id, Terms(review_at=0.02, decline_at=0.04), caller=BEN, **of
+            )
+            for stage in (Stage.SHADOW, Stage.CHAMPION):
+                result = await models.change_stage(connection, self.book_id, made.id, stage, caller=BEN, **of)
+                assert isinstance(result, models.Registered), result
+
+    async def decide(self, **values: object) -> Record:
+        async with self.database.transaction() as connection:
+            return await self.applications.decide(
+                connection, self.book_id, Application(**{"subject": "loan-1", **values})
+            )
+
+
+@pytest.fixture
+async def lender(shared_database: Database) -> Lender:
+    return Lender(shared_database, (await new_book(shared_database)).book_id)
+
+
+async def test_the_model_decides_and_says_why_with_adverse_action_codes(lender: Lender) -> None:
+    await lender.serve()
+
+    safe, risky = await lender.decide(values=SAFE), await lender.decide(values=RISKY)
+
+    assert (safe.decided.outcome, safe.decided.reasons) == (Verdict.APPROVE, ())
+    assert risky.decided.outcome is Verdict.DECLINE
+    assert [reason.code for reason in risky.decided.reasons] == ["model_score", "A2", "A3"]
+    assert risky.decided.reasons[1].text == "Too many recent payments"
+    for made in (safe, risky):
+        async with lender.database.connection() as connection:
+            assert (await risk.replay(connection, lender.book_id, made.id)).same
+
+
+async def test_the_same_values_give_the_same_and_what_is_no_number_is_missing(lender: Lender) -> None:
+    await lender.serve()
+
+    first = await lender.decide(values={"income": float("nan"), "late": float("inf"), "unknown": "x"})
+    again = await lender.decide(values={"unknown": "x", "late": None})
+
+    assert first.decided == again.decided
+    assert first.served.facts == {"income": None, "late": None, "unknown": "x"}
+
+
+async def test_a_customer_on_the_block_list_is_declined(lender: Lender) -> None:
+    await lender.serve()
+    customer = new_customer_id()
+    entry = AddEntry(list=ListKind.BLOCK, subject=SubjectKind.CUSTOMER, value=customer, reason="case 3")
+    async with lender.database.transaction() as connection:
+        await risk.add_entries(connection, lender.book_id, [entry], caller=ANA, at=lender.clock.now())
+
+    made = await lender.decide(values=SAFE, customer=customer)
+
+    assert [reason.code for reason in made.decided.reasons] == ["blocked_customer"]
+
+
+async def test_without_a_model_nobody_decides(lender: Lender) -> None:
+    with pytest.raises(NoModelServes):
+        await lender.decide(values=SAFE)
+
+
+@pytest.mark.parametrize("name", ["payment.amount", "model.score", "", "1st", "a\nb"])
+async def test_names_that_are_ours_or_none_are_refused(lender: Lender, name: str) -> None:
+    with pytest.raises(ApplicationInvalid):
+        await lender.decide(values={name: 1})
