@@ -75,7 +75,7 @@ async def test_the_model_decides_and_says_why_with_adverse_action_codes(lender: 
 
     assert (safe.decided.outcome, safe.decided.reasons) == (Verdict.APPROVE, ())
     assert risky.decided.outcome is Verdict.DECLINE
-    assert [reason.code for reason in risky.decided.reasons] == ["model_score", "A2", "A3"]
+    assert [reason.code for reason in risky.decided.reasons] == ["model_score", "A2"]
     assert risky.decided.reasons[1].text == "Too many recent payments"
     for made in (safe, risky):
         async with lender.database.connection() as connection:
