@@ -15,6 +15,7 @@ from caudal.client import (
     customers,
     errors,
     events,
+    model_types,
     objectives,
     payment_bodies,
     payment_types,
@@ -29,6 +30,15 @@ from caudal.client import (
 from support.documented import Contract, Json
 
 ANSWERS: dict[str, Any] = {
+    "Drift": model_types.ModelDrift,
+    "DriftBounds": model_types.ModelDriftBounds,
+    "Gate": model_types.ModelGate,
+    "Measured": model_types.ModelMeasured,
+    "Model": model_types.Model,
+    "ModelDrift": model_types.ModelDrifts,
+    "ModelPage": Page[model_types.Model],
+    "Serving": model_types.ModelServing,
+    "ServingPage": Page[model_types.ModelServing],
     "Conditions": routing_types.RuleConditions,
     "Drain": routing_types.Drain,
     "Hop": routing_types.RouteHop,
@@ -152,6 +162,11 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "NewChallenge": model_types.NewModelChallenge,
+    "NewModel": model_types.NewModel,
+    "NewPromotion": model_types.NewModelPromotion,
+    "NewRollback": model_types.NewModelRollback,
+    "Terms": model_types.ModelTerms,
     "NewBacktest": risk_rule_types.NewBacktest,
     "NewRuleReview": risk_rule_types.NewRuleReview,
     "NewSnooze": risk_rule_types.NewSnooze,
@@ -198,6 +213,10 @@ BODIES: dict[str, Any] = {
 }
 
 ENUMS: dict[str, Any] = {
+    "Kind": model_types.ModelKind,
+    "Outcome": model_types.ModelOutcome,
+    "Purpose": model_types.ModelPurpose,
+    "Stage": model_types.ModelStage,
     "Verdict": risk_rule_types.RuleOutcome,
     "ReviewVerdict": risk_rule_types.ReviewVerdict,
     "RuleExpected": risk_rule_types.RuleExpected,

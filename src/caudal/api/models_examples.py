@@ -4,6 +4,7 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
+LABEL: Final = "card-fraud@2"
 ID: Final = "mdl_0199f3a0a1b27c3d8e4f506172839411"
 _EARLIER: Final = "mdl_0199e2b0a1b27c3d8e4f506172839400"
 _AT: Final = "2026-03-02T09:30:15.123456Z"
@@ -102,3 +103,27 @@ ARTIFACT: Final = (
 )
 NEW_MODEL: Final[Json] = {"card": CARD, "artifact": ARTIFACT}
 MODEL: Final[Json] = {**TOLD, "card": CARD, "measured": {"latency_us": 1.9, "latency_p99_us": 3.4}}
+MODELS: Final[Json] = {"data": [MODEL], "next_cursor": None}
+MODEL_SHADOW: Final[Json] = {**MODEL, "stage": "shadow"}
+MODEL_CHALLENGER: Final[Json] = {**MODEL, "stage": "challenger", "share": 10}
+MODEL_CHAMPION: Final[Json] = {**MODEL, "stage": "champion"}
+MODEL_RETIRED: Final[Json] = {**MODEL, "stage": "retired", "retired_at": _AT}
+NEW_CHALLENGE: Final[Json] = {"share": 10}
+NEW_PROMOTION: Final[Json] = {"override": "an attack is under way"}
+NEW_ROLLBACK: Final[Json] = {"reason": "too many reviews"}
+HISTORY: Final[Json] = {"data": [SERVING], "next_cursor": None}
+DRIFT: Final[Json] = {
+    "data": [
+        {
+            "measured_at": _AT,
+            "rows": 48210,
+            "score": 0.31,
+            "inputs": {"features.card_count_1h": 0.4},
+            "missing": {"features.card_count_1h": 0.002},
+            "labels": 31877,
+            "rate": 0.0021,
+            "trained_rate": 0.0017,
+            "over": DRIFTED["misses"],
+        }
+    ]
+}

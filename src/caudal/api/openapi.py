@@ -21,6 +21,7 @@ VERSION: Final = "1.2"
 
 _ID: Final = re.compile(r"([a-z]+)_[0-9a-f]{32}")
 _NAME: Final = "^[a-z][a-z0-9_-]{0,62}$"
+_VERSIONED: Final = "^[a-z][a-z0-9_-]{0,62}(@[1-9][0-9]{0,8})?$"
 
 _INTRODUCTION: Final = """\
 Customers, their payments, and the ledger under both, over HTTP. Amounts are integers of minor units with an
@@ -183,7 +184,8 @@ def _path(endpoint: Endpoint[Any, Any]) -> list[Json]:
     parameters = []
     for name, example in endpoint.path_ids.items():
         match = _ID.fullmatch(example)
-        pattern = f"^{match[1]}_[0-9a-f]{{32}}$" if match else _NAME
+        name_pattern = _VERSIONED if "@" in example else _NAME
+        pattern = f"^{match[1]}_[0-9a-f]{{32}}$" if match else name_pattern
         parameters.append(
             {
                 "name": name,

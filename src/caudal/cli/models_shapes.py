@@ -4,11 +4,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from rich.console import Console
 
 from caudal.cli.paging import more
 from caudal.cli.terminal import cell, facts, table
-from caudal.models import Contribution, DriftReport, ModelView, Registered, Score, ServingView
+from caudal.models import Card, Contribution, DriftReport, ModelView, Registered, Score, ServingView
 
 
 def show_facts(out: Console, told: Mapping[str, Any]) -> None:
@@ -18,7 +19,7 @@ def show_facts(out: Console, told: Mapping[str, Any]) -> None:
 
 def show_model(out: Console, view: ModelView, missed: Sequence[str]) -> None:
     """A model: where it stands, what its card says, what the gate would."""
-    card, measured = view.card, view.measured
+    card, measured = msgspec.convert(view.card, Card), view.measured
     training = card.training
     rows: list[tuple[str, Any]] = [
         ("model", f"{view.name}@{view.version}"),

@@ -16,6 +16,7 @@ from caudal.client.cases import Cases
 from caudal.client.customers import Customers, Products
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
+from caudal.client.models import Models
 from caudal.client.objectives import Objectives
 from caudal.client.payments import Payments
 from caudal.client.payouts import Payouts
@@ -86,6 +87,7 @@ class Caudal:
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
         self.rules: Final = RiskRules(self._sender)
+        self.models: Final = Models(self._sender)
         self.cases: Final = Cases(self._sender)
         self.labels: Final = RiskLabels(self._sender)
         self.routing: Final = Routing(self._sender)

@@ -1,14 +1,14 @@
 """Models as the API shows them, and as events tell of them."""
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from caudal.models.serving import Registered, ServingVersion, Terms
-from caudal.models.types import Card, Kind, Purpose, Stage
+from caudal.models.types import Kind, Purpose, Stage
 from caudal_base import ids
 
 Time = Annotated[dt.datetime, Meta(tz=True)]
@@ -58,7 +58,8 @@ class ToldModelView(View, frozen=True, kw_only=True):
 class ModelView(ToldModelView, frozen=True, kw_only=True):
     """A model with its card."""
 
-    card: Card
+    card: dict[str, Any]
+    """As it was registered: the guide to models describes it."""
     measured: MeasuredView
 
 
@@ -100,7 +101,7 @@ def model_view(model: Registered) -> ModelView:
     measured = model.measured
     return ModelView(
         **msgspec.structs.asdict(model_told(model)),
-        card=model.card,
+        card=msgspec.to_builtins(model.card),
         measured=MeasuredView(
             latency_us=measured.latency_us, latency_p99_us=measured.latency_p99_us, broken=measured.broken
         ),

@@ -1,0 +1,238 @@
+"""`/v1/models` and `/v1/model-serving`: models, which of them decide by which terms, how they drift."""
+
+import asyncio
+import base64
+import binascii
+import datetime as dt
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from caudal import models
+from caudal.api.bodies import RequestBody, Write
+from caudal.api.customers import caller_of
+from caudal.api.endpoint import B, NoBody, NoQuery
+from caudal.api.paging import bad_cursor, number, page_answer
+from caudal.api.problems import problem
+from caudal.api.queries import PageQuery
+from caudal.api.request import Request
+from caudal.api.views import Time, View, json_answer
+from caudal.idempotency import Answer
+from caudal.models import DriftReport, Registered, Stage, Terms
+from caudal_base import ids
+from caudal_base.database import Connection
+from caudal_base.errors import CaudalError, InvalidRequest
+
+Override = Annotated[
+    str, Meta(min_length=1, max_length=200, description="Why the gate is passed by, without personal data.")
+]
+Artifact = Annotated[str, Meta(description="Base64: the text of LightGBM, ONNX, or a scorecard's JSON.")]
+
+
+class NewModel(RequestBody, frozen=True, kw_only=True):
+    """A model: its card, and its artifact."""
+
+    card: dict[str, Any]
+    """As the guide to models describes it."""
+    artifact: Artifact
+    hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    """What the content must have, where it is known."""
+
+
+class NewChallenge(RequestBody, frozen=True, kw_only=True):
+    """How much a challenger decides."""
+
+    share: Annotated[int, Meta(ge=1, le=99, description="In percent.")]
+    override: Override | None = None
+
+
+class NewPromotion(RequestBody, frozen=True, kw_only=True):
+    """That a model is to decide, or to be retired."""
+
+    override: Override | None = None
+
+
+class NewRollback(RequestBody, frozen=True, kw_only=True):
+    """Why a champion is taken back."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200, description="Why, without personal data.")]
+
+
+class DriftView(View, frozen=True, kw_only=True):
+    """How far what a model meets was from its training."""
+
+    measured_at: Time
+    rows: int
+    score: float | None = None
+    """PSI of the score."""
+    inputs: Mapping[str, float] = {}
+    """CSI of each input."""
+    missing: Mapping[str, float] = {}
+    """By input, the part of decisions that did not have it."""
+    labels: int = 0
+    rate: float | None = None
+    """Of the risk come true, where it is known."""
+    trained_rate: float | None = None
+    over: tuple[str, ...] = ()
+    """What is beyond its bound, in words."""
+
+
+class ModelDriftView(View, frozen=True, kw_only=True):
+    """What came of looking at a model's drift, the newest first."""
+
+    data: tuple[DriftView, ...]
+
+
+async def register_model(request: Request[Write, NewModel]) -> Answer:
+    """POST /v1/models"""
+    await request.take_long_place()
+    services, body = request.services, request.body
+    try:
+        artifact = base64.b64decode(body.artifact, validate=True)
+    except binascii.Error:
+        raise InvalidRequest("this is no base64", field="artifact") from None
+    card = msgspec.json.encode(body.card)
+    file = models.read(card, artifact, expected=None)
+    if body.hash is not None and body.hash != file.hash:
+        raise models.ModelHashMismatch(f"card and artifact have the hash {file.hash}", field="hash")
+    prepared = await asyncio.to_thread(models.prepare, file)
+
+    async def work(connection: Connection) -> Answer:
+        kept = await models.register(
+            connection, request.book_id, prepared, caller=caller_of(request), ledger=services.ledger,
+            at=services.clock.now(),
+        )  # fmt: skip
+        return json_answer(201, models.model_view(kept), ("Location", f"/v1/models/{kept.external_id}"))
+
+    return await request.once(work, dry_run=request.query.dry_run)
+
+
+async def find_models(request: Request[PageQuery, NoBody]) -> Answer:
+    """GET /v1/models"""
+    query = request.query
+    before = None
+    if query.cursor is not None:
+        try:
+            before = ids.decode(ids.MODEL, query.cursor)
+        except ids.InvalidId:
+            raise bad_cursor() from None
+    async with request.services.database.connection() as connection:
+        found = await models.list_models(connection, request.book_id, before=before, limit=query.limit)
+    next_ = found[-1].external_id if len(found) == query.limit else None
+    return page_answer([models.model_view(one) for one in found], next_)
+
+
+async def read_model(request: Request[NoQuery, NoBody]) -> Answer:
+    """GET /v1/models/{model}"""
+    async with request.services.database.connection() as connection:
+        found = await models.get_model(connection, request.book_id, request.ids["model"])
+    return json_answer(200, models.model_view(found))
+
+
+async def read_drift(request: Request[NoQuery, NoBody]) -> Answer:
+    """GET /v1/models/{model}/drift"""
+    async with request.services.database.connection() as connection:
+        model = await models.get_model(connection, request.book_id, request.ids["model"])
+        found = await models.list_drift(connection, request.book_id, model.id)
+    return json_answer(200, ModelDriftView(data=tuple(_drift(at, report) for at, report in found)))
+
+
+async def shadow_model(request: Request[Write, NoBody]) -> Answer:
+    """POST /v1/models/{model}/shadow"""
+    return await _change(request, Stage.SHADOW)
+
+
+async def challenge_model(request: Request[Write, NewChallenge]) -> Answer:
+    """POST /v1/models/{model}/challenge"""
+    body = request.body
+    return await _change(request, Stage.CHALLENGER, share=body.share, override=body.override)
+
+
+async def promote_model(request: Request[Write, NewPromotion]) -> Answer:
+    """POST /v1/models/{model}/promote"""
+    return await _change(request, Stage.CHAMPION, override=request.body.override)
+
+
+async def retire_model(request: Request[Write, NewPromotion]) -> Answer:
+    """POST /v1/models/{model}/retire"""
+    return await _change(request, Stage.RETIRED, override=request.body.override)
+
+
+async def roll_back(request: Request[Write, NewRollback]) -> Answer:
+    """POST /v1/model-serving/rollback"""
+    services = request.services
+
+    async def work(connection: Connection) -> Answer:
+        return _changed(
+            await models.roll_back(
+                connection, request.book_id, reason=request.body.reason, caller=caller_of(request),
+                ledger=services.ledger, at=services.clock.now(),
+            )
+        )  # fmt: skip
+
+    return await request.once(work, dry_run=request.query.dry_run)
+
+
+async def read_serving(request: Request[NoQuery, NoBody]) -> Answer:
+    """GET /v1/model-serving"""
+    async with request.services.database.connection() as connection:
+        found = await models.get_serving(connection, request.book_id)
+    return json_answer(200, models.serving_view(found))
+
+
+async def set_terms(request: Request[Write, Terms]) -> Answer:
+    """POST /v1/model-serving"""
+    services = request.services
+
+    async def work(connection: Connection) -> Answer:
+        made = await models.set_terms(
+            connection, request.book_id, request.body, caller=caller_of(request), ledger=services.ledger,
+            at=services.clock.now(),
+        )  # fmt: skip
+        if isinstance(made, CaudalError):
+            # An answer, and no exception: the audit record of the refusal stays. So it is of all of these.
+            return problem(made)
+        return json_answer(200, models.serving_view(made))
+
+    return await request.once(work, dry_run=request.query.dry_run)
+
+
+async def find_serving(request: Request[PageQuery, NoBody]) -> Answer:
+    """GET /v1/model-serving/history"""
+    query = request.query
+    async with request.services.database.connection() as connection:
+        found = await models.list_serving(
+            connection, request.book_id, before=number(query.cursor), limit=query.limit
+        )
+    next_ = found[-1].version if len(found) == query.limit else None
+    return page_answer([models.serving_view(one) for one in found], next_)
+
+
+async def _change(request: Request[Write, B], stage: Stage, **more: Any) -> Answer:
+    services = request.services
+
+    async def work(connection: Connection) -> Answer:
+        model = await models.get_model(connection, request.book_id, request.ids["model"])
+        return _changed(
+            await models.change_stage(
+                connection, request.book_id, model.id, stage, caller=caller_of(request),
+                ledger=services.ledger, at=services.clock.now(), **more,
+            )
+        )  # fmt: skip
+
+    return await request.once(work, dry_run=request.query.dry_run)
+
+
+def _changed(result: Registered | CaudalError) -> Answer:
+    if isinstance(result, CaudalError):
+        return problem(result)
+    return json_answer(200, models.model_view(result))
+
+
+def _drift(at: dt.datetime, report: DriftReport) -> DriftView:
+    return DriftView(
+        measured_at=at, rows=report.rows, score=report.score, inputs=report.inputs, missing=report.missing,
+        labels=report.labels, rate=report.rate, trained_rate=report.trained_rate, over=report.over,
+    )  # fmt: skip
