@@ -14,11 +14,12 @@ from caudal import models
 from caudal.api.bodies import RequestBody, Write
 from caudal.api.customers import caller_of
 from caudal.api.endpoint import B, NoBody, NoQuery
+from caudal.api.fields import Time
 from caudal.api.paging import bad_cursor, number, page_answer
 from caudal.api.problems import problem
 from caudal.api.queries import PageQuery
 from caudal.api.request import Request
-from caudal.api.views import Time, View, json_answer
+from caudal.api.views import View, json_answer
 from caudal.idempotency import Answer
 from caudal.models import DriftReport, Registered, Stage, Terms
 from caudal_base import ids
