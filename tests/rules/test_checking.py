@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import MAX_RULES, RiskRules, RuleExpected, RulesInvalid, check_rules, run_tests
+from caudal.features import Aggregate, Entity, Feature, FeatureSet
+from caudal.rules import MAX_RULES, RiskRules, RuleExpected, RulesInvalid, check_rules, features_of, run_tests
 from support.rule_worlds import KNOWN, LARGE, MANY, rule, written
 
 
@@ -126,3 +127,18 @@ def test_tests_say_what_was_found_and_why() -> None:
     assert outcomes_of(written(wrong)) == [
         (1, RuleExpected.DOES_NOT_FIRE, False, ("features.card_count_1h = 5 <= 5",))
     ]
+
+
+def test_features_have_the_type_of_their_aggregate() -> None:
+    values = {Aggregate.COUNT: None, Aggregate.SINCE_LAST: None, Aggregate.DISTINCT: "merchant"}
+    declared = FeatureSet(
+        features=tuple(
+            Feature(name=one.value, by=(Entity.CARD,), aggregate=one, value=values.get(one, "amount"))
+            for one in Aggregate
+        )
+    )
+    assert features_of(declared) == {
+        "count": "int", "sum": "int", "mean": "double", "stddev": "double", "min": "int", "max": "int",
+        "distinct": "int", "since_last": "double", "ratio": "double",
+    }  # fmt: skip
+    assert features_of(None) == {}
