@@ -96,15 +96,13 @@ def _where(there: Any, values: Any) -> list[Any]:
 
 def _one(feature: Feature, parts: Any, row: int, as_of_us: int, own: int | None) -> Any:
     def exact(name: str) -> int:
-        text = parts[f"{name}_text"][row].as_py()
-        return int(parts[name][row].as_py() if text is None else text)
+        return int(parts[name][row].as_py() or 0)
 
-    found = (
-        int(parts["events"][row].as_py()),
-        exact("total"),
-        exact("squares"),
-        parts["last_us"][row].as_py(),
-    )
+    def either(name: str) -> int:
+        text = parts[f"{name}_text"][row].as_py()
+        return exact(name) if text is None else int(text)
+
+    found = (exact("events"), either("total"), either("squares"), parts["last_us"][row].as_py())
     return features.value(feature, found, _EPOCH + dt.timedelta(microseconds=as_of_us), own)
 
 

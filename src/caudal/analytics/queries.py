@@ -188,14 +188,42 @@ def parts(feature: Feature, found: str) -> str:
     such, greater ones as texts."""
     if feature.aggregate in (Aggregate.MIN, Aggregate.MAX, Aggregate.DISTINCT):
         return f"select r.n, cast(r.v as bigint) as value\n  from (\n{found}\n) r (n, v)"
-    most = 2**53
+    read = _READ[feature.aggregate]
+    columns = ",\n       ".join(
+        f"{_PARTS[name] if name in read else f'cast(null as {type_})'} as {name}"
+        for name, type_ in _TYPES.items()
+    )
     return f"""
-select r.n, cast(r.c as bigint) as events,
-       case when abs(r.s) <= {most} then cast(r.s as bigint) end as total,
-       case when r.q <= {most} then cast(r.q as bigint) end as squares,
-       case when abs(r.s) > {most} then cast(r.s as varchar) end as total_text,
-       case when r.q > {most} then cast(r.q as varchar) end as squares_text,
-       cast(r.last_us as bigint) as last_us
+select r.n, {columns}
   from (
 {found}
        ) r (n, c, s, q, last_us)"""
+
+
+_MOST: Final = 2**53
+
+_PARTS: Final = {
+    "events": "cast(r.c as bigint)",
+    "total": f"case when abs(r.s) <= {_MOST} then cast(r.s as bigint) end",
+    "squares": f"case when r.q <= {_MOST} then cast(r.q as bigint) end",
+    "total_text": f"case when abs(r.s) > {_MOST} then cast(r.s as varchar) end",
+    "squares_text": f"case when r.q > {_MOST} then cast(r.q as varchar) end",
+    "last_us": "cast(r.last_us as bigint)",
+}
+_TYPES: Final = {
+    "events": "bigint", "total": "bigint", "squares": "bigint", "total_text": "varchar",
+    "squares_text": "varchar", "last_us": "bigint",
+}  # fmt: skip
+
+_TOTAL: Final = frozenset({"total", "total_text"})
+_MEAN: Final = _TOTAL | {"events"}
+
+# What nobody reads is not computed: each of them is a walk over all events.
+_READ: Final = {
+    Aggregate.COUNT: frozenset({"events"}),
+    Aggregate.SUM: _TOTAL,
+    Aggregate.MEAN: _MEAN,
+    Aggregate.RATIO: _MEAN,
+    Aggregate.STDDEV: _MEAN | {"squares", "squares_text"},
+    Aggregate.SINCE_LAST: frozenset({"events", "last_us"}),
+}

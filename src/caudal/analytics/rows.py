@@ -105,8 +105,8 @@ def feature_event(row: Row, tokens: Pseudonyms) -> Row:
     """Of `FEATURE_EVENTS`."""
     ordinal, source, id, event_at, known_at, entities, tags, values = row
     return (
-        ordinal, source, id, event_at, known_at, us(event_at), us(known_at), tokens.entities(entities),
-        as_json(tags), as_json(values),
+        ordinal, source, id, event_at, known_at, us(event_at), us(known_at), tokens.entities(entities), tags,
+        values,
     )  # fmt: skip
 
 

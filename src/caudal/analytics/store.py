@@ -68,7 +68,7 @@ select a.id, a.payment_id, a.operation, a.state, a.partner, a.updated_at, a.data
 """
 
 FEATURE_EVENTS: Final = """
-select ordinal, source, id, event_at, known_at, entities, tags, values
+select ordinal, source, id, event_at, known_at, entities::text, tags::text, values::text
   from features.event
  where book_id = %(book_id)s
    and ordinal > %(after)s
