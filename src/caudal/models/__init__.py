@@ -14,7 +14,7 @@ unpickled. Its hash is over both, and a decision of the past finds model and ter
 
 from caudal.models.checking import ContractBroken, check_risk_model, rows_like
 from caudal.models.directory import Directory, Waiting, load_serving
-from caudal.models.drift import DriftReport, Sample, interval, look, stability_index
+from caudal.models.drift import DriftReport, Sample, Watch, interval, look, stability_index
 from caudal.models.engines import Engine, EngineFailed, Parts
 from caudal.models.errors import (
     GateClosed,
@@ -38,6 +38,7 @@ from caudal.models.service import (
     change_stage,
     get_file,
     get_model,
+    get_registered,
     get_serving,
     list_drift,
     list_models,
@@ -160,6 +161,7 @@ __all__ = [
     "Training",
     "Value",
     "Waiting",
+    "Watch",
     "artifact_of",
     "assemble",
     "assign",
@@ -168,6 +170,7 @@ __all__ = [
     "content_of",
     "get_file",
     "get_model",
+    "get_registered",
     "get_serving",
     "interval",
     "list_drift",

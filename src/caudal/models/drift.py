@@ -14,7 +14,7 @@ import msgspec
 
 from caudal.models.serving import DriftBounds
 from caudal.models.types import Card, Histogram, InputKind, Row, Value, Written
-from caudal.models.vectors import number_of, ratio_of, text_of
+from caudal.models.vectors import number_of, text_of
 
 _HALF: Final = 0.5
 _95_PERCENT: Final = 1.959963984540054
@@ -48,45 +48,59 @@ class DriftReport(Written, frozen=True, kw_only=True):
     """What is beyond its bound, in words."""
 
 
-def look(card: Card, samples: Iterable[Sample], bounds: DriftBounds) -> DriftReport:
-    """Hold decisions against a card's training. Memory does not grow with their number."""
-    rows = labels = positives = 0
-    scores = None if card.score_histogram is None else _Counted(card.score_histogram)
-    inputs = {
-        one.name: _Counted(card.input_histograms[one.name])
-        for one in card.inputs
-        if one.name in card.input_histograms
-    }
-    absent = {one.name: 0 for one in card.inputs}
-    kinds = {one.name: (one.kind, one.ratio) for one in card.inputs}
-    for sample in samples:
-        rows += 1
-        if scores is not None and sample.score is not None:
-            scores.add(sample.score)
-        for name, (kind, ratio) in kinds.items():
+class Watch:
+    """Holds decisions against a card's training. Memory does not grow with their number."""
+
+    def __init__(self, card: Card) -> None:
+        self._scores = None if card.score_histogram is None else _Counted(card.score_histogram)
+        self._inputs = {
+            one.name: _Counted(card.input_histograms[one.name])
+            for one in card.inputs
+            if one.name in card.input_histograms
+        }
+        self._absent = {one.name: 0 for one in card.inputs}
+        self._kinds = {one.name: one.kind for one in card.inputs}
+        self._rows = self._labels = self._positives = 0
+        self._trained = card.training.positives / card.training.rows if card.training.rows else None
+
+    def take(self, sample: Sample) -> None:
+        """Count one decision."""
+        self._rows += 1
+        if self._scores is not None and sample.score is not None:
+            self._scores.add(sample.score)
+        for name, kind in self._kinds.items():
             value: Value = sample.row.get(name)
-            if value is None and ratio is not None:
-                value = ratio_of(sample.row, ratio)
             taken = text_of(value) if kind is InputKind.CATEGORY else number_of(value)
-            absent[name] += taken is None
-            if name in inputs:
-                inputs[name].add(taken)
+            self._absent[name] += taken is None
+            if name in self._inputs:
+                self._inputs[name].add(taken)
         if sample.label is not None:
-            labels += 1
-            positives += sample.label
-    trained = card.training.positives / card.training.rows if card.training.rows else None
-    report = DriftReport(
-        rows=rows,
-        score=None if scores is None or not scores.total else scores.index(),
-        inputs={name: counted.index() for name, counted in inputs.items()} if rows else {},
-        missing={name: count / rows for name, count in absent.items() if count} if rows else {},
-        labels=labels,
-        rate=positives / labels if labels else None,
-        trained_rate=trained,
-    )
-    if rows < bounds.least_rows:
-        return report
-    return msgspec.structs.replace(report, over=tuple(_over(report, positives, bounds)))
+            self._labels += 1
+            self._positives += sample.label
+
+    def report(self, bounds: DriftBounds) -> DriftReport:
+        """What came of it."""
+        rows, labels, scores = self._rows, self._labels, self._scores
+        report = DriftReport(
+            rows=rows,
+            score=None if scores is None or not scores.total else scores.index(),
+            inputs={name: counted.index() for name, counted in self._inputs.items()} if rows else {},
+            missing={name: count / rows for name, count in self._absent.items() if count} if rows else {},
+            labels=labels,
+            rate=self._positives / labels if labels else None,
+            trained_rate=self._trained,
+        )
+        if rows < bounds.least_rows:
+            return report
+        return msgspec.structs.replace(report, over=tuple(_over(report, self._positives, bounds)))
+
+
+def look(card: Card, samples: Iterable[Sample], bounds: DriftBounds) -> DriftReport:
+    """Hold decisions against a card's training."""
+    watch = Watch(card)
+    for sample in samples:
+        watch.take(sample)
+    return watch.report(bounds)
 
 
 def stability_index(then: Sequence[float], now: Sequence[float]) -> float:

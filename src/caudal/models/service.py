@@ -225,6 +225,11 @@ async def get_model(connection: Connection, book_id: int, reference: str) -> Reg
     return await _staged(connection, book_id, found)
 
 
+async def get_registered(connection: Connection, book_id: int, id: UUID) -> Registered:
+    """A model by its id, inside. Raises `ModelNotFound`."""
+    return await _model(connection, book_id, id, None)
+
+
 async def list_models(
     connection: Connection, book_id: int, *, before: UUID | None = None, limit: int = 50
 ) -> list[Registered]:

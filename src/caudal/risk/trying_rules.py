@@ -41,6 +41,17 @@ async def past_decisions(
         raise InvalidRequest(f"a span of up to {LONGEST.days} days", field="made_before")
     # Ids begin with the milliseconds since then.
     made_from, made_before = max(made_from, _EPOCH), max(made_before, _EPOCH)
+    async for one, names in each_matured(
+        connection, book_id, made_from=made_from, made_before=made_before, now=now
+    ):
+        yield past_of(one, names)
+
+
+async def each_matured(
+    connection: Connection, book_id: int, *, made_from: dt.datetime, made_before: dt.datetime,
+    now: dt.datetime,
+) -> AsyncIterator[tuple[Matured, Mapping[int, tuple[str, ...]]]]:  # fmt: skip
+    """Decisions of a span as they are kept, each with the names of the features of its set."""
     names: dict[int, tuple[str, ...]] = {0: ()}
     after = None
     while True:
@@ -55,7 +66,7 @@ async def past_decisions(
                 names[version] = tuple(
                     deciding.FEATURES + feature.name for feature in found.declared.features
                 )
-            yield past_of(one, names)
+            yield one, names
         if len(page) < AT_ONCE:
             return
         after = page[-1].record.id

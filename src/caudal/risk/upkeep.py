@@ -9,6 +9,7 @@ import msgspec
 from caudal import jobs
 from caudal.ledger import Ledger
 from caudal.risk.decisions import purge_decisions
+from caudal.risk.drifting import look_for_drift
 from caudal.risk.following import FOLLOW, FOLLOW_EVERY, Following
 from caudal.risk.service import PURGE_LIMIT, purge_used
 
@@ -17,6 +18,8 @@ FILL: Final = "risk.fill_features"
 FILL_EVERY: Final = dt.timedelta(seconds=30)
 """How long after its publication a new feature begins to be counted, at most."""
 PURGE_DECISIONS: Final = "risk.purge_decisions"
+DRIFT: Final = "risk.look_for_drift"
+DRIFT_EVERY: Final = dt.timedelta(hours=1)
 
 
 class NoPayload(msgspec.Struct, frozen=True):
@@ -26,11 +29,16 @@ class NoPayload(msgspec.Struct, frozen=True):
 def handlers(ledger: Ledger) -> list[jobs.AnyHandler]:
     """What each kind of job of this room does."""
     following = Following(ledger)
+
+    async def _look_for_drift(work: jobs.Work[NoPayload]) -> None:
+        await look_for_drift(work, ledger)
+
     return [
         jobs.Handler(PURGE_USED, NoPayload, _purge, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(PURGE_DECISIONS, NoPayload, _purge_decisions, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(FOLLOW, NoPayload, following.run, max_batch=1, on_dead=jobs.OnDead.SKIP),
         jobs.Handler(FILL, NoPayload, following.fill, max_batch=1, on_dead=jobs.OnDead.SKIP),
+        jobs.Handler(DRIFT, NoPayload, _look_for_drift, max_batch=1, on_dead=jobs.OnDead.SKIP),
     ]
 
 
@@ -41,6 +49,7 @@ PERIODICS: Final = (
     ),
     jobs.Periodic(name=FOLLOW, kind=FOLLOW, every=FOLLOW_EVERY, payload=NoPayload()),
     jobs.Periodic(name=FILL, kind=FILL, every=FILL_EVERY, payload=NoPayload()),
+    jobs.Periodic(name=DRIFT, kind=DRIFT, every=DRIFT_EVERY, payload=NoPayload()),
 )
 
 

@@ -1,0 +1,64 @@
+"""The job that holds what has been decided against what models were trained on."""
+
+import datetime as dt
+from typing import Any, Final
+from uuid import UUID
+
+from caudal import jobs, models
+from caudal.ledger import Ledger
+from caudal.models import Sample, Watch
+from caudal.risk import deciding
+from caudal.risk.decision_types import Record
+from caudal.risk.trying_rules import each_matured
+from caudal_base.database import Connection
+
+SPAN: Final = dt.timedelta(days=7)
+"""What is looked at: long enough that a weekend is no drift."""
+MOST: Final = 50_000
+"""Decisions that are looked at, the oldest of the span first."""
+
+
+async def look_for_drift(work: jobs.Work[Any], ledger: Ledger) -> None:
+    """Measure every model that serves, also shadows; tell of what is over the bounds of the book's terms."""
+    now = work.clock.now()
+    async with work.database.connection() as connection:
+        serving = await models.get_serving(connection, work.book_id)
+        watched = [] if serving is None else [serving.champion, serving.challenger, *serving.shadows]
+        reports = await measure(connection, work.book_id, [each for each in watched if each], now=now)
+    async with work.database.transaction() as connection:
+        for id, report in reports.items():
+            await models.note_drift(connection, work.book_id, id, report, ledger=ledger, at=now)
+        await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
+
+
+async def measure(
+    connection: Connection, book_id: int, wanted: list[UUID], *, now: dt.datetime
+) -> dict[UUID, models.DriftReport]:
+    """How far each of `wanted` is from its training, over the decisions of the last `SPAN` that it scored."""
+    if not wanted:
+        return {}
+    serving = await models.get_serving(connection, book_id)
+    bounds = models.DriftBounds() if serving is None else serving.terms.drift
+    watches: dict[str, tuple[UUID, Watch]] = {}
+    for id in wanted:
+        file = await models.get_registered(connection, book_id, id)
+        watches[file.label] = (id, Watch(file.card))
+    count = 0
+    async for one, names in each_matured(connection, book_id, made_from=now - SPAN, made_before=now, now=now):
+        served = one.record.served
+        row = deciding.row_of(served, names[served.feature_set] if served.features else ())
+        for label, score in _scores(one.record):
+            if label in watches:
+                watches[label][1].take(Sample(row, score, one.bad))
+        count += 1
+        if count == MOST:
+            break
+    return {id: watch.report(bounds) for id, watch in watches.values()}
+
+
+def _scores(record: Record) -> list[tuple[str, float | None]]:
+    """The models that a decision asked, by name and version, and what they said."""
+    found = [(shadow.model, shadow.score) for shadow in record.shadows]
+    if record.served.model is not None:
+        found.append((record.served.model, record.decided.score))
+    return found

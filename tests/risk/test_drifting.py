@@ -1,0 +1,36 @@
+"""What has been decided is held against the training of every model that scored it."""
+
+import datetime as dt
+
+from caudal import models
+from caudal.models import DriftBounds, Histogram, Stage, Terms
+from caudal.risk.drifting import measure
+from caudal_base.database import Database
+from support.decision_desks import DecisionDesk
+from support.model_worlds import AMOUNT, ModelWorld, scorecard_file
+
+USUAL = {AMOUNT.name: Histogram(edges=(1_000.0, 10_000.0), counts=(800, 150, 50))}
+
+
+async def test_models_that_serve_are_measured_over_what_they_scored(database: Database) -> None:
+    world = await ModelWorld.make(database)
+    desk = DecisionDesk(database, world.book_id)
+    await world.set_terms(Terms(drift=DriftBounds(least_rows=20)))
+    champion = await world.champion(scorecard_file(input_histograms=USUAL))
+    for number in range(8):
+        await desk.decide(*(desk.subject(amount) for amount in (50_000, 60_000, 70_000)))
+        if number == 3:
+            shadow = await world.register(scorecard_file(shift=1.0, input_histograms=USUAL))
+            await world.changed(shadow, Stage.SHADOW)
+
+    async with database.connection() as connection:
+        now = desk.clock.now() + dt.timedelta(hours=1)
+        found = await measure(connection, world.book_id, [champion.id, shadow.id], now=now)
+        later = now + dt.timedelta(days=8)
+        nothing = await measure(connection, world.book_id, [champion.id], now=later)
+    assert (found[champion.id].rows, found[shadow.id].rows, nothing[champion.id].rows) == (24, 12, 0)
+    assert found[champion.id].over[-1].startswith("input payment.amount: CSI ")
+    assert found[shadow.id].over == ()
+    assert found[champion.id].inputs == {
+        AMOUNT.name: models.stability_index((800, 150, 50, 0), (0, 0, 24, 0))
+    }
