@@ -159,6 +159,11 @@ async def test_the_same_attempt_sends_the_same_bytes(stripe: StripeConnector, st
             },
         ),
         (
+            call(authenticate=True),
+            "/v1/payment_intents",
+            {"payment_method_options[card][request_three_d_secure]": "challenge"},
+        ),
+        (
             call(method=Method.BANK_DEBIT, instrument="pm_sepa"),
             "/v1/payment_intents",
             {

@@ -72,6 +72,16 @@ class TestCards:
         assert await world.events() == ["payment_intent.created", "payment_intent.payment_failed"]
         assert (await world.book())["effects"] == []
 
+    @pytest.mark.parametrize(
+        ("wanted", "status"), [("challenge", "requires_action"), ("automatic", "succeeded")]
+    )
+    async def test_a_merchant_may_have_any_card_authenticated(
+        self, world: StripeWorld, wanted: str, status: str
+    ) -> None:
+        options = {"card": {"request_three_d_secure": wanted}}
+        intent = await world.pay(payment_method_options=options, return_url=f"{world.url}/back")
+        assert intent.status == status
+
     async def test_a_declined_intent_may_be_confirmed_with_another_card(self, world: StripeWorld) -> None:
         with pytest.raises(stripe.CardError) as declined:
             await world.pay("pm_card_chargeDeclined")
