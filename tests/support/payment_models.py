@@ -157,7 +157,7 @@ class _Always:
     def decide(self, subject: Subject) -> Decision:
         return Decision(verdict=self._verdict)
 
-    def accepted(self, subject: Subject) -> None:
+    def recorded(self, subject: Subject, decision: Decision) -> None:
         """Nothing is counted."""
 
     def writes(self) -> Sequence[Any]:
