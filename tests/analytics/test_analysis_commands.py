@@ -1,0 +1,60 @@
+"""`caudal export`, `caudal analytics` and `caudal simulate fraud`, as they are called."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caudal_base.database import Database
+from support.exports import book_of, some_payments
+from support.payment_worlds import PaymentWorld
+
+
+def caudal(dsn: str, *arguments: str) -> tuple[int, Any]:
+    """The exit code, and what was answered."""
+    called = subprocess.run(
+        [sys.executable, "-P", "-m", "caudal", *arguments, "--json"], capture_output=True, text=True,
+        timeout=100, env={**os.environ, "CAUDAL_DATABASE_URL": dsn}, check=False,
+    )  # fmt: skip
+    return called.returncode, json.loads(called.stdout)
+
+
+async def test_an_export_and_what_is_said_of_it(database: Database, dsn: str, tmp_path: Path) -> None:
+    world = await PaymentWorld.make(database)
+    await some_payments(world, 2)
+    book = (await book_of(database, world.book_id)).name
+    lake, page = str(tmp_path / "lake"), tmp_path / "page.html"
+
+    code, first = caudal(dsn, "export", "--out", lake, "--book", book)
+    assert (code, first["rows"]["attempts"]) == (0, 2)
+    code, report = caudal(dsn, "analytics", "--export", lake, "--book", book, "--html", str(page))
+    assert code == 0
+    assert report["volume"][0]["payments"] == 2
+    assert "<svg" in page.read_text(encoding="utf-8")
+    code, live = caudal(dsn, "analytics", "volume", "--book", book)
+    assert (code, live["volume"], live["fraud"]) == (0, report["volume"], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("export", "--out", "lake", "--book", "nobody"), "book_not_found"),
+        (("analytics", "--export", "nowhere"), "export_missing"),
+        (("simulate", "fraud", "--out", "x.csv", "--live"), "usage"),
+        (("simulate", "fraud", "--out", "x.txt"), "invalid_request"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    status, answer = caudal(dsn, *arguments)
+
+    assert status in (1, 2)
+    assert answer["error"]["code"] == code
+    assert list(tmp_path.iterdir()) == []
