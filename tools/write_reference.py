@@ -219,7 +219,7 @@ def commands_page() -> str:
         rows = [
             (f"`{_names(option)}`", _described(option))
             for option in _parameters(command, "option")
-            if not _COMMON & set(option.opts) or option.opts == ["--data"] and option.metavar == "FILE"
+            if not _COMMON & set(option.opts) or (option.opts == ["--data"] and option.metavar == "FILE")
         ]
         if rows:
             parts.append(table(("option", ""), rows))

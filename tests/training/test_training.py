@@ -18,6 +18,7 @@ from caudal.training import (
     Wishes,
     boosting,
     calibration,
+    histories,
     leaks,
     train,
     write,
@@ -139,14 +140,17 @@ def test_a_column_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
     assert len(trained.candidates[0].seeds["auc"]) == 5
 
 
-def test_payments_get_the_features_of_their_histories(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "payments.csv", payments(60, 60, 45))
+def test_payments_get_the_features_of_their_histories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "WINDOWS", (7,))
+    path = write_csv(tmp_path / "payments.csv", payments(55, 55, 40))
     trained = train(
         Order(
             path=path,
             purpose=models.Purpose.FRAUD,
             name="payments",
-            wishes=Wishes(train_from="2018-04-20", train_until="2018-05-01", test_from="2018-05-09"),
+            wishes=Wishes(train_from="2018-04-16", train_until="2018-04-27", test_from="2018-05-04"),
         ),
         quiet,
     )

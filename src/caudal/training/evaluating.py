@@ -75,7 +75,7 @@ def chosen_setting(work: Work, progress: Progress) -> Setting:
 
     The first stays unless another's average precision is ahead by more than chance would make it.
     """
-    first, *others = fraud_settings(len(work.division.train))
+    first, *others = fraud_settings(len(work.division.train), int(work.y[work.division.train].sum()))
     early, late = _early_and_late(work)
     if work.division.division is not Division.OUT_OF_TIME or work.y[late].sum() < _LEAST_TO_CHOOSE:
         return first

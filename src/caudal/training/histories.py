@@ -26,10 +26,14 @@ WINDOWS: Final = (1, 7, 30)
 """Days."""
 OUTCOME_DELAY_DAYS: Final = 7
 """Unless another is said: how long it takes until a fraud is known."""
+ORDINARY_SHARE: Final = 0.9
+"""Of all payments: below the amount that so many stay below, one is usual."""
 _AS: Final = (Entity.CUSTOMER, Entity.MERCHANT, Entity.DEVICE)
 """What the columns of entities are called in the declarations, in their order."""
 _MOST_COLUMNS: Final = 16
 """A file with more columns was made of histories already."""
+_BEFORE_DAYS: Final = 14
+"""How far back the mean lies that a run of frauds has not raised yet."""
 _LABEL: Final = "label.fraud"
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -90,51 +94,60 @@ def _ordered(column: Column, time: Column) -> bool:
     return bool((steps >= 0).mean() > 0.99)
 
 
-def declared(entities: Entities, delay_days: int) -> tuple[Feature, ...]:
-    """What a book's feature set declares for such payments."""
+def declared(entities: Entities, delay_days: int, ordinary: int) -> tuple[Feature, ...]:
+    """What a book's feature set declares for such payments.
+
+    `ordinary` is the amount below which most payments are: frauds below it point at who is paid or pays
+    (a terminal that is tapped), since large ones are fraud wherever they happen.
+    """
     made: list[Feature] = []
     for entity in _AS[: len(entities.columns)]:
         by, word = (entity,), entity.value
         for days in WINDOWS:
             window, past = f"{days}d", "in a day" if days == 1 else f"in {days} days"
-            known = {"of": Filter(source=(_LABEL,)), "value": "fraud", "delay": f"{delay_days}d"}
-            for kind, aggregate, more, about in (
-                ("count", Aggregate.COUNT, {}, f"payments of the {word} {past}"),
-                ("mean", Aggregate.MEAN, {"value": "amount"}, f"mean amount of the {word} {past}"),
-                ("ratio", Aggregate.RATIO, {"value": "amount"}, f"amount against the {word}'s mean {past}"),
-                ("risk", Aggregate.MEAN, known, f"share of fraud of the {word} {past}, as far as known"),
-                ("frauds", Aggregate.SUM, known, f"frauds of the {word} {past}, as far as known"),
-            ):
-                made.append(
-                    Feature(
-                        name=f"{word}_{kind}_{window}",
-                        by=by,
-                        aggregate=aggregate,
-                        window=window,
-                        about=about,
-                        **more,
-                    )
-                )
-        made.append(
+            made += _of_window(by, word, window, past, f"{delay_days}d", ordinary)
+        about = f"of the {word}"
+        made += [
             Feature(
-                name=f"{word}_stddev_30d",
-                by=by,
-                aggregate=Aggregate.STDDEV,
-                value="amount",
-                window="30d",
-                about=f"how far amounts of the {word} lie apart",
+                name=f"{word}_{name}", by=by, aggregate=aggregate, value=value, window=window, delay=delay,
+                about=f"{what} {about}",
             )
-        )
-        made.append(
-            Feature(
-                name=f"{word}_since_last",
-                by=by,
-                aggregate=Aggregate.SINCE_LAST,
-                window="30d",
-                about=f"seconds since the {word}'s last payment",
+            for name, aggregate, value, window, delay, what in (
+                ("stddev_7d", Aggregate.STDDEV, "amount", "7d", "0s", "spread of amounts in 7 days"),
+                ("stddev_30d", Aggregate.STDDEV, "amount", "30d", "0s", "spread of amounts in 30 days"),
+                ("max_7d", Aggregate.MAX, "amount", "7d", "0s", "largest amount in 7 days"),
+                (
+                    "ratio_before", Aggregate.RATIO, "amount", "30d", f"{_BEFORE_DAYS}d",
+                    "amount against the former mean",
+                ),
+                ("since_last", Aggregate.SINCE_LAST, None, "30d", "0s", "seconds since the last payment"),
             )
-        )
+        ]  # fmt: skip
     return tuple(made)
+
+
+def _of_window(
+    by: tuple[Entity, ...], word: str, window: str, past: str, delay: str, ordinary: int
+) -> list[Feature]:
+    """The features of an entity that are there for each window."""
+    known = Filter(source=(_LABEL,))
+    usual = Filter(source=(_LABEL,), below={"amount": ordinary})
+    kinds: tuple[tuple[str, Aggregate, str | None, Filter | None, str], ...] = (
+        ("count", Aggregate.COUNT, None, None, f"payments of the {word}"),
+        ("mean", Aggregate.MEAN, "amount", None, f"mean amount of the {word}"),
+        ("ratio", Aggregate.RATIO, "amount", None, f"amount against the {word}'s mean"),
+        ("risk", Aggregate.MEAN, "fraud", known, f"share of fraud of the {word}, as far as known,"),
+        ("frauds", Aggregate.SUM, "fraud", known, f"frauds of the {word}, as far as known,"),
+        ("usual_risk", Aggregate.MEAN, "fraud", usual, f"share of fraud among usual amounts of the {word}"),
+        ("usual_frauds", Aggregate.SUM, "fraud", usual, f"frauds of usual amounts of the {word}"),
+    )
+    return [
+        Feature(
+            name=f"{word}_{name}_{window}", by=by, aggregate=aggregate, value=value, of=of or Filter(),
+            window=window, delay="0s" if of is None else delay, about=f"{about} {past}",
+        )
+        for name, aggregate, value, of, about in kinds
+    ]  # fmt: skip
 
 
 def build(
@@ -146,15 +159,15 @@ def build(
     if roles.time is None:
         raise ColumnUnfit("histories need a time: name its column with --time", field="time")
     delay = int(wishes.label_delay_days) or OUTCOME_DELAY_DAYS
-    declarations = declared(entities, delay)
-    order = np.argsort(table.columns[roles.time].values, kind="stable")
+    order, wanted = _needed(table.columns[roles.time], wishes, delay)
     moments = _microseconds(table.columns[roles.time])[order]
     amounts = np.round(table.columns[entities.amount].values[order] * 100)
     if not np.all(np.isfinite(amounts)):
         raise ColumnUnfit(f"{entities.amount} is missing in some rows", field=entities.amount)
+    ordinary = int(np.quantile(amounts, ORDINARY_SHARE))
+    declarations = declared(entities, delay, ordinary)
     outcome = y[order]
     keys = _keys(table, entities, order)
-    wanted = _wanted(table.columns[roles.time], order, wishes)
     found = _computed(declarations, moments, amounts, outcome, keys, wanted, delay, progress)
     names = {"payment.amount": amounts[wanted], **found}
     columns = {
@@ -189,6 +202,18 @@ def build(
         ),
         features=declarations,
     )
+
+
+def _needed(time: Column, wishes: Wishes, delay_days: int) -> tuple[Any, Any]:
+    """The payments in the order of time, less those too old or too late to matter; and which of them are
+    trained or tested on: the others only make histories.
+    """
+    order = np.argsort(time.values, kind="stable")
+    within, first, last = splits.asked_for(time, order, wishes)
+    day = 1.0 if time.kind is ColumnKind.DATE else 86_400.0
+    values = time.values[order]
+    matter = (values >= first - (max(WINDOWS) + max(delay_days, _BEFORE_DAYS)) * day) & (values <= last)
+    return order[matter], np.flatnonzero(within[matter])
 
 
 def _others(table: Table, roles: Roles, entities: Entities) -> list[str]:
@@ -228,16 +253,6 @@ def _keys(table: Table, entities: Entities, order: Any) -> list[Any]:
         json.dumps({word: value for word, value in zip(words, row, strict=True) if value is not None})
         for row in rows
     ]
-
-
-def _wanted(time: Column, order: Any, wishes: Wishes) -> Any:
-    """Which payments are trained or tested on: those before only make histories."""
-    everything = np.arange(len(order))
-    if wishes.train_from is None and wishes.test_until is None:
-        return everything
-    low, high = splits.bounds(time, wishes)
-    values = time.values[order]
-    return everything[(values >= low) & (values < high)]
 
 
 def _computed(
@@ -285,7 +300,10 @@ def _lay_out(
     ordinal = np.empty(2 * count, dtype=np.int64)
     ordinal[order] = np.arange(1, 2 * count + 1)
     values = [f'{{"amount": {int(amount)}}}' for amount in amounts]
-    labels = ['{"fraud": 1}' if one else '{"fraud": 0}' for one in outcome]
+    labels = [
+        f'{{"fraud": {int(one)}, "amount": {int(amount)}}}'
+        for one, amount in zip(outcome, amounts, strict=True)
+    ]
     event_rows = pa.table(
         {
             "ordinal": ordinal,

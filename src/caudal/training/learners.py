@@ -41,6 +41,8 @@ ADDITIVE: Final = frozenset({SCORECARD, EBM})
 _TREND_BINS: Final = 10
 _CLEAR_TREND: Final = 0.98
 """The part of the variance between bins that a monotone line must explain for a trend to be clear."""
+_LEAST_ROWS: Final = 5_000
+"""With fewer rows a trend may look clear by chance, and being held to it costs more than it helps."""
 _CHANCE: Final = 1e-3
 
 Learner = Callable[[Encoder, Floats, Any, int], Learned]
@@ -106,6 +108,8 @@ def trends(encoder: Encoder, matrix: Floats, y: Any) -> Encoder:
 
     What a ratio is made of has none: as it grows, so do or fall its ratios.
     """
+    if len(matrix) < _LEAST_ROWS:
+        return encoder
     made_of = {name for one in encoder.inputs if one.ratio is not None for name in one.ratio}
     inputs = [
         one

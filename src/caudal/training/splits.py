@@ -77,10 +77,24 @@ def span(time: Column, rows: Places) -> Span:
     return Span(first=None, last=None, said=f"{low:,.10g} to {high:,.10g}".replace(",", ""))
 
 
-def bounds(time: Column, wishes: Wishes) -> tuple[float, float]:
-    """The first value that is trained or tested on, and the first behind the last. Raises `ColumnUnfit`."""
-    low, high = _moment(time, wishes.train_from), _moment(time, wishes.test_until)
-    return (-np.inf if low is None else low[0]), (np.inf if high is None else high[1])
+def asked_for(time: Column, rows: Places, wishes: Wishes) -> tuple[Any, float, float]:
+    """Which of the rows are trained or tested on by the bounds, and the first and last time of these.
+
+    Between the end of training and the beginning of the test there may be a gap. Raises `ColumnUnfit`.
+    """
+    values = time.values[rows]
+    said = [wishes.train_from, wishes.train_until, wishes.test_from, wishes.test_until]
+    from_train, until_train, from_test, until_test = (_moment(time, text) for text in said)
+    within = np.ones(len(values), dtype=bool)
+    if from_train is not None:
+        within &= values >= from_train[0]
+    if until_test is not None:
+        within &= values < until_test[1]
+    if until_train is not None and from_test is not None:
+        within &= (values < until_train[1]) | (values >= from_test[0])
+    if not within.any():
+        raise DataTooSmall("no row lies within the bounds", field="train_from")
+    return within, float(values[within].min()), float(values[within].max())
 
 
 def _folds(y: Any, repeats: int | None) -> Split:
