@@ -1,5 +1,6 @@
 """`caudal decisions`: what was decided, of what, and why; and the same made again."""
 
+import datetime as dt
 from typing import Annotated, Any
 
 import msgspec
@@ -54,7 +55,12 @@ async def list_(
         for row in rows:
             reasons = " ".join(reason["code"] for reason in row.get("reasons", ()))
             shown.add_row(
-                row["id"], cell(row["at"]), row["subject"], row["outcome"], cell(row.get("score")), reasons
+                row["id"],
+                cell(_moment(row["at"])),
+                row["subject"],
+                row["outcome"],
+                cell(row.get("score")),
+                reasons,
             )
         out.print(shown if rows else "No decisions are recorded.")
         more(out, cursor)
@@ -69,7 +75,11 @@ async def show(operator: Operator, decision: DecisionArgument, book: BookOption 
     made = await ask(operator, found, "GET", "/v1/decisions/{id}", dict[str, Any], named=decision)
 
     def show_it(out: Console) -> None:
-        plain = [(name, value) for name, value in made.items() if not isinstance(value, dict | list)]
+        plain = [
+            (name, _moment(value) if name in ("at", "as_of") else value)
+            for name, value in made.items()
+            if not isinstance(value, dict | list)
+        ]
         out.print(facts(plain))
         for title in ("facts", "features", "latency_us"):
             if made.get(title):
@@ -118,6 +128,10 @@ async def replay(
 
     operator.terminal.answer(made, show_it)
     return None if made["same"] else Exit.REFUSED
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
 
 
 def _show_reasons(out: Console, made: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from caudal.cli.exits import EXPLAINED, Exit
 
-_RUN, _LEDGER, _PAYMENTS, _OPERATE = "Run", "Ledger", "Payments", "Operate"
+_RUN, _LEDGER, _PAYMENTS, _DECIDE, _OPERATE = "Run", "Ledger", "Payments", "Decisions", "Operate"
 
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "up": (_RUN, "caudal.cli.up", "Run everything on this machine: PostgreSQL, the API and the worker."),
@@ -46,28 +46,28 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "People and businesses: take them on, block, close, change their products.",
     ),
     "products": (_LEDGER, "caudal.cli.products", "What customers are given: currencies, limits, fees."),
-    "models": (
-        _PAYMENTS,
-        "caudal.cli.models",
-        "Models of fraud and credit: train, register, shadow, promote, roll back; how they drift.",
-    ),
-    "rules": (
-        _PAYMENTS,
-        "caudal.cli.rules",
-        "Rules of decisions: draft, test, backtest, review, publish, snooze them; how they do.",
-    ),
-    "decisions": (
-        _PAYMENTS,
-        "caudal.cli.decisions",
-        "What was decided on payments and applications, and why; and the same made again.",
-    ),
-    "risk": (_OPERATE, "caudal.cli.risk", "Decisions on payments: lists, and what became of payments."),
     "features": (
-        _OPERATE,
+        _DECIDE,
         "caudal.cli.features",
         "What decisions know of customers, cards, devices: publish it, show it.",
     ),
-    "cases": (_OPERATE, "caudal.cli.cases", "Work for people: list it, assign, note, close, reopen."),
+    "rules": (
+        _DECIDE,
+        "caudal.cli.rules",
+        "Rules of decisions: draft, test, backtest, review, publish, snooze them; how they do.",
+    ),
+    "models": (
+        _DECIDE,
+        "caudal.cli.models",
+        "Models of fraud and credit: train, register, shadow, promote, roll back; how they drift.",
+    ),
+    "decisions": (
+        _DECIDE,
+        "caudal.cli.decisions",
+        "What was decided on payments and applications, and why; and the same made again.",
+    ),
+    "risk": (_DECIDE, "caudal.cli.risk", "Decisions on payments: lists, and what became of payments."),
+    "cases": (_DECIDE, "caudal.cli.cases", "Work for people: list it, assign, note, close, reopen."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),
     "keys": (_OPERATE, "caudal.cli.keys", "API keys: create, list, revoke."),
