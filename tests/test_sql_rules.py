@@ -49,8 +49,9 @@ EXCUSED = {
 """Statements that may break a rule: (file, how the complaint begins) and why."""
 
 ROOMS = (
-    "access", "analytics", "audit", "cases", "customers", "delivery", "events", "features", "idempotency",
-    "jobs", "ledger", "models", "objectives", "payments", "risk", "routing", "rules", "webhooks",
+    "access", "analytics", "anomalies", "audit", "cases", "customers", "delivery", "events", "features",
+    "idempotency", "jobs", "ledger", "models", "objectives", "payments", "risk", "routing", "rules",
+    "webhooks",
 )  # fmt: skip
 
 

@@ -19,7 +19,18 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal import audit, delivery, idempotency, jobs, objectives, payments, risk, routing, webhooks
+from caudal import (
+    anomalies,
+    audit,
+    delivery,
+    idempotency,
+    jobs,
+    objectives,
+    payments,
+    risk,
+    routing,
+    webhooks,
+)
 from caudal.connectors import Registry
 from caudal.ledger import LOT, BookInfo, Ledger, list_books, require_book_number
 from caudal.routing import Directory
@@ -156,6 +167,7 @@ def build(
             *payments.handlers(paying, partners),
             *delivery.handlers(keep_log),
             *objectives.handlers(ledger, clock, new_ids),
+            *anomalies.handlers(ledger, clock, new_ids),
             *routing.handlers(partners),
             *webhooks.handlers(partners, paying, ledger, new_ids, applied, keep_parked=keep_parked),
         ],
@@ -169,6 +181,7 @@ def build(
             *webhooks.PERIODICS,
             *delivery.PERIODICS,
             *objectives.PERIODICS,
+            *anomalies.PERIODICS,
             *routing.PERIODICS,
         ),
         options=msgspec.structs.replace(options, queues=queues(partners), background=BACKGROUND),

@@ -1,6 +1,7 @@
 """The client has a call for everything that the document offers."""
 
 import contextlib
+import datetime as dt
 from collections.abc import AsyncIterable
 
 from caudal.client import (
@@ -22,6 +23,7 @@ from caudal.client import (
     Method,
     ModelGate,
     ModelTerms,
+    NewAnomalyStream,
     NewCase,
     NewObjective,
     NewRiskRules,
@@ -214,6 +216,15 @@ async def test_every_operation_of_the_document_has_a_call(
                 least_bad=3,
                 enabled=False,
             ),
+        ),
+        "list_anomalies": _all(caudal.anomalies.list(entity="customer:ana", page_size=1)),
+        "explain_anomaly": caudal.anomalies.explain(f"ano_{'7' * 32}"),
+        "list_anomaly_streams": caudal.anomalies.streams(),
+        "get_anomaly_stream": caudal.anomalies.stream("payments"),
+        "declare_anomaly_stream": caudal.anomalies.declare("payments", NewAnomalyStream(entity="customer")),
+        "list_anomaly_silences": caudal.anomalies.silences(),
+        "silence_anomalies": caudal.anomalies.silence(
+            stream="payments", until=YESTERDAY + dt.timedelta(days=9), reason="a sale"
         ),
         "open_case": caudal.cases.open(NewCase(kind=CaseKind.ALERT, key="k", title="Look at this")),
         "list_cases": _all(

@@ -67,6 +67,11 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
         "What was decided on payments and applications, and why; and the same made again.",
     ),
     "risk": (_DECIDE, "caudal.cli.risk", "Decisions on payments: lists, and what became of payments."),
+    "anomalies": (
+        _DECIDE,
+        "caudal.cli.anomalies",
+        "What is unlike an entity's own past: list it, explain it, say what is watched.",
+    ),
     "cases": (_DECIDE, "caudal.cli.cases", "Work for people: list it, assign, note, close, reopen."),
     "events": (_OPERATE, "caudal.cli.events", "What has changed: list it, show it, follow it."),
     "webhooks": (_OPERATE, "caudal.cli.webhooks", "Webhooks: from partners, and to endpoints of yours."),

@@ -10,6 +10,7 @@ from typing import Final, Self
 import httpx
 
 from caudal.client.accounts import Accounts
+from caudal.client.anomalies import Anomalies
 from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
 from caudal.client.cases import Cases
@@ -88,6 +89,7 @@ class Caudal:
         self.disputes: Final = Disputes(self._sender)
         self.rules: Final = RiskRules(self._sender)
         self.models: Final = Models(self._sender)
+        self.anomalies: Final = Anomalies(self._sender)
         self.cases: Final = Cases(self._sender)
         self.labels: Final = RiskLabels(self._sender)
         self.routing: Final = Routing(self._sender)

@@ -8,9 +8,17 @@ from caudal.features.errors import EventInvalid, FeatureSetNotFound, FeaturesInv
 from caudal.features.offline import Dialect, query, value
 from caudal.features.online import Lookup
 from caudal.features.plan import Asked, Plan
-from caudal.features.rules import MOST_DISTINCT, key_of, problems
+from caudal.features.rules import (
+    MOST_DISTINCT,
+    is_name,
+    key_of,
+    matches,
+    problems,
+    problems_of_filter,
+    seconds_of,
+)
 from caudal.features.service import FILL_AT_ONCE, fill, get_version, load_plan, publish, record
-from caudal.features.store_sets import Version
+from caudal.features.store_sets import Version, events_behind
 from caudal.features.types import Aggregate, Entity, Event, Feature, FeatureSet, Filter, Value
 
 __all__ = [
@@ -31,13 +39,18 @@ __all__ = [
     "Plan",
     "Value",
     "Version",
+    "events_behind",
     "fill",
     "get_version",
+    "is_name",
     "key_of",
     "load_plan",
+    "matches",
     "problems",
+    "problems_of_filter",
     "publish",
     "query",
     "record",
+    "seconds_of",
     "value",
 ]

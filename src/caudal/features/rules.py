@@ -102,7 +102,7 @@ def _problems_of(feature: Feature) -> Iterator[Problem]:
         yield "by", "one entity, or two different ones"
     yield from _problems_of_value(feature)
     yield from _problems_of_times(feature)
-    yield from _problems_of_filter(feature.of)
+    yield from problems_of_filter(feature.of)
     if len(feature.same) > 2 or any(_NAME.fullmatch(tag) is None for tag in feature.same):
         yield "same", "at most two tags"
 
@@ -139,7 +139,8 @@ def _problems_of_times(feature: Feature) -> Iterator[Problem]:
             yield where, f"{feature.aggregate.value} goes up to now: no delay"
 
 
-def _problems_of_filter(wanted: Filter) -> Iterator[Problem]:
+def problems_of_filter(wanted: Filter) -> Iterator[Problem]:
+    """What is wrong with a filter."""
     if not 1 <= len(wanted.source) <= MAX_CHOICES or any(not source for source in wanted.source):
         yield "of.source", f"1 to {MAX_CHOICES} sources"
     for tag, choices in wanted.where.items():
