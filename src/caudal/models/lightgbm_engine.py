@@ -87,12 +87,20 @@ class LightGbmEngine:
         return value
 
     def raws(self, vectors: Sequence[Vector]) -> list[float]:
-        """The same for many, in one call."""
-        return self._matrix(vectors, _RAW, len(vectors))
+        """The same for many. Row by row: the library's call for a matrix takes several times as long a row."""
+        return [self.raw(vector) for vector in vectors]
 
     def parts(self, vector: Vector) -> Parts:
         """Shapley values of the trees (Lundberg et al. 2018): exact, and they add up; milliseconds."""
-        *parts, base = self._matrix([vector], _CONTRIBUTIONS, self._inputs + 1)
+        row, length = (ctypes.c_double * self._inputs)(*vector), ctypes.c_int64()
+        out = (ctypes.c_double * (self._inputs + 1))()
+        failed = self._library.LGBM_BoosterPredictForMat(
+            self._handle, row, _FLOAT64, 1, self._inputs, 1, _CONTRIBUTIONS, 0, _ALL, _PARAMETERS,
+            ctypes.byref(length), out,
+        )  # fmt: skip
+        if failed or length.value != len(out):
+            raise EngineFailed(f"LightGBM: {self._error()}")
+        *parts, base = out
         return Parts(base=base, parts=tuple(parts), terms=self._terms)
 
     def configure(self) -> ctypes.c_void_p:
@@ -115,21 +123,6 @@ class LightGbmEngine:
     def predict(self) -> Any:
         """The library's function for a single row."""
         return self._library.LGBM_BoosterPredictForMatSingleRowFast
-
-    def _matrix(self, vectors: Sequence[Vector], kind: int, results: int) -> list[float]:
-        if not vectors:
-            return []
-        rows = (ctypes.c_double * (self._inputs * len(vectors)))(
-            *(number for vector in vectors for number in vector)
-        )
-        out, length = (ctypes.c_double * results)(), ctypes.c_int64()
-        failed = self._library.LGBM_BoosterPredictForMat(
-            self._handle, rows, _FLOAT64, len(vectors), self._inputs, 1, kind, 0, _ALL, _PARAMETERS,
-            ctypes.byref(length), out,
-        )  # fmt: skip
-        if failed or length.value != results:
-            raise EngineFailed(f"LightGBM: {self._error()}")
-        return list(out)
 
     def _error(self) -> str:
         told: bytes = self._library.LGBM_GetLastError()
