@@ -87,7 +87,7 @@ class LightGbmEngine:
         return value
 
     def raws(self, vectors: Sequence[Vector]) -> list[float]:
-        """The same for many. Row by row: the library's call for a matrix takes several times as long a row."""
+        """The same for many. Row by row: the library takes several times as long for a row of a matrix."""
         return [self.raw(vector) for vector in vectors]
 
     def parts(self, vector: Vector) -> Parts:
