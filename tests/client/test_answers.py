@@ -14,6 +14,7 @@ from caudal.client import (
     cases,
     customer_types,
     customers,
+    decision_types,
     errors,
     events,
     model_types,
@@ -21,6 +22,7 @@ from caudal.client import (
     payment_bodies,
     payment_types,
     reports,
+    risk,
     risk_rule_types,
     routing_types,
     template_types,
@@ -31,6 +33,23 @@ from caudal.client import (
 from support.documented import Contract, Json
 
 ANSWERS: dict[str, Any] = {
+    "DecisionRecord": decision_types.DecisionRecord,
+    "DecisionRecordPage": Page[decision_types.DecisionRecord],
+    "Explanation": decision_types.DecisionExplanation,
+    "Feature": decision_types.RiskFeature,
+    "Filter": decision_types.FeatureFilter,
+    "Linked": decision_types.DecisionLink,
+    "PaymentReviewCase": decision_types.PaymentReviewCase,
+    "PaymentReviewCasePage": Page[decision_types.PaymentReviewCase],
+    "Reason": decision_types.DecisionReason,
+    "Replay": decision_types.DecisionReplay,
+    "RiskEventResult": decision_types.RiskEventResult,
+    "RiskEvents": decision_types.RiskEventResults,
+    "RiskFeatureSet": decision_types.RiskFeatureSet,
+    "RiskLabel": risk.RiskLabel,
+    "RiskLabelPage": Page[risk.RiskLabel],
+    "ServedFeature": decision_types.ServedFeature,
+    "Shadow": decision_types.DecisionShadow,
     "Drift": model_types.ModelDrift,
     "DriftBounds": model_types.ModelDriftBounds,
     "Gate": model_types.ModelGate,
@@ -171,6 +190,11 @@ ANSWERS: dict[str, Any] = {
 """By the document's name: the struct that takes it."""
 
 BODIES: dict[str, Any] = {
+    "FeatureSet": decision_types.NewFeatureSet,
+    "NewDecision": decision_types.NewDecision,
+    "NewRiskEvent": decision_types.NewRiskEvent,
+    "NewRiskEvents": decision_types.NewRiskEvents,
+    "NewRiskLabel": risk.NewRiskLabel,
     "NewChallenge": model_types.NewModelChallenge,
     "NewModel": model_types.NewModel,
     "NewPromotion": model_types.NewModelPromotion,
@@ -227,6 +251,12 @@ BODIES: dict[str, Any] = {
 }
 
 ENUMS: dict[str, Any] = {
+    "Aggregate": decision_types.FeatureAggregate,
+    "Because": decision_types.DecisionBecause,
+    "Entity": decision_types.FeatureEntity,
+    "Fallback": decision_types.DecisionFallback,
+    "LabelKind": risk.RiskLabelKind,
+    "SubjectOf": decision_types.DecisionOf,
     "Kind": model_types.ModelKind,
     "Outcome": model_types.ModelOutcome,
     "Purpose": model_types.ModelPurpose,
@@ -357,7 +387,10 @@ def examples(contract: Contract) -> list[tuple[str, Any, Any]]:
 def newer(value: Any) -> Any:
     """The same as a later API may say it: a field more in every object, but for those of the caller's own."""
     if isinstance(value, dict):
-        own = {"metadata", "parameters", "amounts", "accounts", "routes", "burn_rates", "given"}
+        own = {
+            "metadata", "parameters", "amounts", "accounts", "routes", "burn_rates", "given", "facts",
+            "latency_us",
+        }  # fmt: skip
         if "object_type" in value:
             own.add("data")  # of an event: whatever its object is
         said = {key: inner if key in own else newer(inner) for key, inner in value.items()}
