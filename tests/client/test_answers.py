@@ -389,7 +389,7 @@ def newer(value: Any) -> Any:
     if isinstance(value, dict):
         own = {
             "metadata", "parameters", "amounts", "accounts", "routes", "burn_rates", "given", "facts",
-            "features", "stored", "again", "card", "metrics", "least", "inputs", "missing",
+            "features", "stored", "again", "card", "metrics", "least", "inputs", "missing", "subjects",
             "latency_us",
         }  # fmt: skip
         if "object_type" in value:
