@@ -50,6 +50,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     """Of each attribute the group of each row."""
     seeds: tuple[int, ...]
     threads: int
+    shares: tuple[tuple[str, str], ...] = ()
+    """Inputs over one another that are inputs too, for LightGBM."""
 
 
 def candidate(work: Work, name: str, setting: Setting, progress: Progress) -> Candidate:
@@ -63,6 +65,9 @@ def encoded(work: Work, name: str, rows: Places) -> tuple[Encoder, Floats]:
     """The encoding that rows make for a learner, with their matrix."""
     encoder = encoding.fit(work.table, work.names, rows, work.monotone)
     matrix = encoder.matrix(work.table, rows)
+    if name == learners.LIGHTGBM and work.shares:
+        encoder = ratios.with_shares(encoder, matrix, work.shares)
+        matrix = encoder.matrix(work.table, rows)
     if name == learners.LIGHTGBM and work.purpose is models.Purpose.CREDIT:
         encoder = ratios.with_ratios(encoder, matrix, work.y[rows], work.seeds[0])
         matrix = encoder.matrix(work.table, rows)

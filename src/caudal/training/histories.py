@@ -28,8 +28,6 @@ OUTCOME_DELAY_DAYS: Final = 7
 """Unless another is said: how long it takes until a fraud is known."""
 ORDINARY_SHARE: Final = 0.9
 """Of all payments: below the amount that so many stay below, one is usual."""
-_AS: Final = (Entity.CUSTOMER, Entity.MERCHANT, Entity.DEVICE)
-"""What the columns of entities are called in the declarations, in their order."""
 _MOST_COLUMNS: Final = 16
 """A file with more columns was made of histories already."""
 _BEFORE_DAYS: Final = 14
@@ -44,8 +42,12 @@ class Entities(msgspec.Struct, frozen=True, kw_only=True):
     """Which columns are whose history, and what was paid."""
 
     columns: tuple[str, ...]
-    """One to three: the customer (or card) first, then the merchant (or terminal), then the device."""
+    """The customer (or card) first, then the merchant (or terminal), then the device."""
     amount: str
+    kinds: tuple[Entity, ...] = (Entity.CUSTOMER, Entity.MERCHANT, Entity.DEVICE)
+    """What the columns are in the declarations, in their order."""
+    minor_units: bool = False
+    """Amounts are whole cents already."""
 
 
 class Histories(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ class Histories(msgspec.Struct, frozen=True, kw_only=True):
     y: Any
     roles: Roles
     features: tuple[Feature, ...]
+    shares: tuple[tuple[str, str], ...]
+    """Inputs that are one feature over another."""
 
 
 def find(table: Table, roles: Roles) -> Entities | None:
@@ -101,7 +105,7 @@ def declared(entities: Entities, delay_days: int, ordinary: int) -> tuple[Featur
     (a terminal that is tapped), since large ones are fraud wherever they happen.
     """
     made: list[Feature] = []
-    for entity in _AS[: len(entities.columns)]:
+    for entity in entities.kinds[: len(entities.columns)]:
         by, word = (entity,), entity.value
         for days in WINDOWS:
             window, past = f"{days}d", "in a day" if days == 1 else f"in {days} days"
@@ -130,17 +134,19 @@ def _of_window(
     by: tuple[Entity, ...], word: str, window: str, past: str, delay: str, ordinary: int
 ) -> list[Feature]:
     """The features of an entity that are there for each window."""
-    known = Filter(source=(_LABEL,))
-    usual = Filter(source=(_LABEL,), below={"amount": ordinary})
+    below = {"amount": ordinary}
     kinds: tuple[tuple[str, Aggregate, str | None, Filter | None, str], ...] = (
         ("count", Aggregate.COUNT, None, None, f"payments of the {word}"),
         ("mean", Aggregate.MEAN, "amount", None, f"mean amount of the {word}"),
         ("ratio", Aggregate.RATIO, "amount", None, f"amount against the {word}'s mean"),
-        ("risk", Aggregate.MEAN, "fraud", known, f"share of fraud of the {word}, as far as known,"),
-        ("frauds", Aggregate.SUM, "fraud", known, f"frauds of the {word}, as far as known,"),
-        ("usual_risk", Aggregate.MEAN, "fraud", usual, f"share of fraud among usual amounts of the {word}"),
-        ("usual_frauds", Aggregate.SUM, "fraud", usual, f"frauds of usual amounts of the {word}"),
-    )
+        ("known", Aggregate.COUNT, None, Filter(), f"payments of the {word} whose outcome is known,"),
+        ("frauds", Aggregate.COUNT, None, Filter(source=(_LABEL,)), f"frauds of the {word}, as far as known"),
+        ("usual_known", Aggregate.COUNT, None, Filter(below=below), f"usual amounts of the {word}, as known"),
+        (
+            "usual_frauds", Aggregate.COUNT, None, Filter(source=(_LABEL,), below=below),
+            f"frauds of usual amounts of the {word}",
+        ),
+    )  # fmt: skip
     return [
         Feature(
             name=f"{word}_{name}_{window}", by=by, aggregate=aggregate, value=value, of=of or Filter(),
@@ -148,6 +154,19 @@ def _of_window(
         )
         for name, aggregate, value, of, about in kinds
     ]  # fmt: skip
+
+
+def shares(entities: Entities) -> tuple[tuple[str, str], ...]:
+    """Of what is known of an entity, the share of fraud: a numerator and a denominator each.
+
+    Not a mean over outcomes: whoever serves the features learns of frauds, and of nothing that was none.
+    """
+    return tuple(
+        (f"features.{entity.value}_{kind}frauds_{days}d", f"features.{entity.value}_{kind}known_{days}d")
+        for entity in entities.kinds[: len(entities.columns)]
+        for days in WINDOWS
+        for kind in ("", "usual_")
+    )
 
 
 def build(
@@ -161,7 +180,8 @@ def build(
     delay = int(wishes.label_delay_days) or OUTCOME_DELAY_DAYS
     order, wanted = _needed(table.columns[roles.time], wishes, delay)
     moments = _microseconds(table.columns[roles.time])[order]
-    amounts = np.round(table.columns[entities.amount].values[order] * 100)
+    scale = 1 if entities.minor_units else 100
+    amounts = np.round(table.columns[entities.amount].values[order] * scale)
     if not np.all(np.isfinite(amounts)):
         raise ColumnUnfit(f"{entities.amount} is missing in some rows", field=entities.amount)
     ordinary = int(np.quantile(amounts, ORDINARY_SHARE))
@@ -201,6 +221,7 @@ def build(
             roles, inputs=inputs, left_out={**roles.left_out, **left_out}, found=(*roles.found, said)
         ),
         features=declarations,
+        shares=shares(entities),
     )
 
 
@@ -237,7 +258,7 @@ def _microseconds(time: Column) -> Any:
 def _keys(table: Table, entities: Entities, order: Any) -> list[Any]:
     """JSON objects of the entities of each payment, in the order of time."""
     parts = []
-    for entity, name in zip(_AS, entities.columns, strict=False):
+    for entity, name in zip(entities.kinds, entities.columns, strict=False):
         column = table.columns[name]
         texts = (
             column.values
@@ -293,26 +314,22 @@ def _lay_out(
     wanted: Any,
     delay_days: int,
 ) -> None:
-    """Payments and, after their delay, outcomes, numbered in the order in which they became known."""
-    count = len(moments)
-    known = np.concatenate([moments, moments + delay_days * DAY_US])
+    """Payments and, after their delay, frauds, numbered in the order in which they became known."""
+    count, frauds = len(moments), np.flatnonzero(outcome)
+    known = np.concatenate([moments, moments[frauds] + delay_days * DAY_US])
     order = np.argsort(known, kind="stable")
-    ordinal = np.empty(2 * count, dtype=np.int64)
-    ordinal[order] = np.arange(1, 2 * count + 1)
+    ordinal = np.empty(len(known), dtype=np.int64)
+    ordinal[order] = np.arange(1, len(known) + 1)
     values = [f'{{"amount": {int(amount)}}}' for amount in amounts]
-    labels = [
-        f'{{"fraud": {int(one)}, "amount": {int(amount)}}}'
-        for one, amount in zip(outcome, amounts, strict=True)
-    ]
     event_rows = pa.table(
         {
             "ordinal": ordinal,
-            "source": pa.array(["payment"] * count + [_LABEL] * count),
-            "event_us": np.concatenate([moments, moments]),
+            "source": pa.array(["payment"] * count + [_LABEL] * len(frauds)),
+            "event_us": np.concatenate([moments, moments[frauds]]),
             "known_us": known,
-            "entities": pa.array([*keys, *keys]),
-            "tags": pa.array(["{}"] * (2 * count)),
-            "vals": pa.array(values + labels),
+            "entities": pa.array([*keys, *(keys[place] for place in frauds)]),
+            "tags": pa.array(["{}"] * len(known)),
+            "vals": pa.array([*values, *(values[place] for place in frauds)]),
         }
     )
     asked_rows = pa.table(

@@ -40,6 +40,18 @@ def with_ratios(encoder: Encoder, matrix: Floats, y: Any, seed: int) -> Encoder:
     return Encoder(inputs=tuple(inputs), places=encoder.places)
 
 
+def with_shares(encoder: Encoder, matrix: Floats, shares: Sequence[tuple[str, str]]) -> Encoder:
+    """The encoder with ratios of named inputs; of those that are not among its inputs there are none."""
+    places = {one.name: place for place, one in enumerate(encoder.inputs)}
+    inputs = list(encoder.inputs)
+    for above, below in shares:
+        if above in places and below in places:
+            pair = places[above], places[below]
+            if np.isfinite(over(matrix[:, pair[0]], matrix[:, pair[1]])).any():
+                inputs.append(_input(encoder.inputs, pair, matrix))
+    return Encoder(inputs=tuple(inputs), places=encoder.places)
+
+
 def _telling(encoder: Encoder, matrix: Floats, y: Any, seed: int) -> list[tuple[int, int]]:
     many = [
         place

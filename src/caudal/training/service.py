@@ -87,11 +87,13 @@ def train(order: Order, progress: Progress) -> Trained:
     declared = dict.fromkeys(wishes.category, ColumnKind.CATEGORY)
     declared.update(dict.fromkeys(wishes.number, ColumnKind.NUMBER))
     table, wishes = own_sets.renamed(reading.read(order.path, declared=declared), wishes)
+    simulated = own_sets.entities_of(table)
+    table, wishes = own_sets.of_simulation(table, wishes) if simulated else (table, wishes)
     assigned = roles.assign(table, wishes, find_time=True)
     table, y = _with_outcome(table, assigned)
     found: histories.Histories | None = None
     if order.purpose is models.Purpose.FRAUD:
-        entities = order.entities or histories.find(table, assigned)
+        entities = order.entities or simulated or histories.find(table, assigned)
         if entities is not None:
             found = histories.build(table, assigned, entities, y, wishes, progress)
             table, y, assigned = found.table, found.y, found.roles
@@ -114,6 +116,7 @@ def train(order: Order, progress: Progress) -> Trained:
         groups={name: _grouped(table.columns[name]) for name in wishes.groups},
         seeds=order.seeds,
         threads=order.threads,
+        shares=() if found is None else found.shares,
     )
     candidates = _candidates(work, order, progress)
     recommended, comparisons = _recommended(work, candidates)
