@@ -16,6 +16,8 @@ from caudal.client import (
     CustomerType,
     Definition,
     DisputeState,
+    FeatureAggregate,
+    FeatureEntity,
     Fixed,
     InboundState,
     Leg,
@@ -26,6 +28,7 @@ from caudal.client import (
     NewAnomalyStream,
     NewCase,
     NewObjective,
+    NewRiskEvent,
     NewRiskRules,
     NewRules,
     ObjectiveIndicator,
@@ -37,6 +40,7 @@ from caudal.client import (
     RetryRule,
     RetryThen,
     ReviewVerdict,
+    RiskFeature,
     RiskLabelKind,
     RiskRule,
     Route,
@@ -57,6 +61,8 @@ from caudal.client import (
 from support.client_settings import YESTERDAY, Setting
 from support.documented import Contract
 
+CARD_COUNT = RiskFeature(name="card_count_1h", by=[FeatureEntity.CARD], aggregate=FeatureAggregate.COUNT)
+LOGIN = NewRiskEvent(id="1", source="login", event_at=YESTERDAY, entities={"device": "d-1"})
 RISK_RULES = NewRiskRules(
     rules=[
         RiskRule(
@@ -94,7 +100,7 @@ async def test_every_operation_of_the_document_has_a_call(
     posting = Posting(account=account, side=Side.DEBIT, amount=1, currency="USD")
     accounts, transfers, customers = caudal.accounts, caudal.transfers, caudal.customers
     customer, payment, payments = f"cus_{'7' * 32}", f"pay_{'7' * 32}", caudal.payments
-    case = f"case_{'7' * 32}"
+    case, decision = f"case_{'7' * 32}", f"dec_{'7' * 32}"
     hooks, hook = caudal.webhook_endpoints, f"whe_{'7' * 32}"
     calls = {
         "create_book": caudal.books.create("some-book"),
@@ -179,6 +185,17 @@ async def test_every_operation_of_the_document_has_a_call(
         "drain_partner": caudal.routing.drain("stripe", "maintenance"),
         "resume_partner": caudal.routing.resume("stripe"),
         "add_risk_label": caudal.labels.add(payment, RiskLabelKind.FRAUD),
+        "list_risk_labels": _all(caudal.labels.list(subject=payment, kind=RiskLabelKind.FRAUD)),
+        "decide_application": caudal.decisions.make("loan-1", {"income": 2_100}),
+        "list_decisions": _all(caudal.decisions.list(outcome=RuleOutcome.REVIEW, page_size=1)),
+        "get_decision": caudal.decisions.get(decision),
+        "explain_decision": caudal.decisions.explain(decision),
+        "replay_decision": caudal.decisions.replay(decision),
+        "list_reviews": _all(caudal.reviews.list(page_size=1)),
+        "get_review": caudal.reviews.get(payment),
+        "publish_features": caudal.features.publish([CARD_COUNT]),
+        "get_features": caudal.features.get(),
+        "record_risk_events": caudal.features.record([LOGIN]),
         "register_model": caudal.models.register({"schema": 1}, b"points"),
         "list_models": _all(caudal.models.list(page_size=1)),
         "get_model": caudal.models.get("card-fraud@1"),

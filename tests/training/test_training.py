@@ -155,7 +155,9 @@ def test_payments_get_the_features_of_their_histories(
         quiet,
     )
     assert "payment.amount" in trained.names
-    assert "features.merchant_risk_7d" in trained.names
+    assert "features.merchant_frauds_7d" in trained.names
+    shares = [one.ratio for one in trained.files[0].card.inputs if one.ratio is not None]
+    assert ("features.merchant_frauds_7d", "features.merchant_known_7d") in shares
     assert not {"who", "place", "seconds", "day", "number"} & set(trained.names)
     assert trained.candidates[0].figures.auc.value > 0.7
     written = write(trained, tmp_path / "out")

@@ -15,6 +15,7 @@ from caudal.client.bodies import JournalQuery, TrialBalanceQuery
 from caudal.client.books import Books, Periods
 from caudal.client.cases import Cases
 from caudal.client.customers import Customers, Products
+from caudal.client.decisions import Decisions, Features, Reviews
 from caudal.client.disputes import Disputes, Refunds
 from caudal.client.events import Events
 from caudal.client.models import Models
@@ -87,6 +88,9 @@ class Caudal:
         self.payouts: Final = Payouts(self._sender)
         self.refunds: Final = Refunds(self._sender)
         self.disputes: Final = Disputes(self._sender)
+        self.decisions: Final = Decisions(self._sender)
+        self.reviews: Final = Reviews(self._sender)
+        self.features: Final = Features(self._sender)
         self.rules: Final = RiskRules(self._sender)
         self.models: Final = Models(self._sender)
         self.anomalies: Final = Anomalies(self._sender)

@@ -2,10 +2,11 @@
 
 import datetime as dt
 
-from caudal.client.bodies import Body, Write
+from caudal.client.bodies import Body, ListQuery, Write
 from caudal.client.ids import new_idempotency_key
+from caudal.client.listing import Rows
 from caudal.client.sending import Sender
-from caudal.client.types import Answer, OpenEnum
+from caudal.client.types import Answer, OpenEnum, Page
 
 _LABELS = "/v1/risk/labels"
 
@@ -42,6 +43,13 @@ class NewRiskLabel(Body, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class RiskLabelsQuery(ListQuery, frozen=True, kw_only=True):
+    """GET /v1/risk/labels"""
+
+    subject: str | None = None
+    kind: RiskLabelKind | None = None
+
+
 class RiskLabels:
     """What becomes known of payments and applications, days or months after they were decided on."""
 
@@ -70,3 +78,10 @@ class RiskLabels:
             key=idempotency_key or new_idempotency_key(),
             query=Write(dry_run=dry_run),
         )
+
+    def list(
+        self, *, subject: str | None = None, kind: RiskLabelKind | None = None, page_size: int | None = None
+    ) -> Rows[RiskLabel]:
+        """Those that became known last, at most 1,000."""
+        query = RiskLabelsQuery(subject=subject, kind=kind, limit=page_size)
+        return Rows(self._sender, Page[RiskLabel], _LABELS, query)

@@ -327,9 +327,9 @@ def _lay_out(
             "source": pa.array(["payment"] * count + [_LABEL] * len(frauds)),
             "event_us": np.concatenate([moments, moments[frauds]]),
             "known_us": known,
-            "entities": pa.array([*keys, *(keys[place] for place in frauds)]),
+            "entities": pa.array([*keys, *(keys[int(place)] for place in frauds)]),
             "tags": pa.array(["{}"] * len(known)),
-            "vals": pa.array([*values, *(values[place] for place in frauds)]),
+            "vals": pa.array([*values, *(values[int(place)] for place in frauds)]),
         }
     )
     asked_rows = pa.table(
