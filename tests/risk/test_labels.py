@@ -146,3 +146,24 @@ async def test_disputes_are_not_for_people_to_tell_of(world: PaymentWorld) -> No
         )  # fmt: skip
         assert await risk.find_labels(connection, world.book_id) == []
     assert isinstance(result, risk.LabelInvalid)
+
+
+async def test_what_is_refused_leaves_nothing_of_it_in_the_audit_log(world: PaymentWorld) -> None:
+    case = await world.create()
+    said = [
+        AddLabel(subject="4111 1111 1111 1111", kind=LabelKind.FRAUD),
+        AddLabel(subject="antrag-ä", kind=LabelKind.FRAUD),
+        AddLabel(subject=case.payment.id, kind=LabelKind.FRAUD, note="card 4111111111111111"),
+    ]
+    async with world.database.transaction() as connection:
+        results = await risk.add_labels(
+            connection, world.book_id, said, caller=CALLER, ledger=world.ledger, at=world.clock.now()
+        )
+        told = await connection.execute(
+            "select object_id, details::text from audit.record where action = 'risk.label' and book_id = %s",
+            (world.book_id,),
+        )
+        rows = await told.fetchall()
+
+    assert all(isinstance(result, Exception) for result in results)
+    assert rows == [("unknown", "{}")] * 3

@@ -71,12 +71,15 @@ async def add_labels(
         connection,
         [
             audit.Record(
-                book_id=book_id, at=at, principal=source, action="risk.label", object_id=command.subject,
+                book_id=book_id, at=at, principal=source, action="risk.label",
+                object_id=ascii(result.subject)[1:-1] if isinstance(result, Label) else "unknown",
                 request_id=caller.request_id,
                 result=result.kind.value if isinstance(result, Label) else result.code,
-                details={} if command.note is None else {"note": command.note}, origin=caller.origin,
+                # What was refused may be what must not be kept.
+                details={"note": result.note} if isinstance(result, Label) and result.note else {},
+                origin=caller.origin,
             )
-            for command, result in zip(commands, results, strict=True)
+            for result in results
         ],
     )  # fmt: skip
     return results
