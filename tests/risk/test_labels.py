@@ -160,7 +160,8 @@ async def test_what_is_refused_leaves_nothing_of_it_in_the_audit_log(world: Paym
             connection, world.book_id, said, caller=CALLER, ledger=world.ledger, at=world.clock.now()
         )
         told = await connection.execute(
-            "select object_id, convert_from(leaf, 'UTF8') from audit.record where action = 'risk.label' and book_id = %s",
+            "select object_id, convert_from(leaf, 'UTF8') from audit.record"
+            " where action = 'risk.label' and book_id = %s",
             (world.book_id,),
         )
         rows = await told.fetchall()

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from caudal import models
+from caudal import features, models
 from caudal.features import FeatureSet
 from caudal.training import (
     ColumnUnfit,
@@ -164,6 +164,8 @@ def test_payments_get_the_features_of_their_histories(
     assert written.features is not None
     declared = msgspec.json.decode(written.features.read_bytes(), type=FeatureSet)
     assert {f"features.{one.name}" for one in declared.features} < set(trained.names)
+    assert list(features.problems(declared)) == []  # so that it can be published
+    models.check_risk_model(models.load(trained.files[0]), latency_us=100_000.0)
 
 
 def test_too_little_data_is_refused_in_words(tmp_path: Path) -> None:

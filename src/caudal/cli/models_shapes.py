@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.console import Console
 from caudal.cli.paging import more
 from caudal.cli.terminal import cell, facts, table
 from caudal.models import Card, Contribution, DriftReport, ModelView, Registered, Score, ServingView
+
+_SHOWN: Final = 5
+"""Of what a contract or a gate has to say."""
 
 
 def show_facts(out: Console, told: Mapping[str, Any]) -> None:
@@ -39,9 +42,16 @@ def show_model(out: Console, view: ModelView, missed: Sequence[str]) -> None:
             "" if metric.low is None or metric.high is None else f" ({metric.low:.4f} to {metric.high:.4f})"
         )
         rows.append((name, f"{metric.value:.4f}{span}"))
-    rows += [("contract", each) for each in measured.broken]
-    rows += [("gate", each) for each in missed] or [("gate", "passed")]
+    rows += _some("contract", measured.broken)
+    rows += _some("gate", missed) or [("gate", "passed")]
     out.print(facts(rows))
+
+
+def _some(name: str, told: Sequence[str]) -> list[tuple[str, object]]:
+    """The first of them, and how many more there are; `--json` has all."""
+    more = len(told) - _SHOWN
+    rest: list[tuple[str, object]] = [(name, f"… and {more} more")] if more > 0 else []
+    return [*((name, each) for each in told[:_SHOWN]), *rest]
 
 
 def show_models(out: Console, views: Sequence[ModelView], cursor: str | None) -> None:

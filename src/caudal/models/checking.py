@@ -148,8 +148,9 @@ def _deterministic(scorer: Any, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _absent(scorer: Any, rows: Sequence[Row]) -> Iterator[str]:
-    row = _whole(scorer.inputs)
+    whole = _whole(scorer.inputs)
     for one in scorer.inputs:
+        row = _alone(whole, one)
         score = scorer.score({name: value for name, value in row.items() if name != one.name})
         if one.name not in score.missing:
             yield f"missing: {one.name} is not there, and not told as missing"
@@ -160,13 +161,19 @@ def _absent(scorer: Any, rows: Sequence[Row]) -> Iterator[str]:
     nothing = scorer.score({})
     if set(nothing.missing) != {one.name for one in scorer.inputs}:
         yield "missing: of an empty row not everything is told as missing"
-    if scorer.score({**row, "nobody.knows": 1}) != scorer.score(row):
+    if scorer.score({**whole, "nobody.knows": 1}) != scorer.score(whole):
         yield "missing: a name that it does not know changes the score"
 
 
+def _alone(row: Row, one: Input) -> Row:
+    """The row without what an input that is a ratio could be made of."""
+    return {name: value for name, value in row.items() if name not in (one.ratio or ())}
+
+
 def _unfit(scorer: Any, rows: Sequence[Row]) -> Iterator[str]:
-    row = _whole(scorer.inputs)
+    whole = _whole(scorer.inputs)
     for one in scorer.inputs:
+        row = _alone(whole, one)
         absent = scorer.score({**row, one.name: None})
         for value in (math.nan, math.inf, -math.inf):
             if scorer.score({**row, one.name: value}) != absent:

@@ -33,6 +33,8 @@ _MOST_COLUMNS: Final = 16
 _BEFORE_DAYS: Final = 14
 """How far back the mean lies that a run of frauds has not raised yet."""
 _LABEL: Final = "label.fraud"
+_TAGS: Final = '{"currency": "XXX"}'
+"""A file has amounts of one currency, whichever (ISO 4217 has this one for none)."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 Progress = Callable[[str, int, int], None]
@@ -114,7 +116,7 @@ def declared(entities: Entities, delay_days: int, ordinary: int) -> tuple[Featur
         made += [
             Feature(
                 name=f"{word}_{name}", by=by, aggregate=aggregate, value=value, window=window, delay=delay,
-                about=f"{what} {about}",
+                same=_same(value), about=f"{what} {about}",
             )
             for name, aggregate, value, window, delay, what in (
                 ("stddev_7d", Aggregate.STDDEV, "amount", "7d", "0s", "spread of amounts in 7 days"),
@@ -150,10 +152,16 @@ def _of_window(
     return [
         Feature(
             name=f"{word}_{name}_{window}", by=by, aggregate=aggregate, value=value, of=of or Filter(),
+            same=_same(value),
             window=window, delay="0s" if of is None else delay, about=f"{about} {past}",
         )
         for name, aggregate, value, of, about in kinds
     ]  # fmt: skip
+
+
+def _same(value: str | None) -> tuple[str, ...]:
+    """Amounts of one currency add up."""
+    return ("currency",) if value == "amount" else ()
 
 
 def shares(entities: Entities) -> tuple[tuple[str, str], ...]:
@@ -328,7 +336,7 @@ def _lay_out(
             "event_us": np.concatenate([moments, moments[frauds]]),
             "known_us": known,
             "entities": pa.array([*keys, *(keys[int(place)] for place in frauds)]),
-            "tags": pa.array(["{}"] * len(known)),
+            "tags": pa.array([_TAGS] * len(known)),
             "vals": pa.array([*values, *(values[int(place)] for place in frauds)]),
         }
     )
@@ -338,7 +346,7 @@ def _lay_out(
             "known": ordinal[wanted] - 1,
             "as_of_us": moments[wanted],
             "entities": pa.array([keys[place] for place in wanted]),
-            "tags": pa.array(["{}"] * len(wanted)),
+            "tags": pa.array([_TAGS] * len(wanted)),
         }
     )
     connection.register("events_given", event_rows)

@@ -83,12 +83,7 @@ def train(order: Order, progress: Progress) -> Trained:
     It takes seconds to minutes, all of it CPU: a server would do it in another process.
     """
     progress("Reading", 0, 0)
-    wishes = order.wishes
-    declared = dict.fromkeys(wishes.category, ColumnKind.CATEGORY)
-    declared.update(dict.fromkeys(wishes.number, ColumnKind.NUMBER))
-    table, wishes = own_sets.renamed(reading.read(order.path, declared=declared), wishes)
-    simulated = own_sets.entities_of(table)
-    table, wishes = own_sets.of_simulation(table, wishes) if simulated else (table, wishes)
+    table, wishes, simulated = _read(order)
     assigned = roles.assign(table, wishes, find_time=True)
     table, y = _with_outcome(table, assigned)
     found: histories.Histories | None = None
@@ -144,6 +139,18 @@ def train(order: Order, progress: Progress) -> Trained:
         time=time,
         features=() if found is None else found.features,
     )  # fmt: skip
+
+
+def _read(order: Order) -> tuple[Table, Wishes, histories.Entities | None]:
+    """The file, with what is known of its columns where it is one of ours."""
+    wishes = order.wishes
+    declared = dict.fromkeys(wishes.category, ColumnKind.CATEGORY)
+    declared.update(dict.fromkeys(wishes.number, ColumnKind.NUMBER))
+    table, wishes = own_sets.renamed(reading.read(order.path, declared=declared), wishes)
+    simulated = own_sets.entities_of(table)
+    if simulated is not None:
+        table, wishes = own_sets.of_simulation(table, wishes)
+    return table, wishes, simulated
 
 
 def _with_outcome(table: Table, assigned: Roles) -> tuple[Table, Any]:
