@@ -59,7 +59,7 @@ async def list_(
                 cell(_moment(row["at"])),
                 row["subject"],
                 row["outcome"],
-                cell(row.get("score")),
+                cell(_score(row.get("score"))),
                 reasons,
             )
         out.print(shown if rows else "No decisions are recorded.")
@@ -123,11 +123,17 @@ async def replay(
 
     def show_it(out: Console) -> None:
         out.print("The same, byte for byte." if made["same"] else "It comes out differently now:")
-        out.print(facts([("outcome", made["again"]["outcome"]), ("score", made["again"].get("score"))]))
+        out.print(
+            facts([("outcome", made["again"]["outcome"]), ("score", _score(made["again"].get("score")))])
+        )
         _show_reasons(out, made["again"])
 
     operator.terminal.answer(made, show_it)
     return None if made["same"] else Exit.REFUSED
+
+
+def _score(score: float | None) -> str | None:
+    return None if score is None else f"{score:.4f}"
 
 
 def _moment(text: str) -> dt.datetime:

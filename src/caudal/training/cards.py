@@ -29,11 +29,12 @@ def file_of(
     suspects: Sequence[Suspect],
     seed: int,
     feature_set: int | None,
+    about: Mapping[str, str],
 ) -> models.ModelFile:
-    """The model's file. Raises `models.ModelInvalid`, which would be a bug of training."""
+    """The model's file, with `about` its inputs. Raises `models.ModelInvalid`: a bug of training."""
     learned = candidate.learned
     encoder = learned.encoder
-    inputs = _inputs(candidate, purpose)
+    inputs = tuple(_in_words(one, about) for one in _inputs(candidate, purpose))
     kept = {one.name for one in inputs}
     histograms = encoding.histograms(encoder, encoder.matrix(table, division.train))
     span = division.train_span
@@ -71,6 +72,14 @@ def file_of(
         notes=_notes(purpose, target, time),
     )
     return models.assemble(card, learned.artifact)
+
+
+def _in_words(one: models.Input, about: Mapping[str, str]) -> models.Input:
+    """The input as its declaration tells of it; a ratio by its two."""
+    if one.ratio is not None and all(name in about for name in one.ratio):
+        above, below = (about[name] for name in one.ratio)
+        return msgspec.structs.replace(one, about=f"{above}, over {below}"[:500])
+    return msgspec.structs.replace(one, about=about.get(one.name, one.about))
 
 
 def _inputs(candidate: Candidate, purpose: models.Purpose) -> tuple[models.Input, ...]:

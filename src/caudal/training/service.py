@@ -131,6 +131,7 @@ def train(order: Order, progress: Progress) -> Trained:
                 each, name=_name(order.name, each.learner, candidates), purpose=order.purpose, table=table,
                 target=assigned.target, positives=positives, rows=rows, division=division, time=time,
                 suspects=suspects, seed=order.seeds[0], feature_set=order.feature_set,
+                about={f"features.{one.name}": one.about for one in (found.features if found else ())},
             )
             for each in candidates
         ),
