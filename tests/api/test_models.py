@@ -134,3 +134,11 @@ async def test_what_cannot_be_done_is_refused_by_type(
 ) -> None:
     assert (await worlds.ben.post(path, body)).json()["code"] == code
     assert (await worlds.ben.get(SERVING)).json()["version"] == 0
+
+
+@pytest.mark.parametrize("artifact", ["päckchen", "a", "????"])
+async def test_an_artifact_that_is_no_base64_is_refused(worlds: Worlds, artifact: str) -> None:
+    answer = await worlds.ana.post(MODELS, {**written(), "artifact": artifact})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (
+        400, "invalid_request", "artifact",
+    )  # fmt: skip

@@ -19,6 +19,7 @@ from caudal.api.endpoint import NoBody, NoQuery
 from caudal.api.fields import utc
 from caudal.api.paging import page_answer
 from caudal.api.payment_reads import cursor_id
+from caudal.api.payments import path_payment_id
 from caudal.api.request import Request
 from caudal.api.views import json_answer
 from caudal.idempotency import Answer
@@ -70,9 +71,10 @@ async def find_reviews(request: Request[ReviewsQuery, NoBody]) -> Answer:
 
 
 async def read_review(request: Request[NoQuery, NoBody]) -> Answer:
-    """GET /v1/reviews/{id}; raises `PaymentNotFound`."""
+    """GET /v1/reviews/{id}; raises `InvalidId`, `PaymentNotFound`."""
+    payment_id = path_payment_id(request)
     async with request.services.database.snapshot() as connection:
-        case = await get_payment(connection, request.book_id, request.ids["id"])
+        case = await get_payment(connection, request.book_id, payment_id)
         view = await _review(connection, request.book_id, case.payment, whole=True)
     return json_answer(200, view)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -92,7 +91,7 @@ async def register_model(request: Request[Write, NewModel]) -> Answer:
     services, body = request.services, request.body
     try:
         artifact = base64.b64decode(body.artifact, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidRequest("this is no base64", field="artifact") from None
     card = msgspec.json.encode(body.card)
     file = models.read(card, artifact, expected=None)
