@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from caudal_base import sealing
 from caudal_base.embedded import DirectoryUnusable, EmbeddedPostgres, ServerFailed, VersionMismatch
 from caudal_base.embedded.identity import server_major
-from caudal_base.embedded.layout import write_json
+from caudal_base.embedded.layout import Layout, write_json
 
 from .conftest import NAMELESS_UID, ORDINARY_UID, QUICK, StartOwner, copied
 
@@ -29,6 +30,14 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path: Path) -> None:
         EmbeddedPostgres(tmp_path).start()
 
     assert files(tmp_path) == {"thesis.txt"}
+
+
+def test_a_sealing_key_that_was_there_before_is_not_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / sealing.FILE).write_text("of an API whose database is elsewhere")
+    assert not Layout(tmp_path).is_foreign()
+
+    (tmp_path / "thesis.txt").write_text("important")
+    assert Layout(tmp_path).is_foreign()
 
 
 def test_another_programs_postgresql_directory_is_left_alone(tmp_path: Path) -> None:

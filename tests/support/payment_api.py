@@ -28,6 +28,7 @@ from caudal_base import ids
 from caudal_base.decide import ApproveAll, Limit
 from caudal_base.secret import Secret
 from caudal_base.settings import PartnerSettings, Settings
+from support.deliveries import SEALING_KEY
 from support.worlds import World, new_key
 
 BOOK = "payments"
@@ -35,12 +36,13 @@ CALLER = Caller(principal=OPERATOR, request_id="req_test")
 _NOBODY = "http://127.0.0.1:9"
 
 SETTINGS = Settings(
+    sealing_key=SEALING_KEY,  # or it would be kept in the directory that the tests are run in
     partners={
         name: PartnerSettings(
             connector=name, book=BOOK, url=_NOBODY, api_key=Secret(f"sk_test_{name}"), calls_per_second=1
         )
         for name in ("stripe", "bank")
-    }
+    },
 )
 """Of an application with a card partner and a bank, both serving the book `payments`."""
 

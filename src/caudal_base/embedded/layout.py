@@ -32,7 +32,8 @@ RESTORING = ".restoring"
 UPGRADING = ".upgrading"
 """The same for an upgrade."""
 
-_HARMLESS = frozenset({"lost+found"})
+# An API whose database is elsewhere may have kept its sealing key here before (`caudal_base.sealing`).
+_HARMLESS = frozenset({"lost+found", "sealing.key"})
 _OURS = frozenset({"caudal.lock", "passwords.json", CREATING, RESTORING, UPGRADING})
 
 
