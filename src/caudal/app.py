@@ -23,6 +23,7 @@ from caudal.api import (
     ENDPOINTS,
     FAMILIES,
     SECURITY,
+    Decisions,
     MethodNotAllowed,
     Metrics,
     PathNotFound,
@@ -38,7 +39,7 @@ from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
-from caudal.risk import Applications, Decider
+from caudal.risk import Applications, Decider, Engines
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base import logs, telemetry
@@ -81,8 +82,8 @@ async def running_services(
     authenticator = Authenticator(database, clock)
     rates = RateLimits(settings.requests_per_second, settings.request_burst_s, shared)
     room = Room.of(settings.pool_size, settings.long_reads)
-    new_ids, books, routing = IdSource(clock), BookDirectory(), Directory(clock)
-    paying = Payments(ledger, Decider(clock, new_ids), partners, new_ids, routing=routing)
+    new_ids, books, routing, engines = IdSource(clock), BookDirectory(), Directory(clock), Engines()
+    paying = Payments(ledger, Decider(clock, new_ids, engines), partners, new_ids, routing=routing)
     limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
     payments = PaymentDesk(database, paying, limits)
     inbox = Inbox(database, partners, books, clock, new_ids)
@@ -90,6 +91,7 @@ async def running_services(
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
+    metrics.register(Decisions(engines))
     waiting = watch_partners(metrics, partners, inbox, clock, database)
     aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
     tasks = [asyncio.create_task(each) for each in aside]
@@ -113,7 +115,7 @@ async def running_services(
             inbox=inbox,
             endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
-            applications=Applications(clock, new_ids),
+            applications=Applications(clock, new_ids, engines),
             max_body_bytes=settings.max_body_bytes,
         )
     finally:

@@ -1,13 +1,21 @@
 """What /metrics says of outcomes, errors, replays and objectives, and that the reference has all of it."""
 
+import datetime as dt
 import re
 from typing import Any
 
 import pytest
 
-from caudal.api import described
+from caudal.api import Decisions, described
 from caudal.api.book_metrics import Books
+from caudal.models import Outcome, Stage, Terms
 from caudal.objectives import evaluate
+from caudal.risk import Decider, Engines
+from caudal_base.database import Database
+from caudal_base.ids import IdSource
+from support.decision_desks import DecisionDesk
+from support.ledgers import new_book
+from support.model_worlds import scorecard_file
 from support.payment_api import PaymentWorld, pay_in
 
 
@@ -109,3 +117,49 @@ async def test_objectives_are_there_once_they_are_evaluated(world: PaymentWorld)
     assert found["caudal_objective_burn_rate" + str({**of, "window": "1h"})] == 0.0
     assert found["caudal_objective_alert" + str({**of, "severity": "page"})] == 0.0
     assert 0 <= found["caudal_objective_evaluated_age_seconds" + str({"book": of["book"]})] < 60
+
+
+async def test_decisions_are_counted_by_model_role_outcome_and_fallback_with_what_scores_took(
+    shared_database: Database,
+) -> None:
+    desk = DecisionDesk(shared_database, (await new_book(shared_database)).book_id)
+    collector = Decisions(desk.engines)
+    await desk.with_model(scorecard_file(), Terms(review_at=0.03))
+    await desk.with_model(scorecard_file(1.0), stage=Stage.SHADOW)
+    await desk.decide(desk.subject(500), desk.subject(50_000))
+    desk.clock.advance(dt.timedelta(seconds=1))
+    await desk.damage_models()
+    await desk.set_terms(Terms(fallback=Outcome.DECLINE))
+    desk.engines = Engines()
+    desk.decider = Decider(desk.clock, IdSource(desk.clock), desk.engines)
+    await desk.decide(desk.subject(500))
+
+    def counted(one: Decisions) -> dict[str, float]:
+        return {
+            sample.name + str(dict(sorted(sample.labels.items()))): sample.value
+            for family in one.collect()
+            for sample in family.samples
+        }
+
+    found, again = counted(collector), counted(Decisions(desk.engines))
+    labels = {
+        "book": str(desk.book_id), "fallback": "", "model": "card-fraud@1", "of": "payment",
+        "outcome": "approve", "role": "champion",
+    }  # fmt: skip
+    assert found["caudal_decisions_total" + str(labels)] == 1
+    assert found["caudal_decisions_total" + str(labels | {"outcome": "review"})] == 1
+    declined = labels | {"fallback": "model_unreadable", "outcome": "decline"}
+    assert again["caudal_decisions_total" + str(declined)] == 1
+    for model in ("card-fraud@1", "card-fraud@2"):
+        name = "caudal_model_score_duration_seconds"
+        assert found[f"{name}_bucket" + str({"le": "+Inf", "model": model})] == 2
+        assert 0 < found[f"{name}_sum" + str({"model": model})] < 1
+    stage = {"le": "+Inf", "of": "payment", "stage": "decide"}
+    assert found["caudal_decision_duration_seconds_bucket" + str(stage)] == 2
+    book = {"book": str(desk.book_id)}
+    assert found["caudal_decides_by_version" + str(book | {"of": "serving"})] == 4
+    assert again["caudal_decides_by_version" + str(book | {"of": "serving"})] == 5
+    assert found["caudal_decides_by_version" + str(book | {"of": "rule_set"})] == 0
+    share = "caudal_model_share_ratio"
+    assert found[share + str(book | {"model": "card-fraud@1", "role": "champion"})] == 1
+    assert found[share + str(book | {"model": "card-fraud@2", "role": "shadow"})] == 0

@@ -1,5 +1,7 @@
 """Decisions on what is no payment: by the model that serves, with adverse-action codes, kept."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -11,11 +13,14 @@ from caudal.risk import (
     Application,
     ApplicationInvalid,
     Applications,
+    Engines,
+    Fallback,
     ListKind,
     NoModelServes,
     Record,
     SubjectKind,
 )
+from caudal.risk.decider import Deadline
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.decide import Verdict
@@ -35,15 +40,17 @@ class Lender:
     def __init__(self, database: Database, book_id: int) -> None:
         self.database, self.book_id = database, book_id
         self.clock = ManualClock(START)
-        self.applications = Applications(self.clock, IdSource(self.clock))
+        self.engines = Engines()
+        self.applications = Applications(self.clock, IdSource(self.clock), self.engines)
 
-    async def serve(self) -> None:
+    async def serve(self, upto: Stage = Stage.CHAMPION, **changes: Any) -> None:
         file, names, artifact = credit_file(), ("income", "late", "country"), credit_file().artifact
         inputs = []
         for one, name in zip(file.card.inputs, names, strict=True):
             inputs.append(msgspec.structs.replace(one, name=name))
             artifact = artifact.replace(one.name.encode(), name.encode())
-        named = models.assemble(msgspec.structs.replace(file.card, inputs=tuple(inputs)), artifact)
+        card = msgspec.structs.replace(file.card, inputs=tuple(inputs), **changes)
+        named = models.assemble(card, artifact)
         of = {"ledger": Ledger(self.clock), "at": self.clock.now()}
         measured = models.Measured(latency_us=5.0, latency_p99_us=9.0)
         async with self.database.transaction() as connection:
@@ -52,7 +59,7 @@ class Lender:
             await models.set_terms(
                 connection, self.book_id, Terms(review_at=0.02, decline_at=0.04), caller=BEN, **of
             )
-            for stage in (Stage.SHADOW, Stage.CHAMPION):
+            for stage in dict.fromkeys((Stage.SHADOW, upto)):
                 result = await models.change_stage(connection, self.book_id, made.id, stage, caller=BEN, **of)
                 assert isinstance(result, models.Registered), result
 
@@ -90,6 +97,35 @@ async def test_the_same_values_give_the_same_and_what_is_no_number_is_missing(le
 
     assert first.decided == again.decided
     assert first.served.facts == {"income": None, "late": None, "unknown": "x"}
+
+
+async def test_shadows_score_applications_and_decide_nothing(lender: Lender) -> None:
+    await lender.serve()
+    await lender.serve(Stage.SHADOW, name="card-late")
+
+    made = await lender.decide(values=RISKY)
+
+    assert (made.served.model, made.decided.outcome) == ("loans@1", Verdict.DECLINE)
+    assert [(one.model, one.score) for one in made.shadows] == [("card-late@1", made.decided.score)]
+    counts = lender.engines.counts
+    assert counts.decisions == {(lender.book_id, "application", "loans@1", "champion", "decline", ""): 1}
+    assert {model: sum(times.counts) for model, times in counts.scores.items()} == {
+        "loans@1": 1, "card-late@1": 1,
+    }  # fmt: skip
+
+
+async def test_a_model_of_applications_that_is_late_leaves_it_to_the_policy(
+    lender: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lender.serve()
+    monkeypatch.setattr("caudal.risk.applications.Deadline", lambda _, counts: Deadline(0, counts))
+
+    made = await lender.decide(values=SAFE)
+
+    assert [reason.code for reason in made.decided.reasons] == ["model_late"]
+    assert made.served.fallback is Fallback.LATE
+    async with lender.database.connection() as connection:
+        assert (await risk.replay(connection, lender.book_id, made.id)).same
 
 
 async def test_a_customer_on_the_block_list_is_declined(lender: Lender) -> None:

@@ -15,7 +15,7 @@ from caudal_base.database import Database
 from caudal_base.decide import Verdict
 from support.decision_desks import DecisionDesk
 from support.ledgers import new_book
-from support.model_worlds import ANA, BEN, lightgbm_file, scorecard_file
+from support.model_worlds import lightgbm_file, scorecard_file
 from support.rule_worlds import rule
 
 COUNTED = FeatureSet(
@@ -37,18 +37,7 @@ async def serve(
     **more: Any,
 ) -> models.Registered:
     """Register a model and let it serve."""
-    prepared = models.Prepared(file=file, measured=models.Measured(latency_us=5.0, latency_p99_us=9.0))
-    of = {"ledger": desk.ledger, "at": desk.clock.now()}
-    async with desk.database.transaction() as connection:
-        made = await models.register(connection, desk.book_id, prepared, caller=ANA, **of)
-        await models.set_terms(connection, desk.book_id, terms, caller=BEN, **of)
-        for step in dict.fromkeys((Stage.SHADOW, stage)):
-            told = more if step is stage else {}
-            result = await models.change_stage(
-                connection, desk.book_id, made.id, step, caller=BEN, **of, **told
-            )
-            assert isinstance(result, models.Registered), result
-    return result
+    return await desk.with_model(file, terms, stage, **more)
 
 
 async def replayed(desk: DecisionDesk) -> list[bool]:

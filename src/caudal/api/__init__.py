@@ -1,5 +1,6 @@
 """The public HTTP API: for each endpoint parse, call, render; nothing is decided here."""
 
+from caudal.api.decision_metrics import Decisions
 from caudal.api.described_metrics import Described, described
 from caudal.api.docs import document_text
 from caudal.api.endpoint import Endpoint
@@ -19,6 +20,7 @@ __all__ = [
     "ENDPOINTS",
     "FAMILIES",
     "SECURITY",
+    "Decisions",
     "Described",
     "Endpoint",
     "EventFamily",

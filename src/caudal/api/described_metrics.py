@@ -7,6 +7,7 @@ from prometheus_client.core import Metric
 
 from caudal import jobs
 from caudal.api.book_metrics import Books
+from caudal.api.decision_metrics import Decisions
 from caudal.api.metrics import Metrics
 from caudal.api.places import Room
 from caudal.api.rates import RateLimits
@@ -14,6 +15,7 @@ from caudal.api.webhooks_in_metrics import Partners, Received, Waiting
 from caudal.api.worker_metrics import worker_registry
 from caudal.connectors import Registry
 from caudal.delivery import DeliveryCounts
+from caudal.risk import Engines
 from caudal.webhooks import ApplyCounts, InboxCounts, Unsettled
 from caudal_base.clock import SystemClock
 from caudal_base.shared import Shared
@@ -68,7 +70,7 @@ def _api() -> Metrics:
     metrics, clock = Metrics(), SystemClock()
     metrics.watch(dict.fromkeys(DESKS, dict), dict)
     metrics.watch_traffic(Room.of(2, 1), RateLimits(0, 1, Shared()))
-    for own in (Partners(Registry()), Received(InboxCounts(()))):
+    for own in (Partners(Registry()), Received(InboxCounts(())), Decisions(Engines())):
         metrics.register(own)
     for common in (Waiting(nothing, clock), Books(None, clock)):
         metrics.register_common(common)

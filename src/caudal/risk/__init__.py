@@ -6,6 +6,7 @@ decision of the past again, to the same bytes. Workers take `handlers()` and `PE
 """
 
 from caudal.risk.applications import Application, Applications
+from caudal.risk.counts import TIME_BOUNDS_S, Came, DecisionCounts, Times
 from caudal.risk.decider import Decider
 from caudal.risk.decision_types import (
     Because,
@@ -18,6 +19,7 @@ from caudal.risk.decision_types import (
     Thresholds,
 )
 from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
+from caudal.risk.engine import Engines
 from caudal.risk.errors import (
     ApplicationInvalid,
     DecisionNotFound,
@@ -73,6 +75,7 @@ __all__ = [
     "PURGE_DECISIONS",
     "PURGE_LIMIT",
     "PURGE_USED",
+    "TIME_BOUNDS_S",
     "AddEntry",
     "AddLabel",
     "Application",
@@ -80,9 +83,12 @@ __all__ = [
     "Applications",
     "Batch",
     "Because",
+    "Came",
     "Decider",
+    "DecisionCounts",
     "DecisionFilter",
     "DecisionNotFound",
+    "Engines",
     "Entry",
     "EntryFilter",
     "EntryInvalid",
@@ -107,6 +113,7 @@ __all__ = [
     "SubjectKind",
     "SubjectOf",
     "Thresholds",
+    "Times",
     "add_entries",
     "add_labels",
     "backtest",

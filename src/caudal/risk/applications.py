@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from caudal.risk import deciding, rules, store, store_decisions
-from caudal.risk.decision_types import Record, Served, SubjectOf, Value
+from caudal.risk.decider import Deadline
+from caudal.risk.decision_types import Record, Served, Shadow, SubjectOf, Value
 from caudal.risk.engine import Engines
 from caudal.risk.errors import ApplicationInvalid, NoModelServes
 from caudal.risk.rules import MET_NOTHING
@@ -42,11 +43,11 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 class Applications:
     """Decides on applications. One for each process."""
 
-    def __init__(self, clock: Clock, new_ids: IdSource) -> None:
-        """`clock` says when a decision is made."""
+    def __init__(self, clock: Clock, new_ids: IdSource, engines: Engines | None = None) -> None:
+        """`clock` says when a decision is made; `engines` may be those that payments are decided by."""
         self._clock = clock
         self._new_ids = new_ids
-        self._engines = Engines()
+        self._engines = engines or Engines()
 
     async def decide(self, connection: Connection, book_id: int, application: Application) -> Record:
         """Decide, and keep the decision. The caller commits.
@@ -68,16 +69,22 @@ class Applications:
             at=now, serving=serving.version, model=chosen.ref, role=chosen.role, fallback=chosen.fallback,
         )  # fmt: skip
         read = perf_counter_ns()
-        judges = msgspec.structs.replace(engine.judges(served), rules=None)
-        judged = deciding.decide(served, judges, deciding.row_of(served, ()))
+        deadline = Deadline(serving.deadline_us, self._engines.counts)
+        judges, row = engine.judges(served), deciding.row_of(served, ())
+        model = None if judges.model is None else deadline.over(judges.model)
+        judged = deciding.decide(served, msgspec.structs.replace(judges, rules=None, model=model), row)
+        shadows = tuple(
+            Shadow(model=each.ref, score=deadline.over(each).score(row).value) for each in serving.shadows
+        )
         took = {"read": (read - began) // 1_000, "decide": (perf_counter_ns() - read) // 1_000}
         record = Record(
             id=ids.encode(ids.DECISION, self._new_ids.new()), of=SubjectOf.APPLICATION,
             subject=application.subject, customer=application.customer, at=now, as_of=now, ordinal=0,
             served=msgspec.structs.replace(served, fallback=judged.fallback), decided=judged.decided,
-            model_wants=judged.model_wants, latency_us=took,
+            model_wants=judged.model_wants, shadows=shadows, latency_us=took,
         )  # fmt: skip
         await store_decisions.insert(connection, book_id, record)
+        self._engines.counts.decided(book_id, record)
         return record
 
     async def _met(self, connection: Connection, book_id: int, application: Application) -> Met:

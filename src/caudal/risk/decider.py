@@ -14,6 +14,7 @@ import structlog
 
 from caudal.features import Asked, Lookup
 from caudal.risk import deciding, facts, store, store_decisions
+from caudal.risk.counts import DecisionCounts
 from caudal.risk.deciding import Judged
 from caudal.risk.decision_types import (
     Fallback,
@@ -177,7 +178,7 @@ class Deciding:
         if serving is None:
             return deciding.decide(served, judges, deciding.row_of(served, engine.names)), ()
         row = deciding.row_of(served, engine.names)
-        deadline = self._deadline = self._deadline or Deadline(serving.deadline_us)
+        deadline = self._deadline = self._deadline or Deadline(serving.deadline_us, self._engines.counts)
         if judges.model is not None:
             judges = msgspec.structs.replace(judges, model=deadline.over(judges.model))
         judged = deciding.decide(served, judges, row)
@@ -207,7 +208,9 @@ class Deciding:
         """Keep the decision, count the payment against limits, and have those behind it see it."""
         self._listed.recorded(subject, decision)
         if decision.id is not None:
-            self._kept.append(self._made[decision.id])
+            made = self._made[decision.id]
+            self._kept.append(made)
+            self._engines.counts.decided(self._reading.book_id, made)
         if self._lookup is not None:
             asked = self._asked.get(subject.payment_id) or facts.asked_of(subject)
             self._lookup.add_now(facts.event_of(subject, asked, decision.verdict, self._now))
@@ -225,9 +228,10 @@ class Deciding:
 class Deadline:
     """So much time for all models of a batch together: the whole book waits for it."""
 
-    def __init__(self, deadline_us: int) -> None:
-        """In microseconds."""
+    def __init__(self, deadline_us: int, counts: DecisionCounts) -> None:
+        """In microseconds; what each model takes of it is counted."""
         self._left_ns = deadline_us * _NS
+        self._counts = counts
 
     def over(self, model: Model) -> "Timed":
         """The model, as long as there is time."""
@@ -239,7 +243,9 @@ class Deadline:
             return Scored(value=None, late=True)
         begun = perf_counter_ns()
         scored = model.score(row)
-        self._left_ns -= perf_counter_ns() - begun
+        took_ns = perf_counter_ns() - begun
+        self._left_ns -= took_ns
+        self._counts.scored(model.ref, took_ns)
         return scored if self._left_ns > 0 else Scored(value=None, late=True)
 
 

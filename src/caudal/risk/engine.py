@@ -3,10 +3,11 @@
 Whether it still holds, each batch learns by a number that it reads with everything else (`Stamp`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from caudal import features, models, rules
 from caudal.features import Plan
+from caudal.risk.counts import DecisionCounts
 from caudal.risk.deciding import FEATURES, Judges
 from caudal.risk.decision_types import Fallback, FallbackPolicy, Rules, Served
 from caudal.risk.published_rules import PublishedRules
@@ -62,6 +63,13 @@ class Engines:
         """Nothing is known yet."""
         self._known: dict[int, Engine] = {}
         self._models = models.Directory()
+        self.counts = DecisionCounts()
+        """What this process has decided by them."""
+
+    @property
+    def all(self) -> Mapping[int, Engine]:
+        """By book, as each was last looked at."""
+        return self._known
 
     def known(self, book_id: int) -> Engine | None:
         """As it stood when it was last looked at."""

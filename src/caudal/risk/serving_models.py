@@ -77,6 +77,13 @@ class Serving:
         """Whether any model is asked, if only for comparison."""
         return bool(self._chosen or self.shadows)
 
+    @property
+    def shares(self) -> list[tuple[str, str, int]]:
+        """Every model that serves: name and version, as what, on how much it decides, in percent."""
+        of = {Role.CHALLENGER.value: self._serving.share, Role.CHAMPION.value: 100 - self._serving.share}
+        deciding = [(each.ref, each.role, of[each.role]) for each in self._chosen.values()]
+        return [*deciding, *[(model.ref, "shadow", 0) for model in self.shadows]]
+
     def pick(self, key: str) -> Chosen | None:
         """Who decides on a key: always the same; None where no model does."""
         found = models.assign(self._serving, key)
