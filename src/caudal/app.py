@@ -23,7 +23,6 @@ from caudal.api import (
     ENDPOINTS,
     FAMILIES,
     SECURITY,
-    Decisions,
     MethodNotAllowed,
     Metrics,
     PathNotFound,
@@ -32,7 +31,7 @@ from caudal.api import (
     Route,
     Services,
     problem,
-    watch_partners,
+    watch_rooms,
 )
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints, Policy
@@ -91,8 +90,7 @@ async def running_services(
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
     metrics.watch(queues, database.statistics)
     metrics.watch_traffic(room, rates)
-    metrics.register(Decisions(engines))
-    waiting = watch_partners(metrics, partners, inbox, clock, database)
+    waiting = watch_rooms(metrics, partners, inbox, engines, clock, database)
     aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
     tasks = [asyncio.create_task(each) for each in aside]
     try:

@@ -103,13 +103,6 @@ async def test_a_challenger_has_its_share_of_customers_and_a_shadow_decides_noth
     assert all(await replayed(desk))
 
 
-async def corrupted(desk: DecisionDesk) -> None:
-    async with desk.database.transaction() as connection:
-        await connection.execute(
-            "update models.model set artifact = 'rotten' where book_id = %s", (desk.book_id,)
-        )
-
-
 class _Says:
     """A scorer that answers what it is told to, or is slow."""
 
@@ -182,7 +175,7 @@ async def test_a_model_that_cannot_be_read_is_stood_in_for(
     desk: DecisionDesk, fallback: models.Outcome, verdict: Verdict
 ) -> None:
     await serve(desk, scorecard_file(), terms=Terms(review_at=0.1, fallback=fallback))
-    await corrupted(desk)
+    await desk.damage_models()
     await desk.with_rules(rule("large", "payment.amount > 100000", "review"))
 
     small, large = await desk.decide(desk.subject(100), desk.subject(200_000))

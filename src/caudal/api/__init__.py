@@ -13,7 +13,7 @@ from caudal.api.registry import ENDPOINTS
 from caudal.api.schemas import schemas_of
 from caudal.api.services import Services
 from caudal.api.serving import SECURITY, Route
-from caudal.api.webhooks_in_metrics import watch_partners
+from caudal.api.webhooks_in_metrics import watch_rooms
 from caudal.api.worker_metrics import worker_registry
 
 __all__ = [
@@ -37,6 +37,6 @@ __all__ = [
     "document_text",
     "problem",
     "schemas_of",
-    "watch_partners",
+    "watch_rooms",
     "worker_registry",
 ]

@@ -8,9 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from caudal.api.book_metrics import Books
+from caudal.api.decision_metrics import Decisions
 from caudal.api.merged_metrics import Processes
 from caudal.api.metrics import Metrics
 from caudal.connectors import LATENCY_BOUNDS_S, BreakerState, Registry
+from caudal.risk import Engines
 from caudal.webhooks import Inbox, InboxCounts, Unsettled
 from caudal_base.clock import Clock
 from caudal_base.database import Database
@@ -177,12 +179,12 @@ class Asked:
             await self._processes.answer_others()
 
 
-def watch_partners(
-    metrics: Metrics, partners: Registry, inbox: Inbox, clock: Clock, database: Database
+def watch_rooms(
+    metrics: Metrics, partners: Registry, inbox: Inbox, engines: Engines, clock: Clock, database: Database
 ) -> Asked:
-    """Add the figures of partners, of their webhooks and of what the tables say; what is to be asked."""
+    """Add the figures of partners, webhooks, decisions, and of what the tables say; what is to be asked."""
     waiting, books = Waiting(inbox.unsettled, clock), Books(database, clock)
-    for own in (Partners(partners), Received(inbox.counts)):
+    for own in (Partners(partners), Received(inbox.counts), Decisions(engines)):
         metrics.register(own)
     for common in (waiting, books):
         metrics.register_common(common)
