@@ -113,7 +113,7 @@ async def running_services(
             inbox=inbox,
             endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
-            applications=Applications(clock, new_ids, engines),
+            applications=Applications(ledger, clock, new_ids, engines),
             max_body_bytes=settings.max_body_bytes,
         )
     finally:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from caudal_base.database import Database
-from support.exports import book_of, some_payments
+from support.exports import book_of, read, some_payments
 from support.payment_worlds import PaymentWorld
 
 
@@ -37,6 +38,36 @@ async def test_an_export_and_what_is_said_of_it(database: Database, dsn: str, tm
     assert "<svg" in page.read_text(encoding="utf-8")
     code, live = caudal(dsn, "analytics", "volume", "--book", book)
     assert (code, live["volume"], live["fraud"]) == (0, report["volume"], [])
+
+
+async def test_following_an_export_writes_what_is_new_until_interrupted(
+    database: Database, dsn: str, tmp_path: Path
+) -> None:
+    world = await PaymentWorld.make(database)
+    await some_payments(world, 1)
+    book = (await book_of(database, world.book_id)).name
+    lake = tmp_path / "lake"
+    following = subprocess.Popen(
+        [sys.executable, "-P", "-m", "caudal", "export", "--out", str(lake), "--book", book, "--follow",
+         "--every", "1", "--share", "1", "--json"],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "CAUDAL_DATABASE_URL": dsn},
+    )  # fmt: skip
+    try:
+        assert following.stdout is not None
+        first = json.loads(following.stdout.readline())
+        (new,) = await some_payments(world, 1)
+        second = json.loads(following.stdout.readline())
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 130
+    finally:
+        following.kill()
+        following.communicate()
+
+    assert first["rows"]["attempts"] == 1
+    rows = read(lake, "payments")
+    assert new in {row["id"] for row in rows}
+    assert len(rows) == len({row["seq"] for row in rows})
+    assert first["positions"]["events"] < second["positions"]["events"]
 
 
 @pytest.mark.parametrize(

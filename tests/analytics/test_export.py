@@ -1,8 +1,10 @@
 """An export has each row once, whatever was killed where, and no personal data."""
 
 import asyncio
+import datetime as dt
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from caudal.analytics import TABLES, ExportBusy, ExportDamaged, ExportForeign, ExportNewer, manifest
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
+from caudal.risk import LabelKind
 from caudal_base.database import Database
 from support.deciding import Decisions, some_history
 from support.exports import CANARIES, exported, read, some_events, some_payments, tree
@@ -234,3 +237,33 @@ async def test_decisions_and_labels_of_each_run_are_there_once(database: Databas
     assert json.loads(row["features"]) == list(newest.served.features)
     assert (row["outcome"], row["ordinal"], row["as_of"]) == ("approve", newest.ordinal, newest.as_of)
     assert "203.0.113." not in json.dumps(rows, default=str)
+
+
+async def test_what_a_clock_far_behind_has_written_is_not_missed(database: Database, tmp_path: Path) -> None:
+    declared = FeatureSet(
+        features=(Feature(name="n_1d", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1d"),)
+    )
+    ahead = Decisions(database, (await new_book(database)).book_id)
+    behind = Decisions(database, ahead.book_id)
+    behind.count = 1_000
+    await ahead.publish(declared)
+    ahead.clock.advance(dt.timedelta(hours=2))
+    draw = random.Random(1)
+    first, second = ahead.subject(draw), ahead.subject(draw)
+    await ahead.decide(first, second)
+    await ahead.label(first.payment_id, LabelKind.FRAUD)
+    await exported(database, ahead.book_id, tmp_path)
+
+    third = behind.subject(draw)
+    await behind.decide(third)
+    await behind.label(second.payment_id, LabelKind.LEGITIMATE)
+    await exported(database, ahead.book_id, tmp_path)
+
+    decisions = read(tmp_path, "decisions")
+    assert [(row["seq"], row["subject"]) for row in sorted(decisions, key=lambda row: row["seq"])] == [
+        (1, first.payment_id), (2, second.payment_id), (3, third.payment_id),
+    ]  # fmt: skip
+    labels = read(tmp_path, "labels")
+    assert [(row["seq"], row["subject"]) for row in sorted(labels, key=lambda row: row["seq"])] == [
+        (1, first.payment_id), (2, second.payment_id),
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from caudal import features, risk
 from caudal.connectors import Status
 from caudal.features import Aggregate, Entity, Feature, FeatureSet, Filter
 from caudal.payments import Case
-from caudal.risk import AddLabel, Decider, DecisionFilter, Label, LabelKind, Matured
+from caudal.risk import AddLabel, Decider, DecisionFilter, Label, LabelKind, Matured, dispute_reasons
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
 from support.customer_worlds import CALLER
@@ -123,7 +123,7 @@ async def test_a_label_counts_at_once_and_silence_after_its_delay(world: Payment
     cleared = await world.succeeded()
     world.clock.advance(dt.timedelta(days=30))
     for case in (disputed, cleared):
-        await world.hear(dispute_snapshot(case, Status.OPEN))
+        await world.hear(dispute_snapshot(case, Status.OPEN, reason="fraudulent"))
     await follow(world)
     world.clock.advance(dt.timedelta(days=1))
     label = await say(world, cleared, LabelKind.LEGITIMATE)
@@ -135,6 +135,50 @@ async def test_a_label_counts_at_once_and_silence_after_its_delay(world: Payment
     ]  # fmt: skip
     world.clock.advance(risk.FRAUD_DELAY)
     assert [row.bad for row in await matured(world)] == [False, True, False]
+
+
+async def test_a_dispute_for_another_reason_is_no_fraud(world: PaymentWorld) -> None:
+    await publish(world)
+    bought = await world.succeeded()
+    await world.hear(dispute_snapshot(bought, Status.OPEN, reason="product_not_received"))
+    await world.hear(dispute_snapshot(bought, Status.LOST))
+    await follow(world)
+
+    async with world.database.connection() as connection:
+        labels = await risk.find_labels(connection, world.book_id, subject=bought.payment.id)
+    assert {(label.kind, label.bad) for label in labels} == {
+        (LabelKind.OTHER_DISPUTE_OPENED, False), (LabelKind.OTHER_DISPUTE_LOST, False),
+    }  # fmt: skip
+    world.clock.advance(dt.timedelta(seconds=1))
+    assert [(row.kind, row.bad) for row in await matured(world)] == [(None, None)]
+    world.clock.advance(risk.FRAUD_DELAY + dt.timedelta(days=1))
+    assert [row.bad for row in await matured(world)] == [False]
+    assert (await served(world, await world.create()))["fraud"] == 0
+
+
+async def test_what_was_said_of_fraud_outlives_a_dispute_for_another_reason(world: PaymentWorld) -> None:
+    await publish(world)
+    bought = await world.succeeded()
+    await say(world, bought, LabelKind.FRAUD)
+    world.clock.advance(dt.timedelta(days=1))
+    await world.hear(dispute_snapshot(bought, Status.OPEN, reason="duplicate"))
+    await follow(world)
+    world.clock.advance(dt.timedelta(seconds=1))
+
+    assert [(row.kind, row.bad) for row in await matured(world)] == [(LabelKind.FRAUD, True)]
+
+
+@pytest.mark.parametrize("reason", ["fraudulent", "Fraudulent", "10.4:FRAUD", "4837", "UA02", "F29", "R10"])
+def test_reasons_that_say_fraud(reason: str) -> None:
+    assert dispute_reasons.label_of("dispute.open", reason) is LabelKind.DISPUTE_OPENED
+    assert dispute_reasons.label_of("dispute.lost", reason) is LabelKind.DISPUTE_LOST
+
+
+@pytest.mark.parametrize("reason", [None, "", "duplicate", "13.1", "4853", "10.45", "C08", "R01", "fraud?"])
+def test_reasons_that_do_not(reason: str | None) -> None:
+    assert dispute_reasons.label_of("dispute.open", reason) is LabelKind.OTHER_DISPUTE_OPENED
+    assert dispute_reasons.label_of("dispute.won", reason) is LabelKind.OTHER_DISPUTE_WON
+    assert dispute_reasons.label_of("dispute.evidence", reason) is None
 
 
 async def test_disputes_are_not_for_people_to_tell_of(world: PaymentWorld) -> None:

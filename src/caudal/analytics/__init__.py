@@ -12,6 +12,7 @@ from caudal.analytics.errors import (
     ExportForeign,
     ExportMissing,
     ExportNewer,
+    ExportOlder,
     TrainingSetInvalid,
 )
 from caudal.analytics.exporting import AT_ONCE, Exported, export
@@ -32,6 +33,7 @@ __all__ = [
     "ExportForeign",
     "ExportMissing",
     "ExportNewer",
+    "ExportOlder",
     "Exported",
     "Fraud",
     "Loss",

@@ -24,6 +24,13 @@ class ExportNewer(Conflict):
     title = "A newer version has made this export"
 
 
+class ExportOlder(Conflict):
+    """A version has made this export whose decisions and labels have no numbers: begin anew."""
+
+    code = "export_older"
+    title = "An older version has made this export"
+
+
 class ExportDamaged(Conflict):
     """The manifest cannot be read, or does not fit what is there."""
 

@@ -3,9 +3,10 @@
     report = await export(database, book, directory)
 
 An export follows the journals of a book: the ledger's `seq`, that of events, the ordinals of features'
-events. Each step reads on from where the one before ended, in one snapshot, at most so many places of each
-journal; then its files count, all at once (`caudal.analytics.manifest`). Decisions and labels have no number
-in order: they are found by time, from some minutes before the newest one on, less those that are there.
+events, the numbers of decisions and of labels. Each is handed out in the order of commits: who sees a number
+sees all that are lower, however long a transaction stays open. Each step reads on from where the one before
+ended, in one snapshot, at most so many places of each journal; then its files count, all at once
+(`caudal.analytics.manifest`).
 
 It takes its time: between two pages it rests, so that payments meet a database that is at most half busy
 with exports.
@@ -17,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -25,7 +25,7 @@ from caudal.analytics import manifest as manifests
 from caudal.analytics import rows, store
 from caudal.analytics.errors import ExportForeign, ExportNewer
 from caudal.analytics.manifest import BookManifest, Manifest
-from caudal.analytics.present import decisions_since, known_attempts, labels_since
+from caudal.analytics.present import known_attempts
 from caudal.analytics.pseudonyms import KEY_BYTES, Pseudonyms
 from caudal.analytics.tables import (
     ATTEMPTS,
@@ -48,12 +48,7 @@ AT_ONCE: Final = 100_000
 """Places of a journal that one step takes, so that its snapshot is soon let go."""
 
 _PAGE: Final = 5_000
-_LATEST_MS: Final = 600_000
-"""How much older than the newest a decision may be when it is committed."""
-
-_JOURNALS: Final = ("ledger", "events", "features", "feature_sets")
-_DECISIONS: Final = "decisions"
-_LABELS: Final = "labels"
+_JOURNALS: Final = ("ledger", "events", "features", "feature_sets", "decisions", "labels")
 
 Told = Callable[[str, int], None]
 Take = Callable[[Connection, Sequence[Any]], Awaitable[None]]
@@ -173,14 +168,10 @@ class _Run:
             journal = source.journal
             async for page in self._pages(connection, source.statement, at[journal], ends[journal]):
                 await source.take(connection, page)
-        decided, capped = await self._decisions(connection)
-        labelled, labels_capped = await self._labels(connection)
         self.step.close()
-        more = capped or labels_capped or ends != heads
-        positions = {**ends, _DECISIONS: decided, _LABELS: labelled}
-        if positions == {_DECISIONS: 0, _LABELS: 0, **self._there.positions} and not self.step.files:
-            return None, more
-        return self._advanced(positions), more
+        if ends == self._there.positions:
+            return None, False
+        return self._advanced(ends), ends != heads
 
     def _sources(self) -> "Sequence[_Source]":
         tokens = self._tokens
@@ -201,6 +192,10 @@ class _Run:
                 plain(FEATURE_EVENTS, 4, lambda row: rows.feature_event(row, tokens)),
             ),
             _Source("feature_sets", store.FEATURE_SETS, plain(FEATURE_SETS, 1, lambda row: row)),
+            _Source(
+                "decisions", store.DECISIONS, plain(DECISIONS, 1, lambda row: rows.decision(row, tokens))
+            ),
+            _Source("labels", store.LABELS, plain(LABELS, 5, rows.label)),
         )  # fmt: skip
 
     async def _pages(
@@ -245,48 +240,6 @@ class _Run:
             if name not in there:
                 self._new_attempts.add(name)
                 self.step.add(ATTEMPTS, rows.day_of_id(id), attempt)
-
-    async def _decisions(self, connection: Connection) -> tuple[int, bool]:
-        """The newest millisecond of a decision that is there now, and whether there are more."""
-        newest = self._there.positions.get(_DECISIONS, 0)
-        since = max(0, newest - _LATEST_MS)
-        there = decisions_since(self._directory, self._book.name, rows.moment_of_ms(since))
-        after, added = UUID(int=since << 80), 0
-        while True:
-            began = time.monotonic()
-            page = await store.page(
-                connection, store.DECISIONS, self._book.book_id, after=after, through=0, limit=_PAGE
-            )
-            for row in page:
-                made = rows.decision(row, self._tokens)
-                newest = max(newest, rows.ms_of_id(row[0]))
-                if made[0] not in there:
-                    added += 1
-                    self.step.add(DECISIONS, rows.day_of_id(row[0]), made)
-            if len(page) < _PAGE or added >= self._at_once:
-                return newest, len(page) == _PAGE
-            after = page[-1][0]
-            await self._rest(time.monotonic() - began)
-
-    async def _labels(self, connection: Connection) -> tuple[int, bool]:
-        """As decisions: by when they became known."""
-        newest = self._there.positions.get(_LABELS, 0)
-        since = rows.moment_of_ms(max(0, newest - _LATEST_MS))
-        there = labels_since(self._directory, self._book.name, since)
-        after, added = (since, "", "", ""), 0
-        while True:
-            began = time.monotonic()
-            page = await store.labels(connection, self._book.book_id, after=after, limit=_PAGE)
-            for row in page:
-                subject, kind, source, _, known_at = row
-                newest = max(newest, rows.us(known_at) // 1_000)
-                if (subject, kind, source) not in there:
-                    added += 1
-                    self.step.add(LABELS, known_at.date(), (*row, rows.us(known_at)))
-            if len(page) < _PAGE or added >= self._at_once:
-                return newest, len(page) == _PAGE
-            after = (known_at, subject, kind, source)
-            await self._rest(time.monotonic() - began)
 
     def _advanced(self, positions: Mapping[str, int]) -> Manifest:
         counts = dict(self._there.rows)

@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
-from caudal.analytics.errors import ExportBusy, ExportDamaged, ExportMissing, ExportNewer
+from caudal.analytics.errors import ExportBusy, ExportDamaged, ExportMissing, ExportNewer, ExportOlder
 
-FORMAT: Final = 1
-"""Of the manifest and the directory."""
+FORMAT: Final = 2
+"""Of the manifest and the directory. In 1 decisions and labels were found by time."""
 
 NAME: Final = "manifest.json"
 PART: Final = ".part"
@@ -31,7 +31,7 @@ class BookManifest(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """`book_…`, so that no other book of the same name is written on top of it."""
     positions: Mapping[str, int] = {}
-    """By journal: the last `seq`, `ordinal`, version or millisecond that is in the export."""
+    """By journal: the last `seq`, `ordinal` or version that is in the export."""
     rows: Mapping[str, int] = {}
     """By table."""
 
@@ -51,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(directory: Path) -> Manifest:
-    """The manifest. Raises `ExportMissing`, `ExportDamaged`, `ExportNewer`."""
+    """The manifest. Raises `ExportMissing`, `ExportDamaged`, `ExportNewer`, `ExportOlder`."""
     try:
         text = (directory / NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -62,6 +62,8 @@ def read(directory: Path) -> Manifest:
         raise ExportDamaged(f"{directory / NAME}: {error}", field="directory") from None
     if found.format > FORMAT:
         raise ExportNewer(f"format {found.format}; this version knows {FORMAT}", field="directory")
+    if found.format < FORMAT:
+        raise ExportOlder(f"format {found.format}: export into a new directory", field="directory")
     return found
 
 

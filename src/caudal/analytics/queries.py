@@ -2,8 +2,8 @@
 
 Both begin with relations of the same columns: `feature_events` (`ordinal`, `source`, `id`, `event_us`,
 `known_us`, `entities`, `tags`, `vals`), `decisions` (`id`, `subject`, `customer`, `as_of_us`, `ordinal`,
-`facts`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether that is a
-label, or an event that may be called one). The rest is one text.
+`facts`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether that says
+how it came out, or counts only where it is asked for). The rest is one text.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ create or replace temp view told as
 select id as subject, source as name, known_us, false as is_word
   from feature_events
 union all
-select subject, kind, known_us, true
+select subject, kind, known_us, kind not like 'other_dispute%'
   from labels;
 """
 
@@ -70,7 +70,7 @@ told as (
 select id as subject, source as name, known_us, false as is_word
   from history
 union all
-select subject, kind, (extract(epoch from known_at) * 1000000)::bigint, true
+select subject, kind, (extract(epoch from known_at) * 1000000)::bigint, kind not like 'other_dispute%%'
   from risk.label
  where book_id = %(book_id)s
 )"""

@@ -125,6 +125,7 @@ select p.id, cast(p.created_at as date) as day, p.customer, p.kind, p.state, p.c
   from payments_now p
   left join (select subject, arg_max(kind in {_FRAUD}, known_at) as bad
                from labels_now
+              where kind not like 'other_dispute%'
               group by subject) w
     on w.subject = p.id
   left join (select payment,

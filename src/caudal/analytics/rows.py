@@ -112,11 +112,11 @@ def feature_event(row: Row, tokens: Pseudonyms) -> Row:
 
 def decision(row: Row, tokens: Pseudonyms) -> Row:
     """Of `DECISIONS`. Reasons are codes alone: their texts may quote what was decided on."""
-    data = _decode(row[1])
+    data = _decode(row[2])
     served, decided = data["served"], data["decided"]
     latencies = data.get("latency_us") or {}
     return (
-        data["id"], data["of"], data["subject"], data.get("customer"), _moment(data["at"]),
+        row[0], data["id"], data["of"], data["subject"], data.get("customer"), _moment(data["at"]),
         _moment(data["as_of"]), data["ordinal"], decided["outcome"], decided.get("score"),
         served.get("feature_set", 0), served.get("rule_set", 0), served.get("serving", 0),
         served.get("model"), served.get("role"), served.get("fallback"),
@@ -125,6 +125,12 @@ def decision(row: Row, tokens: Pseudonyms) -> Row:
         msgspec.json.encode(served.get("features", ())).decode(),
         latencies.get("total", sum(latencies.values())) if latencies else None,
     )  # fmt: skip
+
+
+def label(row: Row) -> Row:
+    """Of `LABELS`."""
+    seq, subject, kind, source, event_at, known_at = row
+    return (seq, subject, kind, source, event_at, known_at, us(known_at))
 
 
 def decoded(text: str) -> Mapping[str, Any]:

@@ -4,20 +4,22 @@ Each statement reads behind a place and up to one, and a page at a time: what it
 much there is.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 
 from psycopg.rows import TupleRow
 
 from caudal_base import arrays
+from caudal_base.check import check
 from caudal_base.database import Connection
 
 HEADS: Final = """
 select coalesce((select seq from ledger.book_head where book_id = %(book_id)s), 0),
        coalesce((select seq from events.head where book_id = %(book_id)s), 0),
        coalesce((select max(ordinal) from features.event where book_id = %(book_id)s), 0),
-       coalesce((select max(version) from features.feature_set where book_id = %(book_id)s), 0)
+       coalesce((select max(version) from features.feature_set where book_id = %(book_id)s), 0),
+       coalesce((select max(seq) from risk.decision where book_id = %(book_id)s and seq is not null), 0),
+       coalesce((select max(seq) from risk.label where book_id = %(book_id)s and seq is not null), 0)
 """
 
 # The kinds as the ledger numbers them.
@@ -88,20 +90,22 @@ select version, created_at, declared::text
 """
 
 DECISIONS: Final = """
-select id, data::text
+select seq, at, data::text
   from risk.decision
  where book_id = %(book_id)s
-   and id > %(after)s
- order by id
+   and seq > %(after)s
+   and seq <= %(through)s
+ order by seq
  limit %(limit)s
 """
 
 LABELS: Final = """
-select subject, kind, source, event_at, known_at
+select seq, subject, kind, source, event_at, known_at
   from risk.label
  where book_id = %(book_id)s
-   and (known_at, subject, kind, source) > (%(known_at)s, %(subject)s, %(kind)s, %(source)s)
- order by known_at, subject, kind, source
+   and seq > %(after)s
+   and seq <= %(through)s
+ order by seq
  limit %(limit)s
 """
 
@@ -118,10 +122,11 @@ values (%(book_id)s, %(key)s)
 """
 
 
-async def heads(connection: Connection, book_id: int) -> tuple[int, int, int, int]:
-    """The last place of the ledger, of events, of features' events and of feature sets."""
+async def heads(connection: Connection, book_id: int) -> Sequence[int]:
+    """The last place of the ledger, events, features' events, feature sets, decisions and labels."""
     row = await (await connection.execute(HEADS, {"book_id": book_id})).fetchone()
-    return (0, 0, 0, 0) if row is None else (row[0], row[1], row[2], row[3])
+    check(row is not None, "a select without a table gives a row")
+    return row or ()
 
 
 async def page(
@@ -136,18 +141,6 @@ async def attempts(connection: Connection, book_id: int, payments: Sequence[str]
     """The calls to partners for these payments (hexadecimal ids) that have come to an end."""
     parameters = {"book_id": book_id, "payments": arrays.hex_uuids(payments)}
     return await (await connection.execute(ATTEMPTS, parameters)).fetchall()
-
-
-async def labels(
-    connection: Connection, book_id: int, *, after: tuple[dt.datetime, str, str, str], limit: int
-) -> list[TupleRow]:
-    """Up to `limit` labels behind one: when it became known, its subject, kind and source."""
-    known_at, subject, kind, source = after
-    parameters = {
-        "book_id": book_id, "known_at": known_at, "subject": subject, "kind": kind, "source": source,
-        "limit": limit,
-    }  # fmt: skip
-    return await (await connection.execute(LABELS, parameters)).fetchall()
 
 
 async def key_of(connection: Connection, book_id: int) -> bytes | None:

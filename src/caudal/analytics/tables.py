@@ -82,7 +82,7 @@ ATTEMPTS: Final = Table(
 DECISIONS: Final = Table(
     "decisions", 1, "What was decided, on what, by what: `features` and `facts` are JSON, exact to the bit.",
     (
-        ("id", _TEXT), ("of", _TEXT), ("subject", _TEXT), ("customer", _TEXT), ("at", _TIME),
+        ("seq", _INT), ("id", _TEXT), ("of", _TEXT), ("subject", _TEXT), ("customer", _TEXT), ("at", _TIME),
         ("as_of", _TIME), ("ordinal", _INT), ("outcome", _TEXT), ("score", _REAL),
         ("feature_set", _INT), ("rule_set", _INT), ("serving", _INT),
         ("model", _TEXT), ("role", _TEXT), ("fallback", _TEXT), ("reasons", _TEXT),
@@ -92,8 +92,8 @@ DECISIONS: Final = Table(
 LABELS: Final = Table(
     "labels", 1, "What became known of payments and applications: of a subject the newest word counts.",
     (
-        ("subject", _TEXT), ("kind", _TEXT), ("source", _TEXT), ("event_at", _TIME), ("known_at", _TIME),
-        ("known_us", _INT),
+        ("seq", _INT), ("subject", _TEXT), ("kind", _TEXT), ("source", _TEXT), ("event_at", _TIME),
+        ("known_at", _TIME), ("known_us", _INT),
     ),
 )  # fmt: skip
 FEATURE_EVENTS: Final = Table(

@@ -16,6 +16,7 @@ from caudal.cli.payment_calls import ask, ask_for_rows
 from caudal.cli.requests import FileArgument, read_json
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, table
+from caudal.ledger import Ledger
 from caudal.risk import Application, Applications, SubjectOf
 from caudal_base.decide import Verdict
 
@@ -161,7 +162,7 @@ async def make(operator: Operator, file: FileArgument, book: BookOption = FIRST_
     """Decide on an application by the model that serves, from a JSON file of `subject` and `values`."""
     found = await operator.book(book)
     asked: _Asked = read_json(operator, file, _Asked)
-    applications = Applications(operator.clock, operator.ids)
+    applications = Applications(Ledger(operator.clock), operator.clock, operator.ids)
     async with operator.database.transaction() as connection:
         record = await applications.decide(
             connection, found.book_id,

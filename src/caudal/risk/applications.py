@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from caudal.ledger import Ledger
 from caudal.risk import deciding, rules, store, store_decisions
 from caudal.risk.decider import Deadline
 from caudal.risk.decision_types import Record, Served, Shadow, SubjectOf, Value
@@ -43,8 +44,14 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
 class Applications:
     """Decides on applications. One for each process."""
 
-    def __init__(self, clock: Clock, new_ids: IdSource, engines: Engines | None = None) -> None:
-        """`clock` says when a decision is made; `engines` may be those that payments are decided by."""
+    def __init__(
+        self, ledger: Ledger, clock: Clock, new_ids: IdSource, engines: Engines | None = None
+    ) -> None:
+        """`ledger` takes the book's lock; `clock` says when a decision is made.
+
+        `engines` may be those that payments are decided by.
+        """
+        self._ledger = ledger
         self._clock = clock
         self._new_ids = new_ids
         self._engines = engines or Engines()
@@ -83,6 +90,8 @@ class Applications:
             served=msgspec.structs.replace(served, fallback=judged.fallback), decided=judged.decided,
             model_wants=judged.model_wants, shadows=shadows, latency_us=took,
         )  # fmt: skip
+        async with connection.pipeline():
+            await (await self._ledger.begin(connection, book_id, ())).finish()
         await store_decisions.insert(connection, book_id, record)
         self._engines.counts.decided(book_id, record)
         return record

@@ -14,9 +14,10 @@ import msgspec
 from caudal import events, features, jobs
 from caudal.features import Event
 from caudal.ledger import Ledger
-from caudal.risk import facts, store_decisions, store_labels
+from caudal.risk import facts, store_decisions, store_labels, store_links
+from caudal.risk.dispute_reasons import label_of
 from caudal.risk.labels import keep, told_of
-from caudal.risk.types import Label, LabelKind
+from caudal.risk.types import Label
 from caudal_base.database import Connection
 from caudal_base.decide import Context, Subject, Verdict
 
@@ -27,11 +28,6 @@ LOT: Final = 500
 
 _PATTERNS: Final = ("payment.%", "dispute.%")
 _ENDS: Final = frozenset({"payment.succeeded", "payment.failed", "payment.returned"})
-_DISPUTES: Final = {
-    "dispute.open": LabelKind.DISPUTE_OPENED,
-    "dispute.won": LabelKind.DISPUTE_WON,
-    "dispute.lost": LabelKind.DISPUTE_LOST,
-}
 DISPUTE_OPENED: Final = "dispute.opened"
 """The source of the event by which features know of a dispute."""
 
@@ -105,14 +101,14 @@ async def _take_in(
                 new.append(msgspec.structs.replace(
                     known[one.id], source=event.type, event_at=event.at, known_at=at
                 ))  # fmt: skip
-        elif event.type in _DISPUTES and one.payment is not None:
+        elif one.payment is not None and (kind := label_of(event.type, one.reason)) is not None:
             payment = known.get(one.payment)
             if payment is not None and event.type == "dispute.open":
                 new.append(told_of(payment, one.id, DISPUTE_OPENED, at))
             happened = event.at if payment is None else payment.event_at
             labels.append(
                 Label(
-                    subject=one.payment, kind=_DISPUTES[event.type], event_at=min(happened, at),
+                    subject=one.payment, kind=kind, event_at=min(happened, at),
                     known_at=at, source=one.id, note=one.reason,
                 )
             )  # fmt: skip
@@ -141,12 +137,26 @@ class Following:
 
     async def run(self, work: jobs.Work[Any]) -> None:
         """Follow to the end, a lot to a transaction, so that payments get in between."""
+        await self._link(work)
         more = True
         while more:
             async with work.database.transaction() as connection:
                 more = await follow(connection, work.book_id, ledger=self._ledger, at=work.clock.now())
                 if not more:
                     await work.finish(connection, {job.id: jobs.DONE for job in work.jobs})
+
+    async def _link(self, work: jobs.Work[Any]) -> None:
+        async with work.database.connection() as connection:
+            more = await store_links.unnumbered(connection, work.book_id)
+        while more:
+            async with work.database.transaction() as connection:
+                async with connection.pipeline():
+                    await (await self._ledger.begin(connection, work.book_id, ())).finish()
+                more = await store_links.number(connection, work.book_id, LOT)
+        more = True
+        while more:
+            async with work.database.transaction() as connection:
+                more = await store_links.link(connection, work.book_id, LOT)
 
     async def fill(self, work: jobs.Work[Any]) -> None:
         """Count the history of features that are new, in the same way."""

@@ -88,9 +88,11 @@ async def add_labels(
 async def keep(
     connection: Connection, book_id: int, labels: Sequence[Label], *, ledger: Ledger, at: dt.datetime
 ) -> None:
-    """Write labels, and tell features of fraud: as happened with the payment, and known now."""
+    """Write labels, under the book's lock, and tell features of fraud: as happened with the payment."""
     if not labels:
         return
+    async with connection.pipeline():
+        await (await ledger.begin(connection, book_id, ())).finish()
     await store_labels.put(connection, book_id, labels)
     fraud = {label.subject for label in labels if label.kind in _SAYS_FRAUD}
     if fraud:

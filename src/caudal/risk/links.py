@@ -1,16 +1,21 @@
-"""What a decision has in common with others: who used the same card, device or address lately."""
+"""What a decision has in common with others: who else used the same card, device or address.
+
+A job links decisions with what they were on, seconds after they were made, so that payments do not wait for
+an index of all devices. What it has not come to is looked through.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from caudal.risk import store_decisions
+from caudal.risk import store_links
 from caudal.risk.decision_types import Record
+from caudal.risk.store_decisions import decode_record
 from caudal_base.database import Connection
 
 LOOKED_AT: Final = 5_000
-"""So many decisions, the newest of the book, are looked through: no index of all devices slows payments."""
+"""Of the decisions that are not linked yet, so many of the newest are looked through."""
 
 MOST: Final = 50
 
@@ -31,12 +36,12 @@ async def linked(connection: Connection, book_id: int, record: Record) -> list[L
     """Up to `MOST` other decisions with the same card, device, address or customer, the newest first."""
     facts = record.served.facts
     wanted = {name: facts.get(fact) for name, fact in _SHARED.items()}
-    rows = await store_decisions.sharing(
+    rows = await store_links.sharing(
         connection, book_id, {name: value for name, value in wanted.items() if isinstance(value, str)},
         customer=record.customer, looked_at=LOOKED_AT, limit=MOST + 1,
     )  # fmt: skip
     found = []
-    for row in rows:
+    for row in map(decode_record, rows):
         if row.id != record.id:
             shares = [
                 name for name, value in wanted.items()

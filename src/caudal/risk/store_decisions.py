@@ -1,6 +1,6 @@
 """The SQL of decisions, and of the numbers by which processes know whether what they hold still counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -8,6 +8,7 @@ import msgspec
 
 from caudal.risk.decision_types import SEVERITY, DecisionFilter, Record, SubjectOf
 from caudal.risk.store import Cursor
+from caudal.risk.store_links import KEYS
 from caudal_base import arrays, ids
 from caudal_base.database import Connection
 from caudal_base.statements import Statement, execute
@@ -35,11 +36,16 @@ select (select coalesce(max(version), 0)
          where book_id = %(book_id)s)
 """
 
+# Under the book's lock, so that numbers are in the order of commits.
 _INSERT: Final = """
-insert into risk.decision (book_id, id, of, subject, customer, outcome, score, at, data)
-select %(book_id)s, n.id, n.of, n.subject, n.customer, n.outcome, n.score, n.at, n.data
+insert into risk.decision (book_id, id, of, subject, customer, outcome, score, at, data, seq)
+select %(book_id)s, n.id, n.of, n.subject, n.customer, n.outcome, n.score, n.at, n.data,
+       n.place + coalesce((select max(seq)
+                             from risk.decision
+                            where book_id = %(book_id)s
+                              and seq is not null), 0)
   from unnest(%(ids)s, %(ofs)s, %(subjects)s, %(customers)s, %(outcomes)s, %(scores)s, %(ats)s, %(datas)s)
-       as n(id, of, subject, customer, outcome, score, at, data)
+       with ordinality as n(id, of, subject, customer, outcome, score, at, data, place)
 """
 
 GET: Final = """
@@ -65,29 +71,24 @@ select data::text
  limit %(limit)s
 """
 
-SHARING: Final = """
-select data::text
-  from (select id, customer, data
-          from risk.decision
-         where book_id = %(book_id)s
-         order by id desc
-         limit %(looked_at)s) newest
- where customer = %(customer)s
-    or data -> 'served' -> 'facts' ->> 'payment.card' = %(card)s
-    or data -> 'served' -> 'facts' ->> 'payment.device' = %(device)s
-    or data -> 'served' -> 'facts' ->> 'payment.ip' = %(ip)s
- order by id desc
- limit %(limit)s
-"""
+_OLD_KEYS: Final = KEYS.format(data="old.data")
 
-DELETE_OLD: Final = """
+DELETE_OLD: Final = f"""
 with old as (
-    select id
+    select id, data
       from risk.decision
      where book_id = %(book_id)s
        and id < %(before)s
      order by id
      limit %(limit)s
+),
+unlinked as (
+    delete from risk.link l
+     using old
+     cross join lateral ({_OLD_KEYS}) k
+     where l.book_id = %(book_id)s
+       and l.key = k.key
+       and l.decision_id = old.id
 )
 delete from risk.decision d
  using old
@@ -112,7 +113,7 @@ async def stamp_of(cursor: Cursor) -> Stamp:
 
 
 def inserting(book_id: int, records: Sequence[Record]) -> Statement:
-    """The statement that keeps decisions."""
+    """The statement that keeps decisions: for a transaction that holds the book's lock."""
     return Statement(
         _INSERT,
         {
@@ -163,18 +164,5 @@ async def delete_old(connection: Connection, book_id: int, before: UUID, limit: 
 
 
 async def insert(connection: Connection, book_id: int, record: Record) -> None:
-    """Keep one decision."""
+    """Keep one decision, under the book's lock."""
     await execute(connection, [inserting(book_id, [record])])
-
-
-async def sharing(
-    connection: Connection, book_id: int, named: Mapping[str, str], *, customer: str | None, looked_at: int,
-    limit: int,
-) -> list[Record]:  # fmt: skip
-    """Of the newest decisions those with one of these: `card`, `device`, `ip`; or of this customer."""
-    parameters = {
-        "book_id": book_id, "customer": customer, "card": named.get("card"), "device": named.get("device"),
-        "ip": named.get("ip"), "looked_at": looked_at, "limit": limit,
-    }  # fmt: skip
-    cursor = await connection.execute(SHARING, parameters)
-    return [decode_record(data) for (data,) in await cursor.fetchall()]

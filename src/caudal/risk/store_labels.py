@@ -24,11 +24,16 @@ values (%(book_id)s, %(seq)s)
     do update set seq = excluded.seq
 """
 
+# Under the book's lock, so that numbers are in the order of commits.
 _PUT: Final = """
-insert into risk.label (book_id, subject, kind, source, event_at, known_at, note)
-select %(book_id)s, n.subject, n.kind, n.source, n.event_at, n.known_at, n.note
+insert into risk.label (book_id, subject, kind, source, event_at, known_at, note, seq)
+select %(book_id)s, n.subject, n.kind, n.source, n.event_at, n.known_at, n.note,
+       n.place + coalesce((select max(seq)
+                             from risk.label
+                            where book_id = %(book_id)s
+                              and seq is not null), 0)
   from unnest(%(subjects)s, %(kinds)s, %(sources)s, %(event_ats)s, %(known_ats)s, %(notes)s)
-       as n(subject, kind, source, event_at, known_at, note)
+       with ordinality as n(subject, kind, source, event_at, known_at, note, place)
     on conflict (book_id, subject, kind, source) do nothing
 """
 
@@ -59,7 +64,7 @@ select id, event_at, known_at, entities, tags, values
    and id = any(%(ids)s)
 """
 
-# The newest word on each subject that was known at a moment.
+# The newest word on each subject that was known at a moment. Of fraud other disputes say nothing.
 MATURED: Final = """
 select d.data::text, l.kind, l.known_at
   from risk.decision d
@@ -69,6 +74,7 @@ select d.data::text, l.kind, l.known_at
          where book_id = %(book_id)s
            and subject = d.subject
            and known_at <= %(known_by)s
+           and kind not in ('other_dispute_opened', 'other_dispute_won', 'other_dispute_lost')
          order by known_at desc, kind desc, source desc
          limit 1
        ) l on true
@@ -92,7 +98,7 @@ async def followed_to(connection: Connection, book_id: int, seq: int) -> None:
 
 
 async def put(connection: Connection, book_id: int, labels: Sequence[Label]) -> None:
-    """Keep labels; the same one again has no effect."""
+    """Keep labels, under the book's lock; the same one again has no effect."""
     parameters = {
         "book_id": book_id,
         "subjects": arrays.texts([label.subject for label in labels]),
