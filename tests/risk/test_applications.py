@@ -41,9 +41,7 @@ class Lender:
         self.database, self.book_id = database, book_id
         self.clock = ManualClock(START)
         self.engines = Engines()
-        self.applications = Applications(
-            Ledger(self.clock), self.clock, IdSource(self.clock), self.engines
-        )
+        self.applications = Applications(Ledger(self.clock), self.clock, IdSource(self.clock), self.engines)
 
     async def serve(self, upto: Stage = Stage.CHAMPION, **changes: Any) -> None:
         file, names, artifact = credit_file(), ("income", "late", "country"), credit_file().artifact
