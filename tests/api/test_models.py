@@ -8,9 +8,11 @@ import httpx
 import msgspec
 import pytest
 
+from caudal.access import Scope
 from caudal.app import create_app
-from support.model_worlds import scorecard_file
+from support.model_worlds import ROW, scorecard_file
 from support.payment_api import SETTINGS, PaymentWorld
+from support.worlds import new_key
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -134,6 +136,72 @@ async def test_what_cannot_be_done_is_refused_by_type(
 ) -> None:
     assert (await worlds.ben.post(path, body)).json()["code"] == code
     assert (await worlds.ben.get(SERVING)).json()["version"] == 0
+
+
+async def test_a_row_is_scored_by_a_model_of_any_stage_with_reasons_and_nothing_is_kept(
+    worlds: Worlds,
+) -> None:
+    model = await worlds.register()
+    await worlds.ben.post(SERVING, {"review_at": 0.6})
+    told = (await worlds.ana.post(f"{MODELS}/{model['id']}/score", {"row": dict(ROW)})).json()
+    assert (told["model"], told["raw"], round(told["score"], 6)) == ("card-fraud@1", 0.75, 0.679179)
+    assert told["outcome"] == "review"
+    assert [(one["code"], one["points"]) for one in told["reasons"]][:2] == [
+        ("features.card_count_1h", 2.8), ("payment.amount", 2.1),
+    ]  # fmt: skip
+    assert told["reasons"][1]["text"] == "amount: 20000"
+    bare = (await worlds.ana.post(f"{MODELS}/card-fraud/score", {"row": {"payment.amount": "x"}})).json()
+    assert bare["missing"] == ["payment.amount", "features.card_count_1h", "payment.country"]
+    assert (await worlds.ana.get("/v1/decisions")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code", "field"),
+    [
+        ("nobody/score", {"row": {"a": 1}}, 404, "model_not_found", "id"),
+        ("card-fraud/score", {"row": {}}, 400, "invalid_request", "row"),
+        ("card-fraud/score", {"row": {"payment.amount": [1]}}, 400, "invalid_request", "row.payment.amount"),
+        (
+            "card-fraud/score",
+            {"row": {"a": "x" * 256}},
+            400,
+            "invalid_request",
+            "row.a",
+        ),
+        ("card-fraud/score", {}, 400, "missing_field", "row"),
+    ],
+)
+async def test_a_row_that_is_none_is_refused_by_type(
+    worlds: Worlds, path: str, body: dict[str, Any], status: int, code: str, field: str
+) -> None:
+    await worlds.register()
+    answer = await worlds.ana.post(f"{MODELS}/{path}", body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (status, code, field)
+
+
+async def test_scoring_needs_the_scope_of_reading_models(worlds: Worlds) -> None:
+    await worlds.register()
+    services, books = worlds.ana.services, frozenset({worlds.ana.book.book_id})
+    key = await new_key(services, books, scopes=frozenset({Scope.RISK_READ}))
+    answer = await worlds.ana.http.post(
+        f"{MODELS}/card-fraud/score", json={"row": dict(ROW)},
+        headers={"Authorization": f"Bearer {key}", "Caudal-Book": worlds.ana.book.id},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")
+
+
+async def test_what_there_is_to_compare_is_told_with_what_the_gate_would_say(worlds: Worlds) -> None:
+    ana, ben = worlds.ana, worlds.ben
+    model = await worlds.register(stability=None)
+    told = (await ana.get(f"{MODELS}/{model['id']}/comparison")).json()
+    assert (told["model"], told.get("champion")) == ("card-fraud@1", None)
+    assert "stability: not measured" in told["misses"]
+    await ana.post(f"{MODELS}/card-fraud/shadow")
+    await ben.post(f"{MODELS}/card-fraud/promote", {"override": "the first one"})
+    await worlds.register(shift=1.0)
+    told = (await ana.get(f"{MODELS}/card-fraud/comparison")).json()
+    assert (told["model"], told["champion"], told["rows"]) == ("card-fraud@2", "card-fraud@1", 0)
+    assert told.get("differences", []) == []
 
 
 @pytest.mark.parametrize("artifact", ["päckchen", "a", "????"])

@@ -88,6 +88,11 @@ def test_a_model_is_registered_shadowed_promoted_by_another_tried_and_taken_back
     assert (told["raw"], told["reasons"][0]["code"]) == (0.75, "features.card_count_1h")
     assert "amount: 20000" in place.models("score", "card-fraud@1", row).out
     assert "gate" in place.models("show", "card-fraud").out
+    compared = place.models("compare", "card-fraud@2", "--json").json["compared"]
+    assert (compared["champion"], compared["rows"], compared["differences"]) == ("card-fraud@1", 0, [])
+    assert "too few" in place.models("compare", "card-fraud@2").out
+    nothing = place.models("rollback", "--reason", "again", *key, "--json")
+    assert (nothing.code, nothing.json["error"]["code"]) == (1, "model_nothing_to_roll_back")
     copy = place.directory / "copy.caudal-model"
     assert place.models("export", "card-fraud@2", copy).code == 0
     assert copy.read_bytes() == contents[1]

@@ -200,6 +200,8 @@ async def test_every_operation_of_the_document_has_a_call(
         "list_models": _all(caudal.models.list(page_size=1)),
         "get_model": caudal.models.get("card-fraud@1"),
         "get_model_drift": caudal.models.drift("card-fraud"),
+        "compare_model": caudal.models.compare("card-fraud"),
+        "score_row": caudal.models.score("card-fraud", {"payment.amount": 20_000, "payment.country": None}),
         "shadow_model": caudal.models.shadow("card-fraud"),
         "challenge_model": caudal.models.challenge("card-fraud", share=10, override="an attack"),
         "promote_model": caudal.models.promote("card-fraud"),

@@ -4,10 +4,13 @@ import datetime as dt
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from caudal import models
 from caudal.models import (
+    Comparison,
+    Difference,
     DriftBounds,
     Gate,
     GateClosed,
@@ -183,6 +186,59 @@ async def test_a_new_champion_retires_the_old_one_and_a_rollback_brings_it_back(
         ("model.promoted", first.external_id, "too many reviews"),
         ("model.retired", second.external_id, "too many reviews"),
     ]
+
+
+async def test_rollbacks_go_back_along_the_history_until_there_is_none(world: ModelWorld) -> None:
+    a, b, c = [await world.champion(scorecard_file(shift=float(number))) for number in range(3)]
+    for expected in (b, a):
+        back = await world.roll_back()
+        assert isinstance(back, Registered)
+        assert (back.id, back.stage) == (expected.id, Stage.CHAMPION)
+        assert (await world.serving()).champion.id == expected.id  # type: ignore[union-attr]
+    assert isinstance(await world.roll_back(), NothingToRollBack)
+    assert await world.stage(a) is Stage.CHAMPION
+    assert [await world.stage(each) for each in (b, c)] == [Stage.RETIRED, Stage.RETIRED]
+    assert (await leaves(world))[-1][1:] == ("models.rollback", "champion", "model_nothing_to_roll_back")
+
+
+async def test_what_was_taken_back_is_gone_back_to_only_once_it_was_promoted_again(world: ModelWorld) -> None:
+    a, b = [await world.champion(scorecard_file(shift=float(number))) for number in range(2)]
+    await world.roll_back()
+    for stage in (Stage.SHADOW, Stage.CHAMPION):
+        await world.changed(b, stage)
+    c = await world.champion(scorecard_file(shift=3.0))
+    await world.changed(c, Stage.RETIRED, override="it fails")
+    served = []
+    while isinstance(back := await world.roll_back(), Registered):
+        served.append(back.label)
+    assert served == [b.label, a.label]
+
+
+async def test_a_model_that_is_clearly_worse_than_the_champion_is_refused_unless_somebody_says_why(
+    world: ModelWorld,
+) -> None:
+    await world.champion(scorecard_file())
+    model = await world.register(scorecard_file(shift=1.0))
+    await world.changed(model, Stage.SHADOW)
+    of = {"measure": "auc", "champion": 0.9, "challenger": 0.85, "difference": -0.05}
+    compared = Comparison(
+        champion="card-fraud@1", rows=1_200, bad=130,
+        differences=(Difference(**of, low=-0.07, high=-0.03),),
+    )  # fmt: skip
+    unclear = msgspec.structs.replace(compared, differences=(Difference(**of, low=-0.11, high=0.01),))
+    refused = await world.change(model, Stage.CHALLENGER, share=10, compared=compared)
+    assert isinstance(refused, GateClosed)
+    assert refused.members["missing"] == [
+        "comparison: auc is 0.8500, card-fraud@1's 0.9000 on the same 1,200 decisions: worse by 0.0300 to "
+        "0.0700"
+    ]
+    assert isinstance(await world.change(model, Stage.CHAMPION, compared=compared), GateClosed)
+    await world.changed(model, Stage.CHALLENGER, share=10, compared=unclear)
+    await world.changed(model, Stage.CHAMPION, compared=compared, override="it costs a tenth")
+    type_, told = (await world.told())[-2]
+    assert (type_, told["reason"], told["misses"]) == (
+        "model.promoted", "it costs a tenth", refused.members["missing"],
+    )  # fmt: skip
 
 
 async def test_a_challenger_gets_its_share_and_the_same_keys_always(world: ModelWorld) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import base64
 import datetime as dt
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
-from caudal import models
+from caudal import models, risk
 from caudal.api.bodies import RequestBody, Write
 from caudal.api.customers import caller_of
 from caudal.api.endpoint import B, NoBody, NoQuery
@@ -20,10 +20,13 @@ from caudal.api.queries import PageQuery
 from caudal.api.request import Request
 from caudal.api.views import View, json_answer
 from caudal.idempotency import Answer
-from caudal.models import DriftReport, Registered, Stage, Terms
+from caudal.models import DriftReport, Registered, Stage, Terms, Value
 from caudal_base import ids
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
+
+MAX_VALUES: Final = 2_000
+MAX_TEXT: Final = 255
 
 Override = Annotated[
     str, Meta(min_length=1, max_length=200, description="Why the gate is passed by, without personal data.")
@@ -77,6 +80,76 @@ class DriftView(View, frozen=True, kw_only=True):
     trained_rate: float | None = None
     over: tuple[str, ...] = ()
     """What is beyond its bound, in words."""
+
+
+class ModelDifferenceView(View, frozen=True, kw_only=True):
+    """A measure of both models on the same decisions."""
+
+    measure: str
+    """`auc`, `ap`, or `recall_at_1_percent`: of a false-positive rate of 1 %."""
+    champion: float
+    challenger: float
+    difference: float
+    """What the model has more than the champion."""
+    low: float
+    """Of the difference's 95 % interval, by a paired bootstrap."""
+    high: float
+
+
+class ModelComparisonView(View, frozen=True, kw_only=True):
+    """How a model does beside the champion, on what neither was trained on and whose end is known."""
+
+    model: str
+    champion: str | None = None
+    """Not there: there is none that it could be compared with."""
+    rows: int
+    """Such decisions, that both gave a score for."""
+    bad: int
+    unscored: int = 0
+    """Such decisions that one of the two gave no score for."""
+    differences: tuple[ModelDifferenceView, ...] = ()
+    """Empty: too few decisions for anything to be said."""
+    misses: tuple[str, ...] = ()
+    """All that the gate would say, not of the comparison alone."""
+
+
+class NewScoring(RequestBody, frozen=True, kw_only=True):
+    """What a model is to score."""
+
+    row: dict[str, Any]
+    """Values by name, as the model's inputs are called; what is not there is missing."""
+
+
+class ContributionView(View, frozen=True, kw_only=True):
+    """What an input did to a score."""
+
+    name: str
+    """The input; of a pair both, with `&`."""
+    points: float
+    """In the scale of the model's own output; what is positive raises the risk."""
+    text: str
+    code: str
+    """The adverse-action code of a credit model, else the name."""
+    statement: str | None = None
+    """What an applicant is told, of a credit model."""
+
+
+class ModelScoreView(View, frozen=True, kw_only=True):
+    """What a model says of a row. Nothing is decided, and nothing is kept."""
+
+    model: str
+    score: float | None = None
+    """The calibrated probability of the risk; not there: there is none, and `why` says why."""
+    raw: float | None = None
+    """The model's own output: points, or log odds."""
+    why: str | None = None
+    """`input_required`, `model_failed`"""
+    missing: tuple[str, ...] = ()
+    """Inputs that the row does not have, or not as the model takes them."""
+    outcome: models.Outcome
+    """What the book's terms make of it alone: without lists and rules."""
+    reasons: tuple[ContributionView, ...] = ()
+    """What raised the risk, the weightiest first."""
 
 
 class ModelDriftView(View, frozen=True, kw_only=True):
@@ -137,6 +210,68 @@ async def read_drift(request: Request[NoQuery, NoBody]) -> Answer:
         model = await models.get_model(connection, request.book_id, request.ids["model"])
         found = await models.list_drift(connection, request.book_id, model.id)
     return json_answer(200, ModelDriftView(data=tuple(_drift(at, report) for at, report in found)))
+
+
+async def score_row(request: Request[NoQuery, NewScoring]) -> Answer:
+    """POST /v1/models/{model}/score; raises `ModelNotFound`, `LibraryMissing`, `InvalidRequest`."""
+    await request.take_long_place()
+    row = _row_of(request.body.row)
+    async with request.services.database.connection() as connection:
+        model = await models.get_model(connection, request.book_id, request.ids["model"])
+        file = await models.get_file(connection, request.book_id, model.id)
+        serving = await models.get_serving(connection, request.book_id)
+    made = await asyncio.to_thread(models.score_one, file, row)
+    return json_answer(200, score_view(model, made, Terms() if serving is None else serving.terms))
+
+
+def score_view(model: Registered, made: models.Scoring, terms: Terms) -> ModelScoreView:
+    """What a model says of a row."""
+    score = made.score
+    return ModelScoreView(
+        model=model.label, score=score.value, raw=score.raw, why=score.why, missing=score.missing,
+        outcome=terms.fallback if score.value is None else models.outcome_of(terms, score.value),
+        reasons=tuple(
+            ContributionView(
+                name=one.name, points=one.points, text=one.text, code=one.code, statement=one.statement
+            )
+            for one in made.reasons
+        ),
+    )  # fmt: skip
+
+
+def _row_of(row: Mapping[str, Any]) -> dict[str, Value]:
+    if not 1 <= len(row) <= MAX_VALUES:
+        raise InvalidRequest(f"1 to {MAX_VALUES:,} values", field="row")
+    for name, value in row.items():
+        too_long = isinstance(value, str) and len(value) > MAX_TEXT
+        if too_long or not isinstance(value, str | int | float | None):
+            detail = f"a number, a text of up to {MAX_TEXT} characters, or null"
+            raise InvalidRequest(detail, field=f"row.{name[:64]}")
+    return dict(row)
+
+
+async def read_comparison(request: Request[NoQuery, NoBody]) -> Answer:
+    """GET /v1/models/{model}/comparison; raises `ModelNotFound`."""
+    await request.take_long_place()
+    now = request.services.clock.now()
+    async with request.services.database.connection() as connection:
+        model = await models.get_model(connection, request.book_id, request.ids["model"])
+        found = await risk.compare(connection, request.book_id, model, now=now)
+        missed = await models.misses(connection, request.book_id, model, now, found)
+    return json_answer(200, comparison_view(model, found, missed))
+
+
+def comparison_view(
+    model: Registered, found: models.Comparison | None, missed: Sequence[str]
+) -> ModelComparisonView:
+    """How a model does beside the champion."""
+    if found is None:
+        return ModelComparisonView(model=model.label, rows=0, bad=0, misses=tuple(missed))
+    return ModelComparisonView(
+        model=model.label, champion=found.champion, rows=found.rows, bad=found.bad, unscored=found.unscored,
+        differences=tuple(ModelDifferenceView(**msgspec.structs.asdict(one)) for one in found.differences),
+        misses=tuple(missed),
+    )  # fmt: skip
 
 
 async def shadow_model(request: Request[Write, NoBody]) -> Answer:
@@ -212,13 +347,19 @@ async def find_serving(request: Request[PageQuery, NoBody]) -> Answer:
 
 async def _change(request: Request[Write, B], stage: Stage, **more: Any) -> Answer:
     services = request.services
+    compared = None
+    if stage in (Stage.CHALLENGER, Stage.CHAMPION):
+        await request.take_long_place()
+        async with services.database.connection() as connection:
+            wanted = await models.get_model(connection, request.book_id, request.ids["model"])
+            compared = await risk.compare(connection, request.book_id, wanted, now=services.clock.now())
 
     async def work(connection: Connection) -> Answer:
         model = await models.get_model(connection, request.book_id, request.ids["model"])
         return _changed(
             await models.change_stage(
                 connection, request.book_id, model.id, stage, caller=caller_of(request),
-                ledger=services.ledger, at=services.clock.now(), **more,
+                ledger=services.ledger, at=services.clock.now(), compared=compared, **more,
             )
         )  # fmt: skip
 

@@ -127,3 +127,39 @@ DRIFT: Final[Json] = {
         }
     ]
 }
+
+NEW_SCORING: Final[Json] = {
+    "row": {"payment.amount": 20_000, "features.card_count_1h": 12, "payment.country": "FR"}
+}
+SCORE: Final[Json] = {
+    "model": LABEL,
+    "score": 0.3208,
+    "raw": -0.75,
+    "outcome": "review",
+    "reasons": [
+        {
+            "name": "features.card_count_1h", "points": 2.8, "code": "features.card_count_1h",
+            "text": "payments with this card in the last hour: 12",
+        }
+    ],
+}  # fmt: skip
+COMPARISON: Final[Json] = {
+    "model": LABEL,
+    "champion": "card-fraud@1",
+    "rows": 10_412,
+    "bad": 412,
+    "differences": [
+        {
+            "measure": "auc", "champion": 0.9127, "challenger": 0.9243, "difference": 0.0116, "low": 0.0021,
+            "high": 0.0211,
+        },
+        {
+            "measure": "ap", "champion": 0.4471, "challenger": 0.4689, "difference": 0.0218, "low": -0.0104,
+            "high": 0.054,
+        },
+        {
+            "measure": "recall_at_1_percent", "champion": 0.5413, "challenger": 0.5607, "difference": 0.0194,
+            "low": -0.0151, "high": 0.0539,
+        },
+    ],
+}  # fmt: skip

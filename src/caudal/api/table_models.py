@@ -54,6 +54,33 @@ _MODELS: Final[tuple[Endpoint[Any, Any], ...]] = (
         scope=_READ, description="The 50 newest measurements.", answer="The measurements.",
         view=models.ModelDriftView, example=examples.DRIFT, path_ids=_ID,
     ),
+    reading(
+        "/v1/models/{model}/comparison", "compare_model", _TAG, "How a model does beside the champion",
+        models.read_comparison, scope=_READ,
+        description="Both score up to 10,000 decisions whose end a label tells, the newest, and as many "
+        "that are old enough to count as good. Left out is what either was trained on, what lacks a feature "
+        "of theirs, and declines without a label. Promotion looks at the same: a model that is worse beyond "
+        "chance is refused.", answer="The comparison.",
+        view=models.ModelComparisonView, example=examples.COMPARISON, path_ids=_ID,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/models/{model}/score",
+        name="score_row",
+        tag=_TAG,
+        summary="Score a row",
+        description="To try a model: nothing is decided, and nothing is kept. A model scores in any stage. "
+        "What the row lacks is missing, as in decisions.",
+        handle=models.score_row,
+        query=NoQuery,
+        body=models.NewScoring,
+        scope=_READ,
+        key=KeyUse.NONE,
+        answers=ok("What it says, and why.", models.ModelScoreView, examples.SCORE),
+        errors=(400, 404, 422, 503),
+        example=examples.NEW_SCORING,
+        path_ids=_ID,
+    ),
     action(
         "/v1/models/{model}/shadow", "shadow_model", _TAG, "Let a model score, and decide nothing",
         models.shadow_model, scope=_WRITE,

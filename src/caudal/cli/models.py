@@ -1,19 +1,19 @@
 """`caudal models`: register models, let them decide, take them back, see how they drift."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from caudal import models
-from caudal.access import Caller, Scope
+from caudal import models, risk
+from caudal.access import Scope
+from caudal.cli.acting import KeyOption, acting, committed
 from caudal.cli.exits import Exit
 from caudal.cli.frame import Call, command, group
 from caudal.cli.models_shapes import (
+    show_comparison,
     show_drift,
     show_facts,
     show_history,
@@ -26,19 +26,15 @@ from caudal.cli.models_train import train
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, number_of
 from caudal.cli.requests import FileArgument, read_json
-from caudal.cli.rules_files import KeyOption, caller_of
 from caudal.cli.setup import FIRST_BOOK
 from caudal.ledger import BookInfo, Ledger
-from caudal.models import Registered, ServingVersion, Stage, Terms, Value
+from caudal.models import Comparison, Registered, Stage, Terms, Value
 from caudal_base import ids
-from caudal_base.database import Connection
-from caudal_base.errors import CaudalError, PayloadTooLarge
+from caudal_base.errors import PayloadTooLarge
 
 app = group("Models of fraud and credit: train, register, shadow, promote, roll back; how they drift.")
 
 app.add_typer(train, name="train")
-
-T = TypeVar("T", Registered, ServingVersion)
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="`card-fraud@3`, `card-fraud` for the newest, or `mdl_…`.")
@@ -58,7 +54,7 @@ async def register(
     operator: Operator, file: ModelFileArgument, key_file: KeyOption = None, book: BookOption = FIRST_BOOK
 ) -> None:
     """Keep the model in FILE. It is loaded, tried and measured here, and decides nothing yet."""
-    found, caller = await _in(operator, book, key_file, Scope.MODELS_WRITE)
+    found, caller = await acting(operator, book, key_file, Scope.MODELS_WRITE)
     prepared = await asyncio.to_thread(models.prepare, _content(file))
     async with operator.database.transaction() as connection:
         kept = await models.register(
@@ -109,7 +105,24 @@ async def show(operator: Operator, model: ModelArgument, book: BookOption = FIRS
     found = await operator.book(book)
     async with operator.database.connection() as connection:
         kept = await models.get_model(connection, found.book_id, model)
-    await _answer(operator, found, kept)
+        compared = await risk.compare(connection, found.book_id, kept, now=operator.clock.now())
+    await _answer(operator, found, kept, compared)
+
+
+@on_database(app, "compare")
+async def compare(operator: Operator, model: ModelArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Hold a model against the champion, on decisions whose end is known: the difference, with intervals."""
+    found = await operator.book(book)
+    now = operator.clock.now()
+    async with operator.database.connection() as connection:
+        kept = await models.get_model(connection, found.book_id, model)
+        compared = await risk.compare(connection, found.book_id, kept, now=now)
+        missed = await models.misses(connection, found.book_id, kept, now, compared)
+    told = {
+        "model": kept.label, "compared": None if compared is None else msgspec.to_builtins(compared),
+        "gate": missed,
+    }  # fmt: skip
+    operator.terminal.answer(told, lambda out: show_comparison(out, kept.label, compared, missed))
 
 
 @on_database(app, "export")
@@ -192,8 +205,8 @@ async def rollback(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Let the champion before the present one decide again, from the next decision on."""
-    found, caller = await _in(operator, book, key_file, Scope.MODELS_APPROVE)
-    kept = await _done(
+    found, caller = await acting(operator, book, key_file, Scope.MODELS_APPROVE)
+    kept = await committed(
         operator,
         lambda connection: models.roll_back(
             connection, found.book_id, reason=reason, caller=caller, ledger=Ledger(operator.clock),
@@ -209,8 +222,8 @@ async def terms(
 ) -> None:
     """Set thresholds, fallback, gate and bounds of drift: FILE is as for POST /v1/model-serving."""
     written: Terms = read_json(operator, file, Terms)
-    found, caller = await _in(operator, book, key_file, Scope.MODELS_APPROVE)
-    made = await _done(
+    found, caller = await acting(operator, book, key_file, Scope.MODELS_APPROVE)
+    made = await committed(
         operator,
         lambda connection: models.set_terms(
             connection, found.book_id, written, caller=caller, ledger=Ledger(operator.clock),
@@ -267,13 +280,13 @@ async def score(
     async with operator.database.connection() as connection:
         kept = await models.get_model(connection, found.book_id, model)
         content = await models.get_file(connection, found.book_id, kept.id)
-    scorer = await asyncio.to_thread(models.load, content)
-    made, reasons = scorer.score(row), scorer.reasons(row)
+    made = await asyncio.to_thread(models.score_one, content, row)
+    score, reasons = made.score, made.reasons
     told = {
-        "model": kept.label, "score": made.value, "raw": made.raw, "why": made.why,
-        "missing": made.missing, "reasons": msgspec.to_builtins(reasons),
+        "model": kept.label, "score": score.value, "raw": score.raw, "why": score.why,
+        "missing": score.missing, "reasons": msgspec.to_builtins(reasons),
     }  # fmt: skip
-    operator.terminal.answer(told, lambda out: show_score(out, kept, made, reasons))
+    operator.terminal.answer(told, lambda out: show_score(out, kept, score, reasons))
 
 
 @on_database(app, "drift")
@@ -295,36 +308,27 @@ async def drift(
 async def _change(
     operator: Operator, model: str, stage: Stage, book: str, key_file: str | None, scope: Scope, **more: Any
 ) -> None:
-    found, caller = await _in(operator, book, key_file, scope)
+    found, caller = await acting(operator, book, key_file, scope)
     async with operator.database.connection() as connection:
-        id: UUID = (await models.get_model(connection, found.book_id, model)).id
-    kept = await _done(
+        wanted = await models.get_model(connection, found.book_id, model)
+        compared = None
+        if stage in (Stage.CHALLENGER, Stage.CHAMPION):
+            compared = await risk.compare(connection, found.book_id, wanted, now=operator.clock.now())
+    kept = await committed(
         operator,
         lambda connection: models.change_stage(
-            connection, found.book_id, id, stage, caller=caller, ledger=Ledger(operator.clock),
-            at=operator.clock.now(), **more,
+            connection, found.book_id, wanted.id, stage, caller=caller, ledger=Ledger(operator.clock),
+            at=operator.clock.now(), compared=compared, **more,
         ),
     )  # fmt: skip
     await _answer(operator, found, kept)
 
 
-async def _in(operator: Operator, book: str, key_file: str | None, scope: Scope) -> tuple[BookInfo, Caller]:
-    found = await operator.book(book)
-    return found, await caller_of(operator, found, key_file, scope)
-
-
-async def _done(operator: Operator, work: Callable[[Connection], Awaitable[T | CaudalError]]) -> T:
-    """What came of it; a refusal is raised after the commit, since its audit record stays."""
-    async with operator.database.transaction() as connection:
-        result = await work(connection)
-    if isinstance(result, CaudalError):
-        raise result
-    return result
-
-
-async def _answer(operator: Operator, found: BookInfo, kept: Registered) -> None:
+async def _answer(
+    operator: Operator, found: BookInfo, kept: Registered, compared: Comparison | None = None
+) -> None:
     async with operator.database.connection() as connection:
-        missed = await models.misses(connection, found.book_id, kept, operator.clock.now())
+        missed = await models.misses(connection, found.book_id, kept, operator.clock.now(), compared)
     view = models.model_view(kept)
     operator.terminal.answer(
         {**msgspec.to_builtins(view), "gate": missed}, lambda out: show_model(out, view, missed)

@@ -9,7 +9,16 @@ from rich.console import Console
 
 from caudal.cli.paging import more
 from caudal.cli.terminal import cell, facts, table
-from caudal.models import Card, Contribution, DriftReport, ModelView, Registered, Score, ServingView
+from caudal.models import (
+    Card,
+    Comparison,
+    Contribution,
+    DriftReport,
+    ModelView,
+    Registered,
+    Score,
+    ServingView,
+)
 
 _SHOWN: Final = 5
 """Of what a contract or a gate has to say."""
@@ -111,6 +120,27 @@ def show_score(out: Console, model: Registered, score: Score, reasons: Sequence[
     for one in reasons:
         shown.add_row(one.text, f"{one.points:+.4f}", one.code)
     out.print(shown if reasons else "Nothing raised the risk.")
+
+
+def show_comparison(out: Console, label: str, compared: Comparison | None, missed: Sequence[str]) -> None:
+    """A model beside the champion, a line to a measure."""
+    if compared is None:
+        out.print(f"There is no champion that {label} could be compared with.")
+    else:
+        out.print(
+            f"{label} beside {compared.champion}: {compared.rows:,} decisions that neither was trained on, "
+            f"{compared.bad:,} of them with a bad end."
+        )
+        shown = table(
+            "measure", compared.champion, label, "difference", "95 % interval", right=("difference",)
+        )
+        for one in compared.differences:
+            shown.add_row(
+                one.measure.replace("_", " "), f"{one.champion:.4f}", f"{one.challenger:.4f}",
+                f"{one.difference:+.4f}", f"{one.low:+.4f} to {one.high:+.4f}",
+            )  # fmt: skip
+        out.print(shown if compared.differences else "That is too few for anything to be said.")
+    out.print(facts(_some("gate", missed) or [("gate", "passed")]))
 
 
 def show_drift(out: Console, reports: Sequence[tuple[dt.datetime, DriftReport]]) -> None:

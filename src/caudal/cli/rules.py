@@ -2,14 +2,14 @@
 
 import datetime as dt
 import re
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from caudal import risk, rules
-from caudal.access import Caller, Scope
+from caudal.access import Scope
+from caudal.cli.acting import KeyOption, acting, committed
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
@@ -22,7 +22,7 @@ from caudal.cli.options import (
     number_of,
     span_of,
 )
-from caudal.cli.rules_files import FileArgument, KeyOption, caller_of, read_rules
+from caudal.cli.rules_files import FileArgument, read_rules
 from caudal.cli.rules_shapes import (
     show_backtest,
     show_faults,
@@ -36,16 +36,13 @@ from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import facts
 from caudal.ledger import BookInfo, Ledger
 from caudal.rules import ReviewVerdict, RulesInvalid, Snooze, StatsPeriod, Version
-from caudal_base.database import Connection
-from caudal_base.errors import CaudalError, InvalidRequest
+from caudal_base.errors import InvalidRequest
 
 app = group("Rules of decisions: draft, test, backtest, review, publish, snooze them; how they do.")
 
 CURRENT: Final = "current"
 MONTH: Final = dt.timedelta(days=30)
 _VERSION: Final = re.compile(r"v[1-9][0-9]{0,8}", re.ASCII)
-
-T = TypeVar("T", Version, Snooze)
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A rule set: `v3`.")]
 RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="A rule of the published set.")]
@@ -64,9 +61,9 @@ async def draft(
 ) -> None:
     """Keep the rules in FILE as the next version. What cannot be is told with rule, line and column."""
     written = read_rules(operator, file)
-    found, caller = await _in(operator, book, key_file, Scope.RULES_WRITE)
+    found, caller = await acting(operator, book, key_file, Scope.RULES_WRITE)
     try:
-        kept = await _done(
+        kept = await committed(
             operator,
             lambda connection: rules.draft(
                 connection, found.book_id, written, caller=caller, ledger=Ledger(operator.clock),
@@ -163,8 +160,8 @@ async def review(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Accept or reject a draft, once, as somebody other than its author: see --key-file."""
-    found, caller = await _in(operator, book, key_file, Scope.RULES_REVIEW)
-    kept = await _done(
+    found, caller = await acting(operator, book, key_file, Scope.RULES_REVIEW)
+    kept = await committed(
         operator,
         lambda connection: rules.review(
             connection, found.book_id, _number(version), verdict, caller=caller,
@@ -179,8 +176,8 @@ async def publish(
     operator: Operator, version: VersionArgument, key_file: KeyOption = None, book: BookOption = FIRST_BOOK
 ) -> None:
     """Let decisions go by a rule set, from the next batch on; to publish an older one is to go back to it."""
-    found, caller = await _in(operator, book, key_file, Scope.RULES_WRITE)
-    kept = await _done(
+    found, caller = await acting(operator, book, key_file, Scope.RULES_WRITE)
+    kept = await committed(
         operator,
         lambda connection: rules.publish(
             connection, found.book_id, _number(version), caller=caller, ledger=Ledger(operator.clock),
@@ -236,10 +233,10 @@ async def snooze(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Have a rule not fire for a while, from the next batch of decisions on, in whichever version counts."""
-    found, caller = await _in(operator, book, key_file, Scope.RULES_WRITE)
+    found, caller = await acting(operator, book, key_file, Scope.RULES_WRITE)
     now = operator.clock.now()
     span = span_of(for_, field="for")
-    made = await _done(
+    made = await committed(
         operator,
         lambda connection: rules.snooze(
             connection, found.book_id, rule, now + span, reason, caller=caller,
@@ -258,8 +255,8 @@ async def wake(
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Have a snoozed rule fire again, from the next batch of decisions on."""
-    found, caller = await _in(operator, book, key_file, Scope.RULES_WRITE)
-    made = await _done(
+    found, caller = await acting(operator, book, key_file, Scope.RULES_WRITE)
+    made = await committed(
         operator,
         lambda connection: rules.wake(
             connection, found.book_id, rule, reason, caller=caller, ledger=Ledger(operator.clock),
@@ -285,20 +282,6 @@ def _span(
     now = operator.clock.now()
     before = moment_of(until, field="until") or now
     return moment_of(since, field="since") or before - MONTH, before, now
-
-
-async def _in(operator: Operator, book: str, key_file: str | None, scope: Scope) -> tuple[BookInfo, Caller]:
-    found = await operator.book(book)
-    return found, await caller_of(operator, found, key_file, scope)
-
-
-async def _done(operator: Operator, work: Callable[[Connection], Awaitable[T | CaudalError]]) -> T:
-    """What became of `work`; a refusal is raised once its audit record is committed."""
-    async with operator.database.transaction() as connection:
-        result = await work(connection)
-    if isinstance(result, CaudalError):
-        raise result
-    return result
 
 
 async def _answer(operator: Operator, book: BookInfo, kept: Version) -> None:

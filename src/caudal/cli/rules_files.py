@@ -1,4 +1,4 @@
-"""Files of rules, and who acts on them from the command line."""
+"""Files of rules."""
 
 import datetime as dt
 import math
@@ -10,27 +10,14 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from caudal.access import OPERATOR, Authenticator, Caller, Scope, require
 from caudal.cli.operator import Operator
-from caudal.ledger import BookInfo
 from caudal.rules import RiskRules
 from caudal_base.errors import InvalidRequest, PayloadTooLarge
-from caudal_base.secret import Secret
 from caudal_base.strictjson import StrictDecoder
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Rules as TOML, or as JSON (*.json); - is standard input.")
 ]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--key-file",
-        metavar="FILE",
-        help="Act as the owner of the API key in this file, by its scopes. (default: as the operator)",
-    ),
-]
-
-_MOST_KEY: Final = 1_024
 _INTEGERS: Final = range(-(2**63), 2**63)
 
 
@@ -74,25 +61,3 @@ def _plain(value: Any) -> Any:
             raise InvalidRequest("an integer has at most 64 bits")
         case _:
             return value
-
-
-async def caller_of(operator: Operator, book: BookInfo, key_file: str | None, scope: Scope) -> Caller:
-    """Who acts: the operator, or the owner of a key, which must permit `scope` in the book.
-
-    Raises `InvalidApiKey`, `MissingScope`, `BookOutOfReach`, and `OSError` for a file that cannot be read.
-    """
-    if key_file is None:
-        return Caller(principal=OPERATOR, request_id=operator.request_id)
-    key = _key_in(key_file)
-    authenticator = Authenticator(operator.database, operator.clock)
-    principal = await authenticator.authenticate(key, request_id=operator.request_id)
-    await authenticator.flush()
-    require(principal, scope, book.book_id)
-    return Caller(principal=principal, request_id=operator.request_id)
-
-
-def _key_in(file: str) -> Secret:
-    if file == "-":
-        return Secret(sys.stdin.read(_MOST_KEY).strip())
-    with Path(file).open(encoding="utf-8", errors="replace") as opened:
-        return Secret(opened.read(_MOST_KEY).strip())

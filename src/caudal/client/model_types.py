@@ -60,6 +60,8 @@ class ModelGate(_Written, frozen=True, kw_only=True):
     max_stability: float = 0.25
     min_four_fifths: float = 0.8
     min_shadow_hours: int = 0
+    least_compared: int = 20
+    """Bad ends, and good ones, that a comparison with the champion needs."""
 
 
 class ModelDriftBounds(_Written, frozen=True, kw_only=True):
@@ -139,6 +141,60 @@ class ModelServing(Answer, frozen=True, kw_only=True):
     by: str | None = None
 
 
+class ModelDifference(Answer, frozen=True, kw_only=True):
+    """A measure of two models on the same decisions."""
+
+    measure: str
+    """`auc`, `ap`, `recall_at_1_percent`"""
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    """Of the difference's 95 % interval."""
+    high: float
+
+
+class ModelComparison(Answer, frozen=True, kw_only=True):
+    """How a model does beside the champion."""
+
+    model: str
+    champion: str | None = None
+    """None: there is none that it could be compared with."""
+    rows: int
+    bad: int
+    unscored: int = 0
+    differences: tuple[ModelDifference, ...] = ()
+    """Empty: too few decisions for anything to be said."""
+    misses: tuple[str, ...] = ()
+    """All that the gate would say."""
+
+
+class ModelReason(Answer, frozen=True, kw_only=True):
+    """What an input did to a score."""
+
+    name: str
+    points: float
+    """Positive raises the risk."""
+    text: str
+    code: str
+    statement: str | None = None
+    """What an applicant is told, of a credit model."""
+
+
+class ModelScore(Answer, frozen=True, kw_only=True):
+    """What a model says of a row."""
+
+    model: str
+    score: float | None = None
+    """A probability; None: there is none, and `why` says why."""
+    raw: float | None = None
+    why: str | None = None
+    missing: tuple[str, ...] = ()
+    outcome: ModelOutcome
+    """What the book's terms make of it alone."""
+    reasons: tuple[ModelReason, ...] = ()
+
+
 class ModelDrift(Answer, frozen=True, kw_only=True):
     """How far what a model meets was from its training."""
 
@@ -178,6 +234,12 @@ class NewModelPromotion(Body, frozen=True, kw_only=True):
     """POST /v1/models/{model}/promote"""
 
     override: str | None = None
+
+
+class NewModelScoring(Body, frozen=True, kw_only=True):
+    """POST /v1/models/{model}/score"""
+
+    row: Mapping[str, str | float | None]
 
 
 class NewModelRollback(Body, frozen=True, kw_only=True):

@@ -11,13 +11,16 @@ from caudal.client.ids import new_idempotency_key
 from caudal.client.listing import Rows
 from caudal.client.model_types import (
     Model,
+    ModelComparison,
     ModelDrifts,
+    ModelScore,
     ModelServing,
     ModelTerms,
     NewModel,
     NewModelChallenge,
     NewModelPromotion,
     NewModelRollback,
+    NewModelScoring,
 )
 from caudal.client.sending import Sender, segment
 from caudal.client.types import Page
@@ -58,6 +61,15 @@ class Models:
     async def drift(self, id: str) -> ModelDrifts:
         """How far a model has drifted, each time that it was measured."""
         return await self._sender.read(ModelDrifts, f"{_MODELS}/{segment(id)}/drift")
+
+    async def compare(self, id: str) -> ModelComparison:
+        """How a model does beside the champion, on what neither was trained on and whose end is known."""
+        return await self._sender.read(ModelComparison, f"{_MODELS}/{segment(id)}/comparison")
+
+    async def score(self, id: str, row: Mapping[str, str | float | None]) -> ModelScore:
+        """Have a model score a row, to try it: nothing is decided, and nothing is kept."""
+        body, key = NewModelScoring(row=row), new_idempotency_key()
+        return await self._sender.write(ModelScore, f"{_MODELS}/{segment(id)}/score", body, key=key)
 
     async def shadow(self, id: str, *, idempotency_key: str | None = None, dry_run: bool = False) -> Model:
         """Let a model score, and decide nothing. Raises `Conflict`."""

@@ -13,6 +13,7 @@ unpickled. Its hash is over both, and a decision of the past finds model and ter
 """
 
 from caudal.models.checking import ContractBroken, check_risk_model, rows_like
+from caudal.models.comparing import Case, Comparison, Difference, compare
 from caudal.models.directory import Directory, Waiting, load_serving
 from caudal.models.drift import DriftReport, Sample, Watch, interval, look, stability_index
 from caudal.models.engines import Engine, EngineFailed, Parts
@@ -32,7 +33,7 @@ from caudal.models.errors import (
 from caudal.models.format import MAX_FILE_BYTES, SUFFIX, assemble, content_of, pack, read, unpack
 from caudal.models.moves import MAX_SHADOWS
 from caudal.models.scorecards import Axis, Scorecard, Term, artifact_of
-from caudal.models.scoring import Scorer, load, try_out
+from caudal.models.scoring import Scorer, Scoring, load, score_one, try_out
 from caudal.models.service import (
     Prepared,
     change_stage,
@@ -104,8 +105,11 @@ __all__ = [
     "Assigned",
     "Axis",
     "Card",
+    "Case",
+    "Comparison",
     "ContractBroken",
     "Contribution",
+    "Difference",
     "Direction",
     "Directory",
     "DriftBounds",
@@ -149,6 +153,7 @@ __all__ = [
     "Score",
     "Scorecard",
     "Scorer",
+    "Scoring",
     "Serving",
     "ServingInvalid",
     "ServingVersion",
@@ -167,6 +172,7 @@ __all__ = [
     "assign",
     "change_stage",
     "check_risk_model",
+    "compare",
     "content_of",
     "get_file",
     "get_model",
@@ -189,6 +195,7 @@ __all__ = [
     "register",
     "roll_back",
     "rows_like",
+    "score_one",
     "serving_view",
     "set_terms",
     "stability_index",

@@ -4,15 +4,27 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Final
 
+from caudal.models.comparing import Comparison
 from caudal.models.serving import Gate, Registered
 from caudal.models.types import Purpose, Stage
 
 HOUR: Final = dt.timedelta(hours=1)
 
 
-def misses(model: Registered, gate: Gate, at: dt.datetime) -> list[str]:
-    """What a model does not meet, in words; empty: it may decide."""
-    return [*_of_metrics(model, gate), *_of_data(model, gate), *_of_running(model, gate, at)]
+def misses(model: Registered, gate: Gate, at: dt.datetime, compared: Comparison | None = None) -> list[str]:
+    """What a model does not meet, in words; empty: it may decide. `compared` is it beside the champion."""
+    return [
+        *_of_metrics(model, gate), *_of_data(model, gate), *_of_running(model, gate, at),
+        *([] if compared is None else _of_comparison(compared)),
+    ]  # fmt: skip
+
+
+def _of_comparison(compared: Comparison) -> Iterator[str]:
+    for one in compared.worse:
+        yield (
+            f"comparison: {one.measure} is {one.challenger:.4f}, {compared.champion}'s {one.champion:.4f} "
+            f"on the same {compared.rows:,} decisions: worse by {-one.high:.4f} to {-one.low:.4f}"
+        )
 
 
 def _of_metrics(model: Registered, gate: Gate) -> Iterator[str]:

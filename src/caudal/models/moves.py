@@ -1,12 +1,14 @@
 """How models change places: from which stage to which, by whom, and what it takes. Pure."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from caudal.models import gate
+from caudal.models.comparing import Comparison
 from caudal.models.errors import GateClosed, SamePerson, StageRefused
 from caudal.models.serving import Registered, ServingVersion, Terms
 from caudal.models.types import Stage
@@ -58,7 +60,7 @@ def next_of(serving: ServingVersion | None) -> ServingVersion:
 
 def move(
     model: Registered, serving: ServingVersion | None, stage: Stage, *, share: int | None,
-    override: str | None, by: UUID, at: dt.datetime,
+    override: str | None, by: UUID, at: dt.datetime, compared: Comparison | None = None,
 ) -> Move:  # fmt: skip
     """What serves once a model has a stage.
 
@@ -73,7 +75,7 @@ def move(
     if stage in (Stage.CHALLENGER, Stage.CHAMPION):
         if by == model.registrar:
             raise SamePerson(f"{model.registered_by} registered it, and cannot let it decide", field="id")
-        missed = tuple(gate.misses(model, now.terms.gate, at))
+        missed = tuple(gate.misses(model, now.terms.gate, at, compared))
         if model.stage is Stage.REGISTERED:
             missed = (*missed, "shadow: it never was one")
         if missed and override is None:
@@ -106,8 +108,24 @@ def _placed(id: UUID, now: ServingVersion, stage: Stage, share: int | None, miss
     )  # fmt: skip
 
 
+def before(champions: Sequence[tuple[str, UUID]]) -> UUID | None:
+    """Who is the champion again once the last one is taken back; None: nobody was promoted before it.
+
+    `champions` are the changes so far, as `promote` or `rollback`, each with who was the champion from then
+    on. What was taken back is not gone back to, unless it has been promoted once more.
+    """
+    standing: list[UUID] = []
+    for what, champion in champions:
+        if what == "rollback" and champion in standing:
+            while standing[-1] != champion:
+                standing.pop()
+        elif not standing or standing[-1] != champion:
+            standing.append(champion)
+    return standing[-2] if len(standing) > 1 else None
+
+
 def back(serving: ServingVersion, earlier: UUID) -> Move:
-    """What serves once the champion before the present one is it again; there is a present one."""
+    """What serves once the champion before the present one is it again."""
     champion = serving.champion
     challenger = None if serving.challenger == earlier else serving.challenger
     return Move(

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from caudal.models.engines import Engine, EngineFailed
 from caudal.models.errors import ModelInvalid
 from caudal.models.lightgbm_engine import LightGbmEngine
@@ -136,6 +138,23 @@ class Scorer:
             code=name if adverse is None else adverse.code,
             statement=None if adverse is None else adverse.text,
         )
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """A score with its reasons."""
+
+    score: Score
+    reasons: tuple[Contribution, ...]
+
+
+def score_one(file: ModelFile, row: Row, count: int = 4) -> Scoring:
+    """Load a model and have it score one row, with up to `count` reasons; none where there is no score.
+
+    Raises as `load` does.
+    """
+    scorer = load(file)
+    score = scorer.score(row)
+    return Scoring(score, () if score.value is None else tuple(scorer.reasons(row, count)))
 
 
 def try_out(file: ModelFile) -> Scorer:

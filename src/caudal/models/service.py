@@ -22,6 +22,7 @@ from caudal.events import NewEvent
 from caudal.ledger import Ledger
 from caudal.models import checking, gate, moves, scoring, store
 from caudal.models import format as model_format
+from caudal.models.comparing import Comparison
 from caudal.models.drift import DriftReport
 from caudal.models.errors import ModelNotFound, NothingToRollBack
 from caudal.models.moves import Move
@@ -103,12 +104,14 @@ async def register(
 async def change_stage(
     connection: Connection, book_id: int, id: UUID, stage: Stage, *, caller: Caller, ledger: Ledger,
     at: dt.datetime, share: int | None = None, override: str | None = None,
+    compared: Comparison | None = None,
 ) -> Registered | CaudalError:  # fmt: skip
     """Let a model be a shadow, a challenger with a `share` in percent, the champion, or retired.
 
     Who lets it decide is another than who registered it, and it must pass the gate, or `override` says why
-    not: that is audited, and told. The error is `ModelNotFound`, `StageRefused`, `SamePerson`, `GateClosed`,
-    or `InvalidRequest` for a share or a reason that cannot be. Raises `BookNotFound`.
+    not: that is audited, and told. `compared` is how it does beside the champion (`risk.compare`). The error
+    is `ModelNotFound`, `StageRefused`, `SamePerson`, `GateClosed`, or `InvalidRequest` for a share or reason
+    that cannot be. Raises `BookNotFound`.
     """
     recorded_at = await _lock(connection, book_id, ledger)
     action = f"models.{moves.VERBS[stage]}"
@@ -122,8 +125,9 @@ async def change_stage(
     try:
         _refuse_reason(override, "override")
         move = moves.move(
-            model, serving, stage, share=share, override=override, by=caller.principal.id, at=at
-        )
+            model, serving, stage, share=share, override=override, by=caller.principal.id, at=at,
+            compared=compared,
+        )  # fmt: skip
     except CaudalError as error:
         await _audit(connection, book_id, action, model.label, error.code, caller, at)
         return error
@@ -147,17 +151,17 @@ async def roll_back(
 ) -> Registered | CaudalError:
     """Let the champion before the present one decide again, at once: the gate has nothing to say.
 
-    The present one is retired. The error is `NothingToRollBack`, or `InvalidRequest` for a reason that cannot
-    be. Raises `BookNotFound`.
+    The present one is retired. Once more goes back once further, to what was promoted before that one. The
+    error is `NothingToRollBack`, or `InvalidRequest` for a reason that cannot be. Raises `BookNotFound`.
     """
     recorded_at = await _lock(connection, book_id, ledger)
     serving = await store.serving(connection, book_id)
     champion = None if serving is None else serving.champion
-    earlier = None if champion is None else await store.earlier_champion(connection, book_id, champion)
+    earlier = moves.before(await store.champions(connection, book_id))
     try:
         _refuse_reason(reason, "reason")
-        if serving is None or champion is None or earlier is None:
-            raise NothingToRollBack("no other champion served before")
+        if serving is None or earlier is None:
+            raise NothingToRollBack("no champion was promoted before the present one")
     except CaudalError as error:
         await _audit(connection, book_id, "models.rollback", "champion", error.code, caller, at)
         return error
@@ -170,11 +174,10 @@ async def roll_back(
     )  # fmt: skip
     moment = max(at, recorded_at)
     back = await _model(connection, book_id, earlier, kept)
-    taken = await _model(connection, book_id, champion, kept)
-    told = [
-        _of_model(back, "promoted", moment, caller, reason),
-        _of_model(taken, "retired", moment, caller, reason),
-    ]
+    told = [_of_model(back, "promoted", moment, caller, reason)]
+    if champion is not None:
+        taken = await _model(connection, book_id, champion, kept)
+        told.append(_of_model(taken, "retired", moment, caller, reason))
     await _tell(connection, book_id, moment, told)
     return back
 
@@ -262,11 +265,14 @@ async def list_serving(
     return await store.history(connection, book_id, before=before, limit=limit)
 
 
-async def misses(connection: Connection, book_id: int, model: Registered, at: dt.datetime) -> list[str]:
-    """What a model does not meet of the book's gate."""
+async def misses(
+    connection: Connection, book_id: int, model: Registered, at: dt.datetime,
+    compared: Comparison | None = None,
+) -> list[str]:  # fmt: skip
+    """What a model does not meet of the book's gate; `compared` is how it does beside the champion."""
     serving = await store.serving(connection, book_id)
     terms = Terms() if serving is None else serving.terms
-    return gate.misses(model, terms.gate, at)
+    return gate.misses(model, terms.gate, at, compared)
 
 
 async def note_drift(

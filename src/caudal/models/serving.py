@@ -43,6 +43,8 @@ class Gate(Written, frozen=True, kw_only=True):
     """Of each group's approval against the best one's. Models of credit must have looked at groups."""
     min_shadow_hours: Annotated[int, Meta(ge=0)] = 0
     """How long it must have been a shadow."""
+    least_compared: Annotated[int, Meta(ge=1)] = 20
+    """Bad ends, and good ones, that a comparison with the champion needs; of fewer nothing is said."""
 
 
 class DriftBounds(Written, frozen=True, kw_only=True):

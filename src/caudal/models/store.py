@@ -112,15 +112,13 @@ select {_SERVING_COLUMNS}
  limit %(limit)s
 """
 
-# Where the champion of a version is another one than that of the version before it.
-_EARLIER_CHAMPION: Final = """
-select champion
+_CHAMPIONS: Final = """
+select what, champion
   from models.serving
  where book_id = %(book_id)s
+   and what in ('promote', 'rollback')
    and champion is not null
-   and champion <> %(champion)s
- order by version desc
- limit 1
+ order by version
 """
 
 _SHADOW_SINCE: Final = """
@@ -237,11 +235,10 @@ async def history(
     return [_serving(row) for row in await (await connection.execute(_HISTORY, parameters)).fetchall()]
 
 
-async def earlier_champion(connection: Connection, book_id: int, champion: UUID) -> UUID | None:
-    """Who was the champion before the present one."""
-    cursor = await connection.execute(_EARLIER_CHAMPION, {"book_id": book_id, "champion": champion})
-    row = await cursor.fetchone()
-    return None if row is None else row[0]
+async def champions(connection: Connection, book_id: int) -> list[tuple[str, UUID]]:
+    """Every change of the champion in its order: `promote` or `rollback`, and who it was from then on."""
+    cursor = await connection.execute(_CHAMPIONS, {"book_id": book_id})
+    return [(what, champion) for what, champion in await cursor.fetchall()]
 
 
 async def shadow_since(connection: Connection, book_id: int, model: UUID) -> dt.datetime | None:

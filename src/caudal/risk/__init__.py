@@ -6,6 +6,7 @@ decision of the past again, to the same bytes. Workers take `handlers()` and `PE
 """
 
 from caudal.risk.applications import Application, Applications
+from caudal.risk.comparing import compare
 from caudal.risk.counts import TIME_BOUNDS_S, Came, DecisionCounts, Times
 from caudal.risk.decider import Decider
 from caudal.risk.decision_types import (
@@ -117,6 +118,7 @@ __all__ = [
     "add_entries",
     "add_labels",
     "backtest",
+    "compare",
     "explain",
     "features_of",
     "find_decisions",

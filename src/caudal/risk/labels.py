@@ -142,9 +142,14 @@ async def matured(
     ]  # fmt: skip
 
 
+def is_bad(kind: LabelKind) -> bool:
+    """Whether a word on a decision says that it came to a bad end."""
+    return kind in (LabelKind.DISPUTE_OPENED, LabelKind.DEFAULTED) or kind in _SAYS_FRAUD
+
+
 def _bad(record: Record, kind: LabelKind | None, silent_since: dt.datetime) -> bool | None:
     if kind is not None:
-        return kind in (LabelKind.DISPUTE_OPENED, LabelKind.DEFAULTED) or kind in _SAYS_FRAUD
+        return is_bad(kind)
     return False if record.at < silent_since else None
 
 

@@ -96,7 +96,7 @@ delete from risk.decision d
    and d.id = old.id
 """
 
-_OF: Final = {SubjectOf.PAYMENT: 1, SubjectOf.APPLICATION: 2}
+OF: Final = {SubjectOf.PAYMENT: 1, SubjectOf.APPLICATION: 2}
 _encode: Final = msgspec.json.Encoder().encode
 decode_record: Final = msgspec.json.Decoder(Record).decode
 
@@ -119,7 +119,7 @@ def inserting(book_id: int, records: Sequence[Record]) -> Statement:
         {
             "book_id": book_id,
             "ids": arrays.hex_uuids([record.id for record in records]),
-            "ofs": arrays.smallints([_OF[record.of] for record in records]),
+            "ofs": arrays.smallints([OF[record.of] for record in records]),
             "subjects": arrays.texts([record.subject for record in records]),
             "customers": arrays.texts([record.customer for record in records]),
             "outcomes": arrays.smallints([SEVERITY[record.decided.outcome] for record in records]),
@@ -147,7 +147,7 @@ async def find(
         "subject": wanted.subject,
         "customer": wanted.customer,
         "outcome": None if wanted.outcome is None else SEVERITY[wanted.outcome],
-        "of": None if wanted.of is None else _OF[wanted.of],
+        "of": None if wanted.of is None else OF[wanted.of],
         "score_from": wanted.score_from,
         "made_from": wanted.made_from,
         "made_before": wanted.made_before,

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from caudal.features import Event
-from caudal.risk.decision_types import Record
-from caudal.risk.store_decisions import decode_record
+from caudal.risk.decision_types import Record, SubjectOf
+from caudal.risk.store_decisions import OF, decode_record
 from caudal.risk.types import Label, LabelKind
-from caudal_base import arrays
+from caudal_base import arrays, ids
 from caudal_base.database import Connection
+
+_FIRST: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+"""Ids begin with the milliseconds since then."""
 
 FOLLOWED: Final = """
 select seq
@@ -82,6 +85,41 @@ select d.data::text, l.kind, l.known_at
    and d.id > %(after)s
    and d.id < %(before)s
  order by d.id
+ limit %(limit)s
+"""
+
+# Subjects with the newest words first; of several decisions on one, the last.
+TOLD: Final = """
+select distinct on (l.known_at, l.subject) l.subject, d.data::text, l.kind
+  from (select subject, kind, known_at
+          from risk.label
+         where book_id = %(book_id)s
+           and known_at <= %(known_by)s
+         order by known_at desc
+         limit %(limit)s) l
+  join risk.decision d on d.book_id = %(book_id)s and d.subject = l.subject
+ where d.of = %(of)s
+   and d.id > %(after)s
+ order by l.known_at desc, l.subject, d.id desc, l.kind desc
+"""
+
+# What nobody has said anything about for so long that nobody will; without declines (3).
+SILENT: Final = """
+select d.data::text
+  from risk.decision d
+ where d.book_id = %(book_id)s
+   and d.of = %(of)s
+   and d.outcome < 3
+   and d.id > %(after)s
+   and d.id < %(silent)s
+   and not exists (
+        select 1
+          from risk.label l
+         where l.book_id = %(book_id)s
+           and l.subject = d.subject
+           and l.known_at <= %(known_by)s
+       )
+ order by d.id desc
  limit %(limit)s
 """
 
@@ -167,3 +205,23 @@ async def matured(
         (decode_record(data), None if kind is None else LabelKind(kind), known_at)
         for data, kind, known_at in await cursor.fetchall()
     ]
+
+
+async def ended(
+    connection: Connection, book_id: int, *, of: SubjectOf, made_from: dt.datetime,
+    silent_since: dt.datetime, known_by: dt.datetime, limit: int,
+) -> list[tuple[Record, LabelKind | None]]:  # fmt: skip
+    """Decisions whose end is known, each with the newest word on it: up to `limit` with one, and without.
+
+    What was decided before `silent_since` and nobody has said anything about has come to a good end, unless
+    it was declined. The newest of both are found.
+    """
+    parameters = {
+        "book_id": book_id, "of": OF[of], "after": ids.uuid7(max(made_from, _FIRST), bytes),
+        "silent": ids.uuid7(max(silent_since, _FIRST), bytes), "known_by": known_by, "limit": limit,
+    }  # fmt: skip
+    told: dict[str, tuple[Record, LabelKind | None]] = {}
+    for subject, data, kind in await (await connection.execute(TOLD, parameters)).fetchall():
+        told.setdefault(subject, (decode_record(data), LabelKind(kind)))
+    silent = await (await connection.execute(SILENT, parameters)).fetchall()
+    return [*told.values(), *[(decode_record(data), None) for (data,) in silent]]
