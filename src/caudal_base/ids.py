@@ -45,12 +45,14 @@ CASE: Final = "case"
 ANOMALY: Final = "ano"
 MODEL: Final = "mdl"
 MODEL_SERVING: Final = "msv"
+RISK_RULE_SET: Final = "rrs"
+RISK_RULE: Final = "rru"
 
 PREFIXES: Final = frozenset(
     {
         BOOK, ACCOUNT, TRANSFER, TRANSACTION, KEY, REQUEST, JOB, AUDIT, CUSTOMER, PAYMENT, ATTEMPT, CAPTURE,
         REFUND, DISPUTE, SETTLEMENT, EVENT, INBOUND, ENDPOINT, OBJECTIVE, RULE_SET, PARTNER, PRODUCT,
-        DECISION, CASE, ANOMALY, MODEL, MODEL_SERVING,
+        DECISION, CASE, ANOMALY, MODEL, MODEL_SERVING, RISK_RULE_SET, RISK_RULE,
     }
 )  # fmt: skip
 """Every prefix in use: one per kind of thing."""

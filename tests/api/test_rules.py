@@ -126,6 +126,8 @@ async def test_a_rule_is_snoozed_and_woken(worlds: Worlds) -> None:
     snoozed = await author.post(f"{RULES}/large/snooze", body)
     assert (snoozed.status_code, snoozed.json()["number"]) == (200, 1)
     assert [one["rule"] for one in (await author.get(f"{RULES}/snoozes")).json()["data"]] == ["large"]
+    shown = (await author.get("/v1/risk/rule-sets/current")).json()
+    assert shown["snoozed"] == [snoozed.json()]
     unknown = await author.post(f"{RULES}/unknown/snooze", body)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "risk_rule_not_found")
     late = await author.post(f"{RULES}/large/snooze", {**body, "until": "2020-01-01T00:00:00Z"})

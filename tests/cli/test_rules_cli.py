@@ -125,6 +125,8 @@ def test_rules_are_tested_drafted_reviewed_by_another_published_snoozed_and_woke
     made = place.rules("snooze", "many_payments", "--for", "2h", "--reason", "a sale")
     assert (made.code, "a sale" in made.out) == (0, True)
     assert "many_payments" in place.rules("snoozes").out
+    assert "many_payments until" in place.rules("show").out
+    assert [one["reason"] for one in place.rules("show", "--json").json["snoozed"]] == ["a sale"]
     assert place.rules("snooze", "none", "--for", "2h", "--reason", "x").code == 1
     assert place.rules("wake", "many_payments", "--reason", "over", "--json").json["number"] == 2
     assert "No rule is snoozed." in place.rules("snoozes").out

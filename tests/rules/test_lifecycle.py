@@ -162,6 +162,26 @@ async def test_versions_are_listed_newest_first(world: RuleWorld) -> None:
     assert ([one.version for one in listed], [one.version for one in rest], current) == ([3, 2], [1], 2)
 
 
+async def test_drafts_reviews_publications_and_withdrawals_are_told(world: RuleWorld) -> None:
+    await world.published(MANY)
+    await world.published(LARGE)
+    await world.publish(1)
+    await world.publish(1)
+    await world.draft(written(MANY))
+    await world.review(3, ReviewVerdict.REJECT, note="twice the same")
+    await world.publish(3)
+    told = await world.told()
+    assert [(type_.removeprefix("risk_rule_set."), data["name"]) for type_, data in told] == [
+        ("drafted", "v1"), ("reviewed", "v1"), ("published", "v1"),
+        ("drafted", "v2"), ("reviewed", "v2"), ("published", "v2"), ("withdrawn", "v1"),
+        ("published", "v1"), ("withdrawn", "v2"), ("published", "v1"),
+        ("drafted", "v3"), ("reviewed", "v3"),
+    ]  # fmt: skip
+    published, rejected = told[2][1], told[-1][1]
+    assert (published["rules"], published["published_by"]) == (1, "operator")
+    assert (rejected["review"]["verdict"], rejected["review"]["note"]) == ("reject", "twice the same")
+
+
 # Features
 
 
@@ -234,6 +254,26 @@ async def test_replay_knows_what_was_snoozed_when_it_was_decided(world: RuleWorl
             for number in known
         ]
     assert replayed == [("large",), (), ("large",)]
+
+
+async def test_snoozes_are_told_and_shown_with_the_rules_that_they_are_of(world: RuleWorld) -> None:
+    version = await world.published(LARGE, MANY)
+    now = world.clock.now()
+    made = await world.snooze("large", HOUR)
+    assert isinstance(made, Snooze)
+    async with world.database.connection() as connection:
+        view = await rules.shown(connection, world.book_id, version, at=now)
+        later = await rules.shown(connection, world.book_id, version, at=now + HOUR)
+    assert ([one.rule for one in view.snoozed], later.snoozed) == (["large"], ())
+    assert (view.snoozed[0].until, view.snoozed[0].reason) == (now + HOUR, "too loud")
+    await world.wake("large")
+    await world.wake("large")
+    (snoozed, told), (woken, again) = (await world.told())[-2:]
+    assert (snoozed, told["rule"], told["reason"], told["by"]) == (
+        "risk_rule.snoozed", "large", "too loud", "operator",
+    )  # fmt: skip
+    assert (woken, again["id"], again["reason"]) == ("risk_rule.woken", told["id"], "all is well")
+    assert again["until"] == again["at"] < told["until"]
 
 
 async def test_a_snooze_holds_across_versions(world: RuleWorld) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from caudal import features, rules
+from caudal import events, features, rules
 from caudal.access import OPERATOR, Caller
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.ledger import Ledger
@@ -15,6 +15,7 @@ from caudal.rules import ReviewVerdict, RiskRules, RuleSet, Snooze, Version
 from caudal_base.clock import ManualClock
 from caudal_base.database import Database
 from caudal_base.errors import CaudalError
+from support.documented import refuse_undocumented
 from support.histories import START
 from support.ledgers import new_book
 
@@ -126,6 +127,15 @@ class RuleWorld:
                 connection, self.book_id, rule, "all is well", caller=AUTHOR, ledger=self.ledger,
                 at=self.clock.now(),
             )  # fmt: skip
+
+    async def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the book's events tell of rules, each as the document says."""
+        async with self.database.connection() as connection:
+            page = await events.find(connection, self.book_id)
+        found = [event for event in page.events if event.object_type.startswith("risk_rule")]
+        for event in found:
+            refuse_undocumented(event)
+        return [(event.type, msgspec.json.decode(event.data)) for event in found]
 
     async def load(self) -> RuleSet:
         """As a process that decides loads them."""

@@ -10,6 +10,7 @@ from caudal.api import (
     models_examples,
     payment_examples,
     routing_examples,
+    rules_examples,
     table_cases,
     table_objectives,
     table_webhooks_in,
@@ -34,6 +35,7 @@ from caudal.payments import (
     ToldPaymentView,
 )
 from caudal.routing import RuleSetToldView, ToldPartnerView
+from caudal.rules import RiskRuleSetToldView, RiskRuleToldView
 from caudal.webhooks import InboundState
 from caudal_base import ids
 
@@ -295,6 +297,34 @@ FAMILIES: Final = (
         data=ServingView,
         types={"model_serving.changed": "decisions go by other terms: thresholds, fallback, gate"},
         example=models_examples.CHANGED,
+    ),
+    EventFamily(
+        object_type="risk_rule_set",
+        version=1,
+        data=RiskRuleSetToldView,
+        types={
+            "risk_rule_set.drafted": "rules of decisions are kept as the next version",
+            "risk_rule_set.reviewed": "another person has accepted or rejected them: `review` says which",
+            "risk_rule_set.published": "decisions go by this version from now on, also by going back to it",
+            "risk_rule_set.withdrawn": "decisions no longer go by this version: another one was published",
+        },
+        example=rules_examples.TOLD_DRAFT,
+        instead={
+            "risk_rule_set.reviewed": rules_examples.TOLD_REVIEWED,
+            "risk_rule_set.published": rules_examples.TOLD_PUBLISHED,
+            "risk_rule_set.withdrawn": rules_examples.TOLD_PUBLISHED,
+        },
+    ),
+    EventFamily(
+        object_type="risk_rule",
+        version=1,
+        data=RiskRuleToldView,
+        types={
+            "risk_rule.snoozed": "it does not fire before `until`, when nothing more is told",
+            "risk_rule.woken": "it fires again, earlier than that",
+        },
+        example=rules_examples.TOLD_SNOOZED,
+        instead={"risk_rule.woken": rules_examples.TOLD_WOKEN},
     ),
     EventFamily(
         object_type="webhook",

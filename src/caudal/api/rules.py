@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -124,7 +124,7 @@ async def review_rule_set(request: Request[Write, NewRuleReview]) -> Answer:
             connection, request.book_id, version, body.verdict, caller=caller_of(request),
             ledger=services.ledger, at=services.clock.now(), note=body.note,
         )  # fmt: skip
-        return await _answer(request.book_id, connection, result)
+        return await _answer(request, connection, result)
 
     return await request.once(work, dry_run=request.query.dry_run)
 
@@ -139,7 +139,7 @@ async def publish_rule_set(request: Request[Write, NoBody]) -> Answer:
             connection, request.book_id, version, caller=caller_of(request), ledger=services.ledger,
             at=services.clock.now(),
         )  # fmt: skip
-        return await _answer(request.book_id, connection, result)
+        return await _answer(request, connection, result)
 
     return await request.once(work, dry_run=request.query.dry_run)
 
@@ -161,7 +161,7 @@ async def read_rule_set(request: Request[NoQuery, NoBody]) -> Answer:
     async with request.services.database.connection() as connection:
         wanted = None if name == CURRENT else _version(name)
         version = await rules.get_version(connection, request.book_id, wanted)
-        return await _answer(request.book_id, connection, version)
+        return await _answer(request, connection, version)
 
 
 async def test_rules(request: Request[NoQuery, RiskRules]) -> Answer:
@@ -255,11 +255,13 @@ def _snoozed(result: Snooze | CaudalError) -> Answer:
     return problem(result) if isinstance(result, CaudalError) else json_answer(200, rules.snooze_view(result))
 
 
-async def _answer(book_id: int, connection: Connection, result: Version | CaudalError) -> Answer:
+async def _answer(
+    request: Request[Any, Any], connection: Connection, result: Version | CaudalError
+) -> Answer:
     if isinstance(result, CaudalError):
         return problem(result)
-    _, current = await rules.list_versions(connection, book_id, limit=1)
-    return json_answer(200, rules.rule_set_view(result, current))
+    now = request.services.clock.now()
+    return json_answer(200, await rules.shown(connection, request.book_id, result, at=now))
 
 
 def _version(name: str) -> int:

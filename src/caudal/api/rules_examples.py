@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from caudal_base import ids
+
 Json = dict[str, Any]
 
 NAME: Final = "v3"
@@ -88,6 +90,24 @@ SNOOZE: Final[Json] = {
 SNOOZES: Final[Json] = {"data": [SNOOZE]}
 NEW_WAKE: Final[Json] = {"reason": "the sale is over"}
 AWAKE: Final[Json] = {**SNOOZE, "until": _AT, **NEW_WAKE, "number": 2}
+SHOWN: Final[Json] = {**PUBLISHED, "snoozed": [SNOOZE]}
+_TOLD: Final[Json] = {
+    "id": "rrs_00000000000000000000000000000003",
+    **{name: RULE_SET[name] for name in ("name", "version", "feature_set", "created_at", "created_by")},
+    "note": RULES["note"],
+    "rules": 2,
+}
+TOLD_DRAFT: Final[Json] = _TOLD
+TOLD_REVIEWED: Final[Json] = {**_TOLD, "review": REVIEWED["review"]}
+TOLD_PUBLISHED: Final[Json] = {
+    **TOLD_REVIEWED,
+    "published_at": PUBLISHED["published_at"],
+    "published_by": PUBLISHED["published_by"],
+}
+TOLD_SNOOZED: Final[Json] = {
+    "id": ids.of_names(ids.RISK_RULE, RULE), "rule": RULE, **NEW_SNOOZE, "at": _AT, "by": _AUTHOR,
+}  # fmt: skip
+TOLD_WOKEN: Final[Json] = {**TOLD_SNOOZED, "until": _AT, **NEW_WAKE}
 NEW_BACKTEST: Final[Json] = {"rules": RULES, "made_from": "2026-02-01T00:00:00Z"}
 _COUNT: Final[Json] = {
     "decisions": 42,

@@ -52,7 +52,7 @@ _SETS: Final[tuple[Endpoint[Any, Any], ...]] = (
     reading(
         "/v1/risk/rule-sets/{name}", "get_risk_rule_set", _TAG, "Read a rule set", rules.read_rule_set,
         scope=_READ, description="By its name, `v3`; `current` is the one that decisions go by.",
-        answer="The rule set.", view=RiskRuleSetView, example=examples.PUBLISHED, path_ids=_NAME,
+        answer="The rule set.", view=RiskRuleSetView, example=examples.SHOWN, path_ids=_NAME,
     ),
     action(
         "/v1/risk/rule-sets/{name}/review", "review_risk_rules", _TAG, "Accept or reject a draft",

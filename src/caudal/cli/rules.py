@@ -286,8 +286,7 @@ def _span(
 
 async def _answer(operator: Operator, book: BookInfo, kept: Version) -> None:
     async with operator.database.connection() as connection:
-        _, current = await rules.list_versions(connection, book.book_id, limit=1)
-    view = rules.rule_set_view(kept, current)
+        view = await rules.shown(connection, book.book_id, kept, at=operator.clock.now())
     operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_rule_set(out, view))
 
 

@@ -46,6 +46,10 @@ def show_rule_set(out: Console, view: RiskRuleSetView) -> None:
         for one in view.failed
     ]
     rows += [("warning", text) for text in view.warnings]
+    rows += [
+        ("snoozed", f"{one.rule} until {cell(one.until)}, by {one.snoozed_by}: {one.reason}")
+        for one in view.snoozed
+    ]
     out.print(facts(rows))
     shown = table("rule", "outcome", "when", "reason")
     for rule in view.rules:

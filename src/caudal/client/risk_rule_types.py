@@ -159,6 +159,17 @@ class RuleFault(Answer, frozen=True, kw_only=True):
     picture: str | None = None
 
 
+class RuleSnooze(Answer, frozen=True, kw_only=True):
+    """A rule that does not fire for a while."""
+
+    rule: str
+    until: dt.datetime
+    reason: str
+    snoozed_at: dt.datetime
+    snoozed_by: str
+    number: int
+
+
 class RiskRuleSet(Answer, frozen=True, kw_only=True):
     """A rule set of decisions; its rules never change."""
 
@@ -178,6 +189,8 @@ class RiskRuleSet(Answer, frozen=True, kw_only=True):
     tests: int = 0
     failed: Sequence[RuleTested] = ()
     warnings: Sequence[str] = ()
+    snoozed: Sequence[RuleSnooze] = ()
+    """Of its rules, those that do not fire for now; not in lists."""
 
 
 class RuleTests(Answer, frozen=True, kw_only=True):
@@ -187,17 +200,6 @@ class RuleTests(Answer, frozen=True, kw_only=True):
     faults: Sequence[RuleFault] = ()
     tests: Sequence[RuleTested] = ()
     warnings: Sequence[str] = ()
-
-
-class RuleSnooze(Answer, frozen=True, kw_only=True):
-    """A rule that does not fire for a while."""
-
-    rule: str
-    until: dt.datetime
-    reason: str
-    snoozed_at: dt.datetime
-    snoozed_by: str
-    number: int
 
 
 class RuleSnoozes(Answer, frozen=True, kw_only=True):

@@ -12,8 +12,9 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Final
 
-from caudal import audit, features
+from caudal import audit, events, features
 from caudal.access import Caller
+from caudal.events import NewEvent
 from caudal.features import FeatureSet, FeatureSetNotFound
 from caudal.ledger import Ledger
 from caudal.rules import checking, store
@@ -33,8 +34,11 @@ from caudal.rules.errors import (
 from caudal.rules.evaluating import NO_RULES, RuleSet
 from caudal.rules.names import FEATURES, features_of
 from caudal.rules.types import Review, ReviewVerdict, RiskRules, RuleTested, Snooze, Version
+from caudal.rules.views import RiskRuleSetView, rule_set_told, rule_set_view, rule_told
+from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
+from caudal_base.ids import IdSource
 
 MAX_PAGE: Final = 1_000
 _MOST_VERSIONS: Final = 2**31 - 1
@@ -64,7 +68,7 @@ async def draft(
         if checked.problems:
             raise RulesInvalid(checked.problems)
         reads = {name: known[name] for name in checked.reads}
-        await _lock(connection, book_id, ledger)
+        recorded_at = await _lock(connection, book_id, ledger)
         version = await store.insert(
             connection, book_id, written, feature_set=number, reads=reads, at=at,
             by=caller.principal.actor, author=caller.principal.id,
@@ -74,10 +78,12 @@ async def draft(
     await _audit(connection, book_id, "rules.draft", _of(version), refused, "drafted", caller, at)
     if refused is not None:
         return refused
-    return Version(
+    kept = Version(
         version=version, rules=written, feature_set=number, reads=reads, created_at=at,
         created_by=caller.principal.actor, author=caller.principal.id,
     )  # fmt: skip
+    await _tell(connection, book_id, _of_set(kept, "drafted", max(at, recorded_at)))
+    return kept
 
 
 async def review(
@@ -89,7 +95,7 @@ async def review(
     The error is `RuleSetNotFound`, `OwnReview`, `RulesReviewed`, or `InvalidRequest` for a note that cannot
     be kept. Raises `BookNotFound`.
     """
-    await _lock(connection, book_id, ledger)
+    recorded_at = await _lock(connection, book_id, ledger)
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
     if note is not None and (why := checking.text_fault(note, checking.MAX_NOTE)):
@@ -104,7 +110,11 @@ async def review(
         made = Review(verdict=verdict, at=at, by=caller.principal.actor, note=note)
         await store.review(connection, book_id, version, made)
     await _audit(connection, book_id, "rules.review", _of(version), refused, verdict.value, caller, at)
-    return refused or (await store.versions(connection, book_id, [version]))[0]
+    if refused is not None:
+        return refused
+    (kept,) = await store.versions(connection, book_id, [version])
+    await _tell(connection, book_id, _of_set(kept, "reviewed", max(at, recorded_at)))
+    return kept
 
 
 async def publish(
@@ -118,8 +128,9 @@ async def publish(
     # Nothing of a version changes: its tests are run while decisions go on.
     kept = await store.versions(connection, book_id, [version])
     failed = [one for each in kept for one in tests_of(each) if not one.passed]
-    await _lock(connection, book_id, ledger)
+    recorded_at = await _lock(connection, book_id, ledger)
     found = await store.versions(connection, book_id, [version])
+    before = await store.current(connection, book_id)
     refused: CaudalError | None = None
     if not found:
         refused = _not_found()
@@ -131,7 +142,15 @@ async def publish(
     if refused is None:
         await store.publish(connection, book_id, version, at, caller.principal.actor)
     await _audit(connection, book_id, "rules.publish", _of(version), refused, "published", caller, at)
-    return refused or (await store.versions(connection, book_id, [version]))[0]
+    if refused is not None:
+        return refused
+    (now,), moment = await store.versions(connection, book_id, [version]), max(at, recorded_at)
+    told = [_of_set(now, "published", moment)]
+    if before is not None and before != version:
+        replaced = await store.versions(connection, book_id, [before])
+        told += [_of_set(one, "withdrawn", moment) for one in replaced]
+    await _tell(connection, book_id, *told)
+    return now
 
 
 def _unpublishable(version: Version, in_use: Mapping[str, str]) -> CaudalError | None:
@@ -166,6 +185,14 @@ async def get_version(connection: Connection, book_id: int, version: int | None 
             RuleSetNotFound("no rule set is published", field="version") if version is None else _not_found()
         )
     return found[0]
+
+
+async def shown(
+    connection: Connection, book_id: int, version: Version, *, at: dt.datetime
+) -> RiskRuleSetView:
+    """A rule set as it is shown by itself: with what its tests say, and what of it is snoozed at `at`."""
+    current = await store.current(connection, book_id)
+    return rule_set_view(version, current, await list_snoozes(connection, book_id, at=at))
 
 
 async def list_versions(
@@ -261,7 +288,7 @@ async def snooze(
     It holds for the rule of that name in whichever version is published. The error is `RuleNotFound`, or
     `SnoozeInvalid`. Raises `BookNotFound`.
     """
-    await _lock(connection, book_id, ledger)
+    recorded_at = await _lock(connection, book_id, ledger)
     refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
     if refused is None and not at < until <= at + MAX_SNOOZE:
         refused = SnoozeInvalid(f"up to {MAX_SNOOZE.days} days from now", field="until")
@@ -270,6 +297,7 @@ async def snooze(
     made = None
     if refused is None:
         made = await store.snooze(connection, book_id, rule, until, reason, at, caller.principal.actor)
+        await _tell(connection, book_id, _of_one(made, "snoozed", max(at, recorded_at)))
     await _audit(connection, book_id, "rules.snooze", _of_rule(rule), refused, "snoozed", caller, at)
     return refused or made or _not_found()
 
@@ -282,7 +310,7 @@ async def wake(
 
     The error is `RuleNotFound`, or `SnoozeInvalid` for one that is awake. Raises `BookNotFound`.
     """
-    await _lock(connection, book_id, ledger)
+    recorded_at = await _lock(connection, book_id, ledger)
     refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
     asleep = [one for one in await store.snoozed(connection, book_id) if one.rule == rule and at < one.until]
     if refused is None and not asleep:
@@ -292,6 +320,7 @@ async def wake(
     made = None
     if refused is None:
         made = await store.snooze(connection, book_id, rule, at, reason, at, caller.principal.actor)
+        await _tell(connection, book_id, _of_one(made, "woken", max(at, recorded_at)))
     await _audit(connection, book_id, "rules.wake", _of_rule(rule), refused, "awake", caller, at)
     return refused or made or _not_found()
 
@@ -323,9 +352,27 @@ async def _features(connection: Connection, book_id: int, version: int | None) -
     return found.version, features_of(found.declared)
 
 
-async def _lock(connection: Connection, book_id: int, ledger: Ledger) -> None:
+async def _lock(connection: Connection, book_id: int, ledger: Ledger) -> dt.datetime:
     async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+        book = await (await ledger.begin(connection, book_id, ())).finish()
+    return book.recorded_at
+
+
+def _of_set(version: Version, what: str, at: dt.datetime) -> NewEvent:
+    data = rule_set_told(version)
+    return NewEvent(
+        type=f"risk_rule_set.{what}", object_type="risk_rule_set", object_id=data.id, at=at, data=data
+    )
+
+
+def _of_one(made: Snooze, what: str, at: dt.datetime) -> NewEvent:
+    data = rule_told(made)
+    return NewEvent(type=f"risk_rule.{what}", object_type="risk_rule", object_id=data.id, at=at, data=data)
+
+
+async def _tell(connection: Connection, book_id: int, *told: NewEvent) -> None:
+    """Write events, under the book's lock; their ids are of their moment."""
+    await events.append(connection, book_id, told, IdSource(ManualClock(told[0].at)))
 
 
 def _not_found() -> RuleSetNotFound:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +14,7 @@ from caudal.rules.errors import Problem
 from caudal.rules.figures import RuleCount
 from caudal.rules.stats import RulePeriod, StatsPeriod
 from caudal.rules.types import (
+    Review,
     ReviewVerdict,
     RiskRule,
     RuleExpected,
@@ -20,6 +22,7 @@ from caudal.rules.types import (
     Snooze,
     Version,
 )
+from caudal_base import ids
 from caudal_base.enums import QuickEnum
 
 Time = Annotated[dt.datetime, Meta(tz=True)]
@@ -85,6 +88,19 @@ class RuleFaultView(View, frozen=True, kw_only=True):
     """The line, with what is meant underlined."""
 
 
+class RuleSnoozeView(View, frozen=True, kw_only=True):
+    """A rule that does not fire for a while, in whichever version is published."""
+
+    rule: str
+    until: Time
+    """The first moment at which it fires again."""
+    reason: str
+    snoozed_at: Time
+    snoozed_by: str
+    number: int
+    """Counts the snoozes of the book: decisions keep the newest that they knew of."""
+
+
 class RiskRuleSetView(View, frozen=True, kw_only=True):
     """A rule set of decisions; its rules never change."""
 
@@ -111,6 +127,8 @@ class RiskRuleSetView(View, frozen=True, kw_only=True):
     """Those that do not find what they expect: it cannot be published. Lists do not tell; nor of warnings."""
     warnings: tuple[str, ...] = ()
     """What is odd about it, and allowed."""
+    snoozed: tuple[RuleSnoozeView, ...] = ()
+    """Of its rules, those that do not fire for now; not in lists."""
 
 
 class RuleTestsView(View, frozen=True, kw_only=True):
@@ -124,17 +142,36 @@ class RuleTestsView(View, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class RuleSnoozeView(View, frozen=True, kw_only=True):
-    """A rule that does not fire for a while, in whichever version is published."""
+class RiskRuleSetToldView(View, frozen=True, kw_only=True):
+    """Which rule set it is; `GET /v1/risk/rule-sets/{name}` has its rules, which never change."""
 
+    id: str
+    name: str
+    """`v3`"""
+    version: int
+    rules: int
+    """How many it has."""
+    feature_set: int
+    created_at: Time
+    created_by: str
+    note: str | None = None
+    review: RuleReviewView | None = None
+    published_at: Time | None = None
+    """When it was last published."""
+    published_by: str | None = None
+
+
+class RiskRuleToldView(View, frozen=True, kw_only=True):
+    """A rule, as it sleeps or is awake from now on, in whichever version is published."""
+
+    id: str
+    """The same for all rules of its name."""
     rule: str
     until: Time
-    """The first moment at which it fires again."""
+    """The first moment at which it fires again; of one that was woken, when that was."""
     reason: str
-    snoozed_at: Time
-    snoozed_by: str
-    number: int
-    """Counts the snoozes of the book: decisions keep the newest that they knew of."""
+    at: Time
+    by: str
 
 
 class RuleBacktestView(View, frozen=True, kw_only=True):
@@ -184,14 +221,16 @@ def backtest_view(
     )  # fmt: skip
 
 
-def rule_set_view(version: Version, current: int | None) -> RiskRuleSetView:
-    """A rule set, with what its tests say; `current` is the version that is published."""
+def rule_set_view(version: Version, current: int | None, snoozes: Iterable[Snooze] = ()) -> RiskRuleSetView:
+    """A rule set, with what its tests say; `current` is published, `snoozes` are those that last."""
+    names = {rule.name for rule in version.rules.rules}
     checked = checking.check_rules(version.rules, version.reads)
     tested = checking.run_tests(version.rules, checked)
     return msgspec.structs.replace(
         rule_set_row(version, current),
         failed=tuple(tested_view(one) for one in tested if not one.passed),
         warnings=checked.warnings[:MAX_WARNINGS],
+        snoozed=tuple(snooze_view(one) for one in snoozes if one.rule in names),
     )
 
 
@@ -208,14 +247,42 @@ def rule_set_row(version: Version, current: int | None) -> RiskRuleSetView:
         created_at=version.created_at,
         created_by=version.created_by,
         note=version.rules.note,
-        review=None
-        if review is None
-        else RuleReviewView(
-            verdict=review.verdict, reviewed_at=review.at, reviewed_by=review.by, note=review.note
-        ),
+        review=None if review is None else _review_view(review),
         published_at=version.published_at,
         published_by=version.published_by,
         tests=sum(len(rule.tests) for rule in version.rules.rules),
+    )
+
+
+def rule_set_told(version: Version) -> RiskRuleSetToldView:
+    """What events tell of a version."""
+    review = version.review
+    return RiskRuleSetToldView(
+        id=ids.encode(ids.RISK_RULE_SET, UUID(int=version.version)),
+        name=f"v{version.version}",
+        version=version.version,
+        rules=len(version.rules.rules),
+        feature_set=version.feature_set,
+        created_at=version.created_at,
+        created_by=version.created_by,
+        note=version.rules.note,
+        review=None if review is None else _review_view(review),
+        published_at=version.published_at,
+        published_by=version.published_by,
+    )
+
+
+def rule_told(made: Snooze) -> RiskRuleToldView:
+    """What events tell of a rule that is snoozed, or woken."""
+    return RiskRuleToldView(
+        id=ids.of_names(ids.RISK_RULE, made.rule), rule=made.rule, until=made.until, reason=made.reason,
+        at=made.at, by=made.by,
+    )  # fmt: skip
+
+
+def _review_view(review: Review) -> RuleReviewView:
+    return RuleReviewView(
+        verdict=review.verdict, reviewed_at=review.at, reviewed_by=review.by, note=review.note
     )
 
 
