@@ -27,6 +27,8 @@ PREFIXES: Final[Mapping[str, str]] = {
     "product": ids.PRODUCT,
     "model": ids.MODEL,
     "model_serving": ids.MODEL_SERVING,
+    "risk_rule_set": ids.RISK_RULE_SET,
+    "risk_rule": ids.RISK_RULE,
 }
 """By kind of object, what its ids begin with."""
 
