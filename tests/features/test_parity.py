@@ -11,7 +11,7 @@ import pytest
 
 from caudal.features import offline, rules
 from caudal.features.online import Lookup
-from caudal.features.plan import Asked, Kept, Plan, Planned, bounds_of, own_value
+from caudal.features.plan import Asked, Kept, Plan, Planned, own_value
 from caudal.features.types import Aggregate, Entity, Event, Feature, FeatureSet, Filter, Kind, Sums, Value
 from caudal_base.database import Database
 
@@ -124,7 +124,8 @@ def by_the_letter(planned: Planned, known: Sequence[Event], asked: Asked, as_of:
     key = rules.key_of(series, asked.entities, asked.tags)
     if key is None:
         return None
-    after, until = bounds_of(planned, as_of)
+    until = as_of - planned.delay if planned.delay else None
+    after = as_of - planned.delay - planned.window
     own = [
         e for e in known if rules.matches(series.of, e) and rules.key_of(series, e.entities, e.tags) == key
     ]

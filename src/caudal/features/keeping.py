@@ -35,6 +35,8 @@ class Keeping:
         `keyed` is theirs, where it is at hand.
         """
         self.heads: dict[SeriesKey, list[Head]] = {}
+        self.last_ordinal = 0
+        """Of the newest event that was recorded before."""
         self._book_id = book_id
         self._kept = [each for each in kept if each.filled]
         self._keyed = keyed or Keyed(self._kept)
@@ -59,13 +61,12 @@ class Keeping:
 
     async def queue(self, connection: Connection) -> None:
         """Ask for the heads of what is wanted; in a pipeline this does not wait."""
-        if self._wanted:
-            self._cursor = await store.queue_heads(connection, self._book_id, list(self._wanted))
+        self._cursor = await store.queue_heads(connection, self._book_id, list(self._wanted))
 
     async def arrive(self) -> None:
         """Read the answer."""
         if self._cursor is not None:
-            self.heads = await store.heads_of(self._cursor)
+            self.last_ordinal, self.heads = await store.heads_of(self._cursor)
             self._crowded = {of for of, heads in self.heads.items() if len(heads) == MAX_RUNS}
 
     def add(self, event: Event, ordinal: int) -> list[Added]:

@@ -9,8 +9,7 @@ statements = lookup.writes()
 """
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -18,23 +17,22 @@ import msgspec
 
 from caudal.features import rules, store
 from caudal.features.keeping import Added, Keeping, newest_of
-from caudal.features.plan import Asked, Kept, Plan, Planned, bounds_of, own_value
+from caudal.features.plan import Asked, Kept, Plan, Read, SeriesReads, own_value
 from caudal.features.store import Cursor, SeriesKey
-from caudal.features.types import Aggregate, Event, Feature, Kind, Sums, Value
+from caudal.features.types import Aggregate, Event, Kind, Sums, Value
 from caudal_base.check import check
 from caudal_base.database import Connection
 from caudal_base.statements import Statement, execute
+
+V = TypeVar("V")
 
 _FOREVER: Final = 2**62
 _NEVER: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 # Looked up through their class they cost more than what is done with them.
 _SUMS, _EXTREMES = Kind.SUMS, Kind.EXTREMES
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-Bound = tuple[int, bytes, dt.datetime]
-Buckets = tuple[int, bytes, int, int]
+UptoFound = tuple[Sums, dt.datetime | None]
+"""What a key had seen up to a bound, and the newest of it."""
 
 
 class Lookup:
@@ -51,13 +49,12 @@ class Lookup:
         self._plan = plan
         self._book_id = book_id
         self._keeping = Keeping(book_id, plan.filled, plan.keyed)
-        self._wanting = [_Wanted.of(planned, as_of) for planned in plan.features if planned.kept.filled]
+        self._readers = {reads.kept.number: _Reader.of(reads, as_of) for reads in plan.reads}
         self._keys: dict[int, tuple[Asked, dict[int, bytes]]] = {}
         self._events: list[tuple[int, Event]] = []
-        self._last: Cursor | None = None
-        self._upto = _Asking[Bound, tuple[Sums, dt.datetime | None]]((Sums(), None))
-        self._extremes = _Asking[Buckets, tuple[int, int] | None](None)
-        self._members = _Asking[Bound, int](0)
+        self._sums = _Asking[UptoFound]((Sums(), None))
+        self._extremes = _Asking[tuple[int, int] | None](None)
+        self._members = _Asking[int](0)
         self._seen: dict[tuple[int, bytes, UUID], dt.datetime] = {}
         self._seen_cursor: Cursor | None = None
         for each in asked:
@@ -73,56 +70,52 @@ class Lookup:
     def _want(self, asked: Asked) -> None:
         keys = self._keys_of(asked)
         self._keeping.want_keys(keys)
-        for kept, kind, after, until, buckets in self._wanting:
-            number = kept.number
+        for number, reader in self._readers.items():
             key = keys.get(number)
             if key is None:
                 continue
-            if kind is _SUMS:
-                self._upto.want((number, key), (number, key, after))
-                if until is not None:
-                    self._upto.want((number, key), (number, key, until))
-            elif kind is _EXTREMES:
-                self._extremes.want((number, key), (number, key, *buckets))
+            if reader.kind is _SUMS:
+                self._sums.want((number, key), len(reader.bounds))
+            elif reader.kind is _EXTREMES:
+                self._extremes.want((number, key), len(reader.buckets))
             else:
-                self._members.want((number, key), (number, key, after))
-                value = rules.member(kept.series, asked.entities, asked.tags)
+                self._members.want((number, key), len(reader.bounds))
+                value = rules.member(reader.kept.series, asked.entities, asked.tags)
                 if value is not None:
                     self._seen[number, key, value] = _NEVER
 
     async def queue(self, connection: Connection) -> None:
         """Ask for all of it, in a number of statements that does not depend on how many are asked about."""
-        book_id = self._book_id
-        self._last = await store.queue_last_ordinal(connection, book_id)
+        book_id, readers = self._book_id, self._readers
         await self._keeping.queue(connection)
-        if bounds := self._upto.wanted:
-            self._upto.cursor = await store.queue_upto(connection, book_id, bounds)
-        if buckets := self._extremes.wanted:
+        if self._sums.found:
+            bounds = [(*of, bound) for of in self._sums.found for bound in readers[of[0]].bounds]
+            if bounds:
+                self._sums.cursor = await store.queue_upto(connection, book_id, bounds)
+        if self._extremes.found:
+            buckets = [(*of, *each) for of in self._extremes.found for each in readers[of[0]].buckets]
             self._extremes.cursor = await store.queue_extremes(connection, book_id, buckets)
-        if afters := self._members.wanted:
+        if self._members.found:
             most = rules.MOST_DISTINCT
-            self._members.cursor = await store.queue_members(connection, book_id, afters, most)
+            bounds = [(*of, bound) for of in self._members.found for bound in readers[of[0]].bounds]
+            self._members.cursor = await store.queue_members(connection, book_id, bounds, most)
         if self._seen:
             self._seen_cursor = await store.queue_last_seen(connection, book_id, list(self._seen))
 
     async def arrive(self) -> None:
         """Read the answers."""
-        if self._last is not None:
-            row = await self._last.fetchone()
-            self.last_ordinal = 0 if row is None else row[0]
         await self._keeping.arrive()
-        if self._upto.cursor is not None:
-            wanted = self._upto.wanted
-            for found in await store.upto_of(self._upto.cursor):
-                self._add_upto(wanted[found.probe], found.sums, found.event_at)
+        self.last_ordinal = self._keeping.last_ordinal
+        if self._sums.cursor is not None:
+            places = self._sums.places()
+            for probe, event_at, own in await store.upto_of(self._sums.cursor):
+                _add_upto(*places[probe], own, event_at)
         if self._extremes.cursor is not None:
-            buckets = self._extremes.wanted
-            for n, least, greatest in await self._extremes.cursor.fetchall():
-                self._extremes.found[buckets[n - 1]] = (least, greatest)
+            for place, least, greatest in await self._extremes.cursor.fetchall():
+                self._extremes.put(place - 1, (least, greatest))
         if self._members.cursor is not None:
-            afters = self._members.wanted
-            for n, count in await self._members.cursor.fetchall():
-                self._members.found[afters[n - 1]] = count
+            for place, count in await self._members.cursor.fetchall():
+                self._members.put(place - 1, count)
         if self._seen_cursor is not None:
             for series, key, value, last_at in await self._seen_cursor.fetchall():
                 self._seen[series, bytes(key), value] = last_at
@@ -130,39 +123,33 @@ class Lookup:
     def vector(self, asked: Asked) -> tuple[Value, ...]:
         """The value of each feature of the set, in its order: None where it is missing."""
         keys = self._keys_of(asked)
-        newest: dict[int, tuple[Sums, dt.datetime | None]] = {}
-        wanting = iter(self._wanting)
-        return tuple([
-            self._value(planned.feature, next(wanting), keys, newest, asked) if planned.kept.filled else None
-            for planned in self._plan.features
-        ])  # fmt: skip
-
-    def _value(
-        self, feature: Feature, wanted: "_Wanted", keys: Mapping[int, bytes],
-        newest: dict[int, tuple[Sums, dt.datetime | None]], asked: Asked,
-    ) -> Value:  # fmt: skip
-        """`newest` is what was found for other features of the same series."""
-        kept, kind, after, until, buckets = wanted
-        number = kept.number
-        key = keys.get(number)
-        if key is None:
-            return None
-        if kind is _SUMS:
-            before = self._upto.found[number, key, after][0]
-            if until is not None:
-                sums, last = self._upto.found[number, key, until]
+        found: list[Value] = [None] * len(self._plan.features)
+        for number, reader in self._readers.items():
+            key = keys.get(number)
+            if key is None:
+                continue
+            of = (number, key)
+            if reader.kind is _SUMS:
+                self._read_sums(reader, of, asked, found)
+            elif reader.kind is _EXTREMES:
+                buckets = self._extremes.found[of]
+                for place, feature, probe, _ in reader.reads:
+                    ends = buckets[probe]
+                    if ends is not None:
+                        found[place] = ends[0] if feature.aggregate is Aggregate.MIN else ends[1]
             else:
-                known = newest.get(number)
-                if known is None:
-                    known = newest[number] = newest_of(self._keeping.heads.get((number, key), ()))
-                sums, last = known
-            return rules.value_of(feature, sums.less(before), last, self.as_of, own_value(feature, asked))
-        if kind is _EXTREMES:
-            found = self._extremes.found[(number, key, *buckets)]
-            if found is None:
-                return None
-            return found[0] if feature.aggregate is Aggregate.MIN else found[1]
-        return self._members.found[number, key, after]
+                counts = self._members.found[of]
+                for place, _, probe, _ in reader.reads:
+                    found[place] = counts[probe]
+        return tuple(found)
+
+    def _read_sums(self, reader: "_Reader", of: SeriesKey, asked: Asked, found: list[Value]) -> None:
+        upto = self._sums.found[of]
+        newest = newest_of(self._keeping.heads.get(of, ()))
+        for place, feature, after, until in reader.reads:
+            sums, last = newest if until is None else upto[until]
+            own = own_value(feature, asked)
+            found[place] = rules.value_of(feature, sums.less(upto[after][0]), last, self.as_of, own)
 
     def add_now(self, event: Event) -> None:
         """It happens at this moment: `add`, and where clocks differ so that it would be late, a little later.
@@ -186,27 +173,43 @@ class Lookup:
     def _count(self, added: Added, at: dt.datetime) -> None:
         """Have the windows of those behind it in the batch see it."""
         of = (added.kept.number, added.key)
-        for bound in self._upto.by_key[of]:
-            if at <= bound[2]:
-                self._add_upto(bound, Sums(1, added.value, added.value * added.value), at)
-        for buckets in self._extremes.by_key[of]:
-            _, _, after, through = buckets
-            if after < rules.bucket_of(at, added.kept.series.grain_s) <= through:
-                found = self._extremes.found[buckets] or (added.value, added.value)
-                self._extremes.found[buckets] = (min(found[0], added.value), max(found[1], added.value))
+        reader = self._readers.get(of[0])
+        if reader is None:
+            return
+        if reader.kind is _SUMS:
+            # What happens now is behind every bound, and heads count it.
+            if at <= reader.latest and of in self._sums.found:
+                own = Sums(1, added.value, added.value * added.value)
+                for probe, bound in enumerate(reader.bounds):
+                    if at <= bound:
+                        _add_upto(self._sums.found[of], probe, own, at)
+        elif reader.kind is _EXTREMES:
+            self._count_extremes(reader, of, added, at)
+        else:
+            self._count_member(reader, of, added, at)
+
+    def _count_extremes(self, reader: "_Reader", of: SeriesKey, added: Added, at: dt.datetime) -> None:
+        ends = self._extremes.found.get(of)
+        if ends is None:
+            return
+        bucket, value = rules.bucket_of(at, reader.kept.series.grain_s), added.value
+        for probe, (after, through) in enumerate(reader.buckets):
+            if after < bucket <= through:
+                least, greatest = ends[probe] or (value, value)
+                ends[probe] = (min(least, value), max(greatest, value))
+
+    def _count_member(self, reader: "_Reader", of: SeriesKey, added: Added, at: dt.datetime) -> None:
         if added.member is None:
             return
         seen = (*of, added.member)
         last_at = self._seen.get(seen)
-        for bound in self._members.by_key[of]:
-            if at > bound[2] and (last_at is None or last_at <= bound[2]):
-                self._members.found[bound] = min(self._members.found[bound] + 1, rules.MOST_DISTINCT)
+        counts = self._members.found.get(of)
+        if counts is not None:
+            for probe, bound in enumerate(reader.bounds):
+                if at > bound and (last_at is None or last_at <= bound):
+                    counts[probe] = min(counts[probe] + 1, rules.MOST_DISTINCT)
         if last_at is None or at > last_at:
             self._seen[seen] = at
-
-    def _add_upto(self, bound: Bound, sums: Sums, at: dt.datetime) -> None:
-        before, newest = self._upto.found[bound]
-        self._upto.found[bound] = (before.plus(sums), at if newest is None else max(newest, at))
 
     def writes(self) -> list[Statement]:
         """What is to be written, in the transaction that reads it, under the book's lock.
@@ -228,44 +231,62 @@ class Lookup:
         return [store.inserting_events(self._book_id, self._events), *self._keeping.statements()]
 
 
-class _Asking(Generic[K, V]):
-    """Things that are asked for once each, and what was found."""
+def _add_upto(found: list[UptoFound], probe: int, sums: Sums, at: dt.datetime) -> None:
+    before, newest = found[probe]
+    found[probe] = (before.plus(sums), at if newest is None else max(newest, at))
+
+
+class _Asking(Generic[V]):
+    """Keys of series that are asked about once each, and what each probe of them found."""
 
     def __init__(self, nothing: V) -> None:
         """`nothing` is what is found where there is nothing."""
-        self.found: dict[K, V] = {}
-        self.by_key: defaultdict[SeriesKey, list[K]] = defaultdict(list)
+        self.found: dict[SeriesKey, list[V]] = {}
         self.cursor: Cursor | None = None
         self._nothing = nothing
+        self._places: list[tuple[list[V], int]] | None = None
 
-    @property
-    def wanted(self) -> list[K]:
-        """What is asked for, in order."""
-        return list(self.found)
+    def want(self, of: SeriesKey, probes: int) -> None:
+        """Ask about it too, with so many probes."""
+        if of not in self.found:
+            self.found[of] = [self._nothing] * probes
 
-    def want(self, of: SeriesKey, what: K) -> None:
-        """Ask for it too."""
-        if what not in self.found:
-            self.found[what] = self._nothing
-            self.by_key[of].append(what)
+    def places(self) -> list[tuple[list[V], int]]:
+        """Where the answer to each probe goes, in the order in which they were asked."""
+        if self._places is None:
+            self._places = [(found, probe) for found in self.found.values() for probe in range(len(found))]
+        return self._places
+
+    def put(self, place: int, answer: V) -> None:
+        """The answer to a probe."""
+        found, probe = self.places()[place]
+        found[probe] = answer
 
 
-class _Wanted(NamedTuple):
-    """What a feature reads, in a batch that has one moment."""
+class _Reader(NamedTuple):
+    """What the features of one series read, in a batch that has one moment."""
 
     kept: Kept
     kind: Kind
-    after: dt.datetime
-    until: dt.datetime | None
-    buckets: tuple[int, int]
+    bounds: tuple[dt.datetime, ...]
+    """Windows begin or end with them; of extremes there are none."""
+    latest: dt.datetime
+    buckets: tuple[tuple[int, int], ...]
+    """Of extremes: behind the first bucket, through the second."""
+    reads: tuple[Read, ...]
 
     @classmethod
-    def of(cls, planned: Planned, as_of: dt.datetime) -> "_Wanted":
-        """A feature's window, measured from `as_of`."""
-        series = planned.kept.series
-        after, until = bounds_of(planned, as_of)
-        buckets = (0, 0)
-        if series.kind is Kind.EXTREMES:
-            through = _FOREVER if until is None else rules.bucket_of(until, series.grain_s)
-            buckets = (rules.bucket_of(after, series.grain_s), through)
-        return cls(planned.kept, series.kind, after, until, buckets)
+    def of(cls, reads: SeriesReads, as_of: dt.datetime) -> "_Reader":
+        """Windows measured from `as_of`."""
+        series = reads.kept.series
+        bounds = tuple([as_of - before for before in reads.before])
+        if series.kind is not Kind.EXTREMES:
+            latest = max(bounds, default=_NEVER)
+            return cls(reads.kept, series.kind, bounds, latest, (), reads.features)
+        numbers = [rules.bucket_of(bound, series.grain_s) for bound in bounds]
+        buckets: dict[tuple[int, int], int] = {}
+        read = []
+        for place, feature, after, until in reads.features:
+            ends = (numbers[after], _FOREVER if until is None else numbers[until])
+            read.append(Read(place, feature, buckets.setdefault(ends, len(buckets)), None))
+        return cls(reads.kept, series.kind, (), _NEVER, tuple(buckets), tuple(read))

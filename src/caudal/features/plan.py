@@ -49,6 +49,26 @@ class Planned(NamedTuple):
     delay: dt.timedelta
 
 
+class Read(NamedTuple):
+    """How a feature is read of its series: its window's ends by their place in `SeriesReads.before`."""
+
+    place: int
+    """In the feature set."""
+    feature: Feature
+    after: int
+    until: int | None
+    """None: all that is known."""
+
+
+class SeriesReads(NamedTuple):
+    """All that features read of one series."""
+
+    kept: Kept
+    before: tuple[dt.timedelta, ...]
+    """The ends of all windows, each once: so long before the moment of the decision."""
+    features: tuple[Read, ...]
+
+
 class Asked(NamedTuple):
     """What is decided on: whose features are wanted."""
 
@@ -80,12 +100,20 @@ class Plan:
         self.filled = tuple(each for each in self.kept if each.filled)
         self.keyed = Keyed(self.filled)
         """Of all that are kept up."""
+        self.reads = _reads(self.features)
 
 
-def bounds_of(planned: Planned, as_of: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
-    """The window of a feature: behind the first moment, through the second (None: all that is known)."""
-    until = as_of - planned.delay
-    return until - planned.window, until if planned.delay else None
+def _reads(features: Sequence[Planned]) -> tuple[SeriesReads, ...]:
+    """Of the series that are kept up: what is read of each."""
+    found: dict[int, tuple[Kept, dict[dt.timedelta, int], list[Read]]] = {}
+    for place, (feature, kept, window, delay) in enumerate(features):
+        if not kept.filled:
+            continue
+        _, before, reads = found.setdefault(kept.number, (kept, {}, []))
+        after = before.setdefault(window + delay, len(before))
+        until = before.setdefault(delay, len(before)) if delay else None
+        reads.append(Read(place, feature, after, until))
+    return tuple(SeriesReads(kept, tuple(before), tuple(reads)) for kept, before, reads in found.values())
 
 
 def own_value(feature: Feature, asked: Asked) -> int | None:

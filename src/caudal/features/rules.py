@@ -173,12 +173,15 @@ def identity(series: Series) -> str:
 
 def matches(wanted: Filter, event: Event) -> bool:
     """Whether an event counts."""
-    return (
-        event.source in wanted.source
-        and all(event.tags.get(tag) in choices for tag, choices in wanted.where.items())
-        and all(event.values.get(name, bound - 1) >= bound for name, bound in wanted.at_least.items())
-        and all(event.values.get(name, bound) < bound for name, bound in wanted.below.items())
-    )
+    if event.source not in wanted.source:
+        return False
+    for tag, choices in wanted.where.items():
+        if event.tags.get(tag) not in choices:
+            return False
+    for name, bound in wanted.at_least.items():
+        if event.values.get(name, bound - 1) < bound:
+            return False
+    return all(event.values.get(name, bound) < bound for name, bound in wanted.below.items())
 
 
 def key_of(series: Series, entities: Mapping[str, str], tags: Mapping[str, str]) -> bytes | None:

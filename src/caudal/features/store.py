@@ -19,12 +19,6 @@ Cursor = AsyncCursor[TupleRow]
 SeriesKey = tuple[int, bytes]
 """The number of a series, and a key in it."""
 
-LAST_ORDINAL: Final = """
-select coalesce(max(ordinal), 0)
-  from features.event
- where book_id = %(book_id)s
-"""
-
 KNOWN: Final = """
 select e.source, e.id
   from unnest(%(sources)s, %(ids)s) as n(source, id)
@@ -32,12 +26,17 @@ select e.source, e.id
     on e.book_id = %(book_id)s and e.source = n.source and e.id = n.id
 """
 
+# With the ordinal of the newest event, which none of what is asked about has. The arrays stand in selects of
+# their own so that their lengths are no reason to plan a small batch anew each time.
 HEADS: Final = """
+select null, null, 0, null, coalesce(max(ordinal), 0), 0, 0
+  from features.event
+ where book_id = %(book_id)s
+ union all
 select h.series, h.key, h.run, h.event_at, h.count, h.total, h.squares
-  from unnest(%(series)s, %(keys)s) as n(series, key)
+  from unnest((select %(series)s), (select %(keys)s)) as n(series, key)
   join features.head h
     on h.book_id = %(book_id)s and h.series = n.series and h.key = n.key
- order by h.series, h.key, h.run
 """
 
 # One seek for each run and bound, however long the history is.
@@ -75,7 +74,8 @@ select p.n, min(b.least), max(b.greatest)
 # An index-only walk of at most so many different values as are counted.
 MEMBERS: Final = """
 select p.n, count(m.value)
-  from unnest(%(series)s, %(keys)s, %(after)s) with ordinality as p(series, key, after, n)
+  from unnest((select %(series)s), (select %(keys)s), (select %(after)s))
+       with ordinality as p(series, key, after, n)
  cross join lateral (
         select value
           from features.member
@@ -205,24 +205,22 @@ class Upto(NamedTuple):
     sums: Sums
 
 
-async def queue_last_ordinal(connection: Connection, book_id: int) -> Cursor:
-    """Ask for the ordinal of the newest event; in a pipeline this does not wait."""
-    return await connection.execute(LAST_ORDINAL, {"book_id": book_id})
-
-
 async def queue_heads(connection: Connection, book_id: int, wanted: Sequence[SeriesKey]) -> Cursor:
-    """Ask for the newest row of each run of these keys."""
+    """Ask for the newest row of each run of these keys, and for the newest event; this does not wait."""
     return await connection.execute(HEADS, {"book_id": book_id, **_keys(wanted)})
 
 
-async def heads_of(cursor: Cursor) -> dict[SeriesKey, list[Head]]:
-    """The answer to `queue_heads`: the runs of each key, in order."""
-    found: dict[SeriesKey, list[Head]] = {}
-    for series, key, _run, event_at, count, total, squares in await cursor.fetchall():
-        found.setdefault((series, bytes(key)), []).append(
-            Head(event_at, Sums(count, int(total), int(squares)))
-        )
-    return found
+async def heads_of(cursor: Cursor) -> tuple[int, dict[SeriesKey, list[Head]]]:
+    """The answer to `queue_heads`: the newest event's ordinal, and the runs of each key, in order."""
+    last_ordinal = 0
+    runs: dict[SeriesKey, dict[int, Head]] = {}
+    for series, key, run, event_at, count, total, squares in await cursor.fetchall():
+        if series is None:
+            last_ordinal = count
+        else:
+            head = Head(event_at, Sums(count, int(total), int(squares)))
+            runs.setdefault((series, bytes(key)), {})[run] = head
+    return last_ordinal, {of: [heads[run] for run in sorted(heads)] for of, heads in runs.items()}
 
 
 async def queue_upto(

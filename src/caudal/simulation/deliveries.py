@@ -14,7 +14,7 @@ from psycopg import Error
 
 from caudal.simulation import arrivals, delivery_store
 from caudal.simulation.arrivals import Received
-from caudal.simulation.healing import NotAtRest
+from caudal.simulation.healing import NotAtRest, Patience
 from caudal.simulation.owners import EndpointView, Owners
 from caudal.simulation.plans import stream
 from caudal.simulation.receivers import Manner, Receiver, Rotation, receivers
@@ -299,7 +299,7 @@ class Endpoints:
 
     async def _rest(self) -> None:
         """Wait until nothing is on its way any more."""
-        deadline = time.monotonic() + self._parameters.patience_s
+        patience = Patience(self._parameters.patience_s)
         names = {each.uuid: each.receiver.name for each in self._endpoints}
         while True:
             async with self._world.database.connection() as connection:
@@ -309,7 +309,7 @@ class Endpoints:
             if not found:
                 self._through = newest
                 return
-            if time.monotonic() > deadline:
+            if patience.lost(sum(found.values())):
                 what = ", ".join(f"{count} webhooks for {names[uuid]}" for uuid, count in found.items())
                 raise NotAtRest(what)
             await self._hasten_once()

@@ -34,6 +34,22 @@ class NotAtRest(Exception):
     """Something did not end in time; what, is in the message."""
 
 
+class Patience:
+    """How long to wait for something to end: so long since there was least left to do."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._least: int | None = None
+
+    def lost(self, left: int) -> bool:
+        """Whether nothing has come to an end for too long, now that `left` things are left."""
+        now = time.monotonic()
+        if self._least is None or left < self._least:
+            self._least, self._deadline = left, now + self._seconds
+        return now > self._deadline
+
+
 class Healer:
     """Brings a run to its end."""
 
@@ -77,13 +93,10 @@ class Healer:
 
     async def rest(self) -> None:
         """Wait until there is nothing left to do but what waits for its time."""
-        deadline = time.monotonic() + self._patience_s
-        calm, looks, found = 0, 0, {"nothing was looked at": 1}
+        patience = Patience(self._patience_s)
+        calm, looks = 0, 0
         while calm < _CALM_LOOKS:
             looks += 1
-            if time.monotonic() > deadline:
-                what = ", ".join(f"{count} {name}" for name, count in found.items())
-                raise NotAtRest(what)
             waiting: dict[str, Any] = await self._control.call("POST", "webhooks/flush")
             async with self._world.database.connection() as connection:
                 found = await store.unrest(connection, self._world.book_id, QUEUES)
@@ -91,6 +104,8 @@ class Healer:
                     await store.hurry(connection, self._world.book_id, _CALLS)
             if waiting["waiting"]:
                 found["webhooks to be delivered"] = int(waiting["waiting"])
+            if patience.lost(sum(found.values())):
+                raise NotAtRest(", ".join(f"{count} {name}" for name, count in found.items()))
             calm = 0 if found else calm + 1
             await asyncio.sleep(_LOOK_EVERY_S)
 

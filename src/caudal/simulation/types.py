@@ -33,7 +33,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     faults: float = 1.0
     """Multiplies the rates of what goes wrong at the partners and with webhooks; 0 is nothing."""
     patience_s: float = 120.0
-    """How long everything that should end may take to do so, once nothing goes wrong any more."""
+    """How long nothing may come to an end of what should, once nothing goes wrong any more."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
