@@ -38,7 +38,7 @@ from caudal.delivery import Endpoints, Policy
 from caudal.ledger import LOT, BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
-from caudal.risk import Applications, Decider, Engines
+from caudal.risk import DECISION_LIMITS, Applications, Decider, DecisionDesk, Engines
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base import logs, telemetry
@@ -83,12 +83,13 @@ async def running_services(
     room = Room.of(settings.pool_size, settings.long_reads)
     new_ids, books, routing, engines = IdSource(clock), BookDirectory(), Directory(clock), Engines()
     paying = Payments(ledger, Decider(clock, new_ids, engines), partners, new_ids, routing=routing)
-    limits = msgspec.structs.replace(PAYMENT_LIMITS, max_queue=settings.queue_limit)
-    payments = PaymentDesk(database, paying, limits)
+    payments = PaymentDesk(database, paying, _limits(PAYMENT_LIMITS, settings))
+    deciding = Decider(clock, new_ids, engines, elsewhere=True)
+    decisions = DecisionDesk(database, ledger, deciding, clock, _limits(DECISION_LIMITS, settings))
     inbox = Inbox(database, partners, books, clock, new_ids)
     metrics = Metrics(shared)
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
-    metrics.watch(queues, database.statistics)
+    metrics.watch({**queues, "decisions": decisions.stats}, database.statistics)
     metrics.watch_traffic(room, rates)
     waiting = watch_rooms(metrics, partners, inbox, engines, clock, database)
     aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
@@ -114,16 +115,20 @@ async def running_services(
             endpoints=_endpoints(settings, ledger, clock, new_ids),
             waiting=waiting,
             applications=Applications(ledger, clock, new_ids, engines),
+            decisions=decisions,
             max_body_bytes=settings.max_body_bytes,
         )
     finally:
         await _cancel(tasks)
-        await inbox.drain()
-        await payments.drain()
-        await desk.drain()
+        for drain in (inbox.drain, payments.drain, decisions.drain, desk.drain):
+            await drain()
         await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
+
+
+def _limits(limits: Limits, settings: Settings) -> Limits:
+    return msgspec.structs.replace(limits, max_queue=settings.queue_limit)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

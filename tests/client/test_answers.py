@@ -192,6 +192,7 @@ ANSWERS: dict[str, Any] = {
 BODIES: dict[str, Any] = {
     "FeatureSet": decision_types.NewFeatureSet,
     "NewDecision": decision_types.NewDecision,
+    "NewPaymentDecision": decision_types.NewPaymentDecision,
     "NewRiskEvent": decision_types.NewRiskEvent,
     "NewRiskEvents": decision_types.NewRiskEvents,
     "NewRiskLabel": risk.NewRiskLabel,

@@ -187,6 +187,9 @@ async def test_every_operation_of_the_document_has_a_call(
         "add_risk_label": caudal.labels.add(payment, RiskLabelKind.FRAUD),
         "list_risk_labels": _all(caudal.labels.list(subject=payment, kind=RiskLabelKind.FRAUD)),
         "decide_application": caudal.decisions.make("loan-1", {"income": 2_100}),
+        "decide_payment": caudal.decisions.on_payment(
+            "order-1", customer="user-1", amount=1_050, currency="EUR"
+        ),
         "list_decisions": _all(caudal.decisions.list(outcome=RuleOutcome.REVIEW, page_size=1)),
         "get_decision": caudal.decisions.get(decision),
         "explain_decision": caudal.decisions.explain(decision),

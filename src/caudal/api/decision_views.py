@@ -7,18 +7,23 @@ import msgspec
 from msgspec import Meta
 
 from caudal.api.bodies import RequestBody
-from caudal.api.fields import Cursor, Limit, Moment, Time
+from caudal.api.fields import Amount, Currency, Cursor, Limit, Moment, Time
+from caudal.api.payment_bodies import PaymentContext
+from caudal.api.payment_fields import Instrument, require_instrument
 from caudal.api.views import View
-from caudal.payments import PaymentView
+from caudal.connectors import Method
+from caudal.payments import PaymentKind, PaymentView
 from caudal.risk import (
     Because,
     Fallback,
     FeatureShown,
+    PaymentElsewhere,
     Reason,
     Record,
     SubjectOf,
 )
 from caudal_base.decide import Verdict
+from caudal_base.personal import refuse_personal
 
 DecisionSubject = Annotated[
     str,
@@ -178,6 +183,38 @@ class NewDecision(RequestBody, frozen=True, kw_only=True):
         ),
     ]
     customer: DecisionCustomer | None = None
+
+
+class NewPaymentDecision(RequestBody, frozen=True, kw_only=True):
+    """A payment that is carried out elsewhere."""
+
+    subject: Annotated[
+        str,
+        Meta(description="Your own name of it: labels go by it, and asked again it is the same decision.",
+             min_length=1, max_length=255),
+    ]  # fmt: skip
+    customer: Annotated[str, Meta(description="Your own id of the customer.", min_length=1, max_length=255)]
+    amount: Amount
+    currency: Currency
+    kind: PaymentKind = PaymentKind.PAY_IN
+    method: Method | None = None
+    instrument: Instrument | None = None
+    context: PaymentContext | None = None
+    authenticates: Annotated[
+        bool,
+        Meta(description="The customer can be made to authenticate. Else there is `review` for `challenge`."),
+    ] = False
+
+    def checked(self) -> PaymentElsewhere:
+        """As decisions have it. Raises `PersonalDataRefused`, and for each field what it must be."""
+        refuse_personal(self.instrument, "instrument")
+        require_instrument(self.instrument)
+        return PaymentElsewhere(
+            subject=self.subject, customer=self.customer, amount=self.amount, currency=self.currency,
+            kind=self.kind.value, method=None if self.method is None else self.method.value,
+            instrument=self.instrument, context=None if self.context is None else self.context.checked(),
+            authenticates=self.authenticates,
+        )  # fmt: skip
 
 
 class ReviewsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,11 +3,13 @@
 import msgspec
 
 from caudal.api.bodies import Write
+from caudal.api.customers import caller_of
 from caudal.api.decision_views import (
     DecisionsQuery,
     ExplanationView,
     LinkedView,
     NewDecision,
+    NewPaymentDecision,
     PaymentReviewCaseView,
     ReplayView,
     ReviewsQuery,
@@ -15,7 +17,7 @@ from caudal.api.decision_views import (
     decision_view,
     reason_view,
 )
-from caudal.api.endpoint import NoBody, NoQuery
+from caudal.api.endpoint import B, NoBody, NoQuery, Q
 from caudal.api.fields import utc
 from caudal.api.paging import page_answer
 from caudal.api.payment_reads import cursor_id
@@ -57,6 +59,29 @@ async def decide(request: Request[Write, NewDecision]) -> Answer:
         return json_answer(201, decision_view(record, ()))
 
     return await request.once(work, dry_run=request.query.dry_run)
+
+
+def admit(request: Request[Q, B]) -> None:
+    """Raise `Unavailable` while too many decisions of the book wait already."""
+    request.services.decisions.admit(request.book_id)
+
+
+async def decide_payment(request: Request[Write, NewPaymentDecision]) -> Answer:
+    """POST /v1/decisions/payment; raises `PaymentInvalid`, `DecisionDiffers`, `PersonalDataRefused`."""
+    desk, payment, caller = request.services.decisions, request.body.checked(), caller_of(request)
+    if request.query.dry_run:
+
+        async def work(connection: Connection) -> Answer:
+            made = await desk.try_out(connection, request.book_id, payment, caller)
+            return json_answer(201, decision_view(made.record, made.features))
+
+        return await request.once(work, dry_run=True)
+    made = await desk.decide(request.book_id, payment, caller)
+    if not made.repeated:
+        return json_answer(201, decision_view(made.record, made.features))
+    async with request.services.database.snapshot() as connection:
+        features = await features_of(connection, request.book_id, [made.record])
+    return json_answer(200, decision_view(made.record, features[made.record.id]))
 
 
 async def find_reviews(request: Request[ReviewsQuery, NoBody]) -> Answer:

@@ -20,7 +20,7 @@ from caudal.webhooks import ApplyCounts, InboxCounts, Unsettled
 from caudal_base.clock import SystemClock
 from caudal_base.shared import Shared
 
-DESKS: Final = ("ledger", "payments", "webhooks")
+DESKS: Final = ("ledger", "payments", "decisions", "webhooks")
 """The queues of the API."""
 
 _SUFFIXES: Final = {"counter": "_total"}

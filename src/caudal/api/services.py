@@ -12,7 +12,7 @@ from caudal.delivery import Endpoints
 from caudal.ledger import BookDirectory, Desk, Ledger
 from caudal.objectives import Meter
 from caudal.payments import PaymentDesk
-from caudal.risk import Applications
+from caudal.risk import Applications, DecisionDesk
 from caudal.routing import Directory
 from caudal.webhooks import Inbox
 from caudal_base.clock import Clock
@@ -48,4 +48,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Measurements that the database is asked for."""
     applications: Applications
     """What decides on what is no payment."""
+    decisions: DecisionDesk
+    """What decides on payments that are carried out elsewhere."""
     max_body_bytes: int

@@ -10,6 +10,7 @@ from caudal.api.decision_views import (
     DecisionsQuery,
     ExplanationView,
     NewDecision,
+    NewPaymentDecision,
     PaymentReviewCaseView,
     ReplayView,
     ReviewsQuery,
@@ -54,6 +55,7 @@ _CREDIT: Final = {
     "facts": {"income": 2100, "late_payments": 4}, "features": {}, "serving": 3, "model": "loans@2",
     "role": "champion",
 }  # fmt: skip
+_ELSEWHERE: Final = {**_VIEW, "subject": "order-7711", "customer": "user-318"}
 _REVIEW: Final = {
     "payment": payment_examples.PAYMENT_VIEW, "decision": _VIEW,
     "words": ["Held for review: the device is watched."],
@@ -86,6 +88,34 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         },
         errors=(409, 422),
         example={"subject": "loan-2026-0711", "values": {"income": 2100, "late_payments": 4}},
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/decisions/payment",
+        name="decide_payment",
+        tag=_TAG,
+        summary="Decide on a payment that is carried out elsewhere",
+        description="By lists, features, rules and models, as payments of our own are decided on: no money "
+        "moves, no limits hold, and what comes of the decision is yours to do. The payment counts for the "
+        "features of those behind it. The same subject again is answered with the decision that was made.",
+        handle=decisions.decide_payment,
+        query=Write,
+        body=NewPaymentDecision,
+        scope=Scope.RISK_WRITE,
+        key=KeyUse.NONE,
+        hot=True,
+        admit=decisions.admit,
+        answers={
+            201: (Shape(description="Decided, and kept.", type=DecisionRecordView, example=_ELSEWHERE),),
+            **ok("It was decided on before; or by `dry_run`, what would be answered.", DecisionRecordView,
+                 _ELSEWHERE),
+        },
+        errors=(409, 422),
+        example={
+            "subject": "order-7711", "customer": "user-318", "amount": 1050, "currency": "EUR",
+            "method": "card", "instrument": "pm_card_visa",
+            "context": {"device": "device-7", "country": "DE"},
+        },
     ),
     listing(
         "/v1/reviews", "list_reviews", _TAG, "Payments that wait for a person", decisions.find_reviews,

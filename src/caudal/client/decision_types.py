@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caudal.client.bodies import Body
-from caudal.client.payment_types import Payment
+from caudal.client.payment_types import Method, Payment, PaymentContext, PaymentKind
 from caudal.client.risk_rule_types import RuleOutcome
 from caudal.client.types import Answer, OpenEnum
 
@@ -225,6 +225,20 @@ class NewRiskEvents(Body, frozen=True, kw_only=True):
     """POST /v1/risk/events"""
 
     events: Sequence[NewRiskEvent]
+
+
+class NewPaymentDecision(Body, frozen=True, kw_only=True):
+    """POST /v1/decisions/payment"""
+
+    subject: str
+    customer: str
+    amount: int
+    currency: str
+    kind: PaymentKind = PaymentKind.PAY_IN
+    method: Method | None = None
+    instrument: str | None = None
+    context: PaymentContext | None = None
+    authenticates: bool = False
 
 
 class NewDecision(Body, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from caudal.client.decision_types import (
     DecisionReplay,
     NewDecision,
     NewFeatureSet,
+    NewPaymentDecision,
     NewRiskEvent,
     NewRiskEvents,
     PaymentReviewCase,
@@ -21,6 +22,7 @@ from caudal.client.decision_types import (
 )
 from caudal.client.ids import new_idempotency_key
 from caudal.client.listing import Rows
+from caudal.client.payment_types import Method, PaymentContext, PaymentKind
 from caudal.client.risk_rule_types import RuleOutcome
 from caudal.client.sending import Sender, segment
 from caudal.client.types import Page
@@ -70,6 +72,35 @@ class Decisions:
             key=idempotency_key or new_idempotency_key(),
             query=Write(dry_run=dry_run),
         )
+
+    async def on_payment(
+        self,
+        subject: str,
+        *,
+        customer: str,
+        amount: int,
+        currency: str,
+        kind: PaymentKind = PaymentKind.PAY_IN,
+        method: Method | None = None,
+        instrument: str | None = None,
+        context: PaymentContext | None = None,
+        authenticates: bool = False,
+        dry_run: bool = False,
+    ) -> DecisionRecord:
+        """Decide on a payment that you carry out elsewhere, and call `subject`: asked again it is the same.
+
+        `amount` in minor units. Raises `Unprocessable`, and `Conflict` where the subject was another payment.
+        """
+        return await self._sender.write(
+            DecisionRecord,
+            f"{_DECISIONS}/payment",
+            NewPaymentDecision(
+                subject=subject, customer=customer, amount=amount, currency=currency, kind=kind,
+                method=method, instrument=instrument, context=context, authenticates=authenticates,
+            ),
+            key=new_idempotency_key(),
+            query=Write(dry_run=dry_run),
+        )  # fmt: skip
 
     async def get(self, id: str) -> DecisionRecord:
         """A decision. Raises `NotFound`."""

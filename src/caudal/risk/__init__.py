@@ -20,14 +20,18 @@ from caudal.risk.decision_types import (
     Thresholds,
 )
 from caudal.risk.decisions import Explanation, Replay, explain, find_decisions, get_decision, replay
+from caudal.risk.elsewhere import LIMITS as DECISION_LIMITS
+from caudal.risk.elsewhere import DecisionDesk, PaymentElsewhere
 from caudal.risk.engine import Engines
 from caudal.risk.errors import (
     ApplicationInvalid,
+    DecisionDiffers,
     DecisionNotFound,
     EntryInvalid,
     EntryNotFound,
     LabelInvalid,
     NoModelServes,
+    PaymentInvalid,
 )
 from caudal.risk.features_in import publish_features, record_events
 from caudal.risk.following import FOLLOW, follow
@@ -69,6 +73,7 @@ from caudal.risk.upkeep import PERIODICS, PURGE_DECISIONS, PURGE_USED, handlers
 __all__ = [
     "BAD",
     "CREDIT_DELAY",
+    "DECISION_LIMITS",
     "FOLLOW",
     "FRAUD_DELAY",
     "KEEP_DAYS",
@@ -87,6 +92,8 @@ __all__ = [
     "Came",
     "Decider",
     "DecisionCounts",
+    "DecisionDesk",
+    "DecisionDiffers",
     "DecisionFilter",
     "DecisionNotFound",
     "Engines",
@@ -107,6 +114,8 @@ __all__ = [
     "Matured",
     "Met",
     "NoModelServes",
+    "PaymentElsewhere",
+    "PaymentInvalid",
     "Reason",
     "Record",
     "RemoveEntry",

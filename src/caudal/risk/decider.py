@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from caudal.features import Asked, Lookup
+from caudal.features import Asked, Feature, Lookup
 from caudal.risk import deciding, facts, store, store_decisions
 from caudal.risk.counts import DecisionCounts
 from caudal.risk.deciding import Judged
@@ -46,12 +46,19 @@ _NS: Final = 1_000
 class Decider:
     """Decides by lists, limits, rules and models. Holds what it has compiled, and nothing of any payment."""
 
-    def __init__(self, clock: Clock, new_ids: IdSource, engines: Engines | None = None) -> None:
-        """`clock` is the one that gives batches their time."""
+    def __init__(
+        self, clock: Clock, new_ids: IdSource, engines: Engines | None = None, *, elsewhere: bool = False
+    ) -> None:
+        """`clock` is the one that gives batches their time.
+
+        Payments that are carried out `elsewhere` are of no customers of ours, and no limits hold for them;
+        the decision on one is kept even where nothing is published that could have decided.
+        """
         self._clock = clock
         self._new_ids = new_ids
-        self._lists = ListsAndLimits(clock)
+        self._lists = ListsAndLimits(clock, limits=not elsewhere)
         self._engines = engines or Engines()
+        self._elsewhere = elsewhere
 
     async def begin(self, connection: Connection, book_id: int, subjects: Sequence[Subject]) -> "Deciding":
         """Queue what lists and limits need, the stamp, and the features of all subjects."""
@@ -65,7 +72,7 @@ class Decider:
         if lookup is not None:
             await lookup.queue(connection)
         reading = Reading(connection, book_id, tuple(subjects), as_of, begun, stamp, engine, lookup, asked)
-        return Deciding(reading, listed, self._engines, self._new_ids)
+        return Deciding(reading, listed, self._engines, self._new_ids, always=self._elsewhere)
 
     def given_back(self, book_id: int, unmoved: Sequence[Unmoved]) -> Sequence[Statement]:
         """What takes off the sums of limits what has not moved."""
@@ -91,8 +98,11 @@ class Reading(msgspec.Struct, frozen=True):
 class Deciding:
     """A batch under decision."""
 
-    def __init__(self, reading: Reading, listed: Listed, engines: Engines, new_ids: IdSource) -> None:
+    def __init__(
+        self, reading: Reading, listed: Listed, engines: Engines, new_ids: IdSource, *, always: bool
+    ) -> None:
         """Made by `Decider.begin`."""
+        self._always = always
         self._reading = reading
         self._listed = listed
         self._engines = engines
@@ -135,7 +145,7 @@ class Deciding:
         """Decide, knowing what was recorded before in this batch. Whatever it is asked, it answers."""
         engine = self._engine
         met = self._listed.met(subject)
-        if engine is None or not (engine.decides or any(met)):
+        if engine is None or not (engine.decides or any(met) or self._always):
             check(engine is not None, "a decision before its batch is ready")
             return APPROVED
         begun = perf_counter_ns()
@@ -214,6 +224,12 @@ class Deciding:
         if self._lookup is not None:
             asked = self._asked.get(subject.payment_id) or facts.asked_of(subject)
             self._lookup.add_now(facts.event_of(subject, asked, decision.verdict, self._now))
+
+    def kept(self, decision: Decision) -> tuple[Record, Sequence[Feature]]:
+        """The record of a decision of this batch, and how the features are declared that it was served."""
+        check(decision.id is not None and self._engine is not None, "a record of what was decided")
+        declared = () if self._engine is None else self._engine.plan.declared.features
+        return self._made[decision.id or ""], declared
 
     def writes(self) -> Sequence[Statement]:
         """What limits count, the decisions, and the payments as events of features."""

@@ -1,8 +1,8 @@
 """The errors of lists and decisions.
 
 CaudalError
-├── Unprocessable  422  entry_invalid, label_invalid, application_invalid
-├── Conflict       409  no_model_serves
+├── Unprocessable  422  entry_invalid, label_invalid, application_invalid, payment_undecidable
+├── Conflict       409  no_model_serves, decision_differs
 └── NotFound       404  entry_not_found, decision_not_found
 """
 
@@ -49,3 +49,17 @@ class NoModelServes(Conflict):
 
     code = "no_model_serves"
     title = "No model decides in this book"
+
+
+class PaymentInvalid(Unprocessable):
+    """A payment that is carried out elsewhere, and that none could be; `field` tells."""
+
+    code = "payment_undecidable"
+    title = "This payment cannot be decided on"
+
+
+class DecisionDiffers(Conflict):
+    """The caller's name of a payment was decided on before, and it was another payment then."""
+
+    code = "decision_differs"
+    title = "This subject was decided on as another payment"

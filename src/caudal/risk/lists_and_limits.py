@@ -19,9 +19,13 @@ _DAY: Final = dt.timedelta(days=1)
 class ListsAndLimits:
     """Decides by the book's lists and the limits of customers' products. Holds no state."""
 
-    def __init__(self, clock: Clock) -> None:
-        """`clock` is the one that gives batches their time: it says which days may be asked for."""
+    def __init__(self, clock: Clock, *, limits: bool = True) -> None:
+        """`clock` is the one that gives batches their time: it says which days may be asked for.
+
+        Without `limits` what was used is not asked for: the payments are of no customers of ours.
+        """
         self._clock = clock
+        self._limits = limits
 
     async def begin(self, connection: Connection, book_id: int, subjects: Sequence[Subject]) -> "Batch":
         """Queue two statements: what is on lists, and what was used.
@@ -29,7 +33,7 @@ class ListsAndLimits:
         The limits of `subjects` may not be known yet: whose sums will be asked for is only known later.
         """
         named = {named for subject in subjects for named in rules.named_by(subject)}
-        limited = {subject.customer_id for subject in subjects}
+        limited = {subject.customer_id for subject in subjects} if self._limits else set()
         entries = await store.queue_entries(connection, book_id, named) if named else None
         used = None
         if limited:

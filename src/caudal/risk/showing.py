@@ -29,10 +29,11 @@ async def features_of(
         version: (await features.get_version(connection, book_id, version)).declared.features
         for version in sorted(versions)
     }
-    return {record.id: _shown(record, declared.get(record.served.feature_set, ())) for record in records}
+    return {record.id: shown(record, declared.get(record.served.feature_set, ())) for record in records}
 
 
-def _shown(record: Record, declared: Sequence[Feature]) -> tuple[FeatureShown, ...]:
+def shown(record: Record, declared: Sequence[Feature]) -> tuple[FeatureShown, ...]:
+    """The features that a decision was served, with the names that its set declares."""
     return tuple(
         FeatureShown(name=feature.name, value=value, about=feature.about)
         for feature, value in zip(declared, record.served.features, strict=False)

@@ -73,6 +73,13 @@ select data::text
 
 _OLD_KEYS: Final = KEYS.format(data="old.data")
 
+MADE: Final = """
+select d.data::text
+  from unnest((select %(subjects)s)) as n(subject)
+  join risk.decision d
+    on d.book_id = %(book_id)s and d.subject = n.subject and d.of = 1
+"""
+
 DELETE_OLD: Final = f"""
 with old as (
     select id, data
@@ -154,6 +161,16 @@ async def find(
         "limit": limit,
     }
     cursor = await connection.execute(FIND, parameters)
+    return [decode_record(data) for (data,) in await cursor.fetchall()]
+
+
+async def queue_made(connection: Connection, book_id: int, subjects: Sequence[str]) -> Cursor:
+    """Ask what was decided on payments of these names; in a pipeline this does not wait."""
+    return await connection.execute(MADE, {"book_id": book_id, "subjects": arrays.texts(subjects)})
+
+
+async def records_of(cursor: Cursor) -> list[Record]:
+    """The answer to `queue_made`."""
     return [decode_record(data) for (data,) in await cursor.fetchall()]
 
 
