@@ -74,8 +74,7 @@ async def running_services(
     dsn = dsn or _dsn(settings)
     clock, shared = clock or SystemClock(), shared or Shared()
     partners = Registry.from_settings(settings.partners, clock)
-    timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
-    database = await Database.open(dsn, min_size=2, max_size=settings.pool_size, timeouts=timeouts)
+    database = await _open(dsn, settings)
     ledger, meter = Ledger(clock), Meter(clock)
     desk = Desk(database, ledger, Limits(max_weight=LOT, max_queue=settings.queue_limit))
     authenticator = Authenticator(database, clock)
@@ -84,8 +83,8 @@ async def running_services(
     new_ids, books, routing, engines = IdSource(clock), BookDirectory(), Directory(clock), Engines()
     paying = Payments(ledger, Decider(clock, new_ids, engines), partners, new_ids, routing=routing)
     payments = PaymentDesk(database, paying, _limits(PAYMENT_LIMITS, settings))
-    deciding = Decider(clock, new_ids, engines, elsewhere=True)
-    decisions = DecisionDesk(database, ledger, deciding, clock, _limits(DECISION_LIMITS, settings))
+    elsewhere = Decider(clock, new_ids, engines, elsewhere=True)
+    decisions = DecisionDesk(database, ledger, elsewhere, clock, _limits(DECISION_LIMITS, settings))
     inbox = Inbox(database, partners, books, clock, new_ids)
     metrics = Metrics(shared)
     queues = {"ledger": desk.stats, "payments": payments.stats, "webhooks": inbox.stats}
@@ -125,6 +124,11 @@ async def running_services(
         await _flush(authenticator, meter, database)
         await partners.close()
         await database.close()
+
+
+async def _open(dsn: str, settings: Settings) -> Database:
+    timeouts = Timeouts(statement_ms=settings.statement_timeout_ms, lock_ms=settings.lock_timeout_ms)
+    return await Database.open(dsn, min_size=2, max_size=settings.pool_size, timeouts=timeouts)
 
 
 def _limits(limits: Limits, settings: Settings) -> Limits:

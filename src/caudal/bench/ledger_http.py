@@ -27,12 +27,12 @@ def serving(dsn: str, port: int | None = None, **settings: str) -> Iterator[int]
         yield port
 
 
-async def issue_key(world: World) -> str:
-    """The text of a key that may write to the world's book."""
+async def issue_key(world: World, *scopes: Scope) -> str:
+    """The text of a key for the world's book, by default one that may write to its ledger."""
     at = SystemClock().now()
     command = CreateKey(
         name="bench",
-        scopes=frozenset({Scope.LEDGER_READ, Scope.LEDGER_WRITE}),
+        scopes=frozenset(scopes or (Scope.LEDGER_READ, Scope.LEDGER_WRITE)),
         books=frozenset({world.book_id}),
         environment=Environment.TEST,
     )

@@ -108,14 +108,14 @@ async def _accepting(
     start = _START * len(closed.seconds) / closed.elapsed
     cases = []
     accepting = Accepting(world, generator, floor, size.step, steps.tell("sustained"))
-    rate, figures = await accepting.climb(HOT, start, size.probe_s, size.rates)
+    rate, figures = await accepting.climb(accepting.through(HOT), start, size.probe_s, size.rates)
     rate, sustained = await accepting.sustained("sustained", HOT, rate, size.seconds, figures)
     cases.append(sustained)
     accepting.tell = steps.tell("sustained_half")
     _, half = await accepting.sustained("sustained_half", HOT, rate / 2, size.seconds, {})
     cases.append(half)
     accepting.tell = steps.tell("sustained_spread")
-    spread_rate, figures = await accepting.climb(SPREAD, rate, size.probe_s, 3)
+    spread_rate, figures = await accepting.climb(accepting.through(SPREAD), rate, size.probe_s, 3)
     _, spread = await accepting.sustained("sustained_spread", SPREAD, spread_rate, size.seconds, figures)
     cases.append(spread)
     accepting.tell = steps.tell("overload")

@@ -1,6 +1,7 @@
 """Accepting payments over HTTP: how many a second, what happens beyond that, and how soon it is over."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -27,6 +28,9 @@ _SHED: Final = frozenset({429, 503})
 
 Tell = Callable[[str], None]
 
+Named = Callable[[str], Callable[[int], bytes]]
+"""Makes the requests of a load by its name, each by its number."""
+
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """What one rate of arrivals gave."""
@@ -40,25 +44,22 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds a request, by program."""
 
 
-class Accepting:
-    """Measures one server that accepts payments of one book."""
+class Climb:
+    """Looks for the highest rate of requests that one server answers in time."""
 
-    def __init__(
-        self, world: PaymentsWorld, generator: Generator, floor: float, step: float, tell: Tell
-    ) -> None:
+    def __init__(self, generator: Generator, floor: float, step: float, tell: Tell) -> None:
         """`floor` is how many requests a second do nothing, `step` leads from one rate to the next.
 
         `tell` is told of progress.
         """
+        self.tell = tell
         self._step = step
-        self._world = world
         self._generator = generator
         self._floor = floor
-        self.tell = tell
         self._names = 0
 
     async def climb(
-        self, through: Sequence[tuple[str, str]], start: float, seconds: float, most: int
+        self, named: Named, start: float, seconds: float, most: int
     ) -> tuple[float, dict[str, float]]:
         """The highest rate that holds, from `start` upwards, else downwards; and the latencies at each.
 
@@ -69,9 +70,9 @@ class Accepting:
         rate = start
         for _ in range(most):
             # What others do on the machine may spoil one attempt; a server that is saturated fails both.
-            seen = await self.at(through, rate, seconds)
+            seen = await self.at(named, rate, seconds)
             if not seen.held:
-                seen = await self.at(through, rate, seconds)
+                seen = await self.at(named, rate, seconds)
             figures[f"p50_ms_at_{rate:.0f}"] = round(seen.p50_s * 1e3, 1)
             figures[f"p99_ms_at_{rate:.0f}"] = round(seen.p99_s * 1e3, 1)
             best = rate if seen.held else best
@@ -80,13 +81,12 @@ class Accepting:
             rate = rate * self._step if seen.held else rate / self._step
         return best or rate, figures
 
-    async def at(self, through: Sequence[tuple[str, str]], rate: float, seconds: float) -> Rate:
-        """Offer payments at one rate."""
-        self.tell(f"{rate:.0f} payments a second")
+    async def at(self, named: Named, rate: float, seconds: float) -> Rate:
+        """Offer requests at one rate."""
+        self.tell(f"{rate:.0f} a second")
         self._names += 1
         before = processes.cpu()
-        make = self._world.requests(through, f"r{self._names}")
-        offered = await self._generator.offer(rate, seconds, make)
+        offered = await self._generator.offer(rate, seconds, named(f"r{self._names}"))
         after = processes.cpu()
         count = max(1, len(offered.samples))
         ordered = sorted(sample.seconds for sample in offered.samples) or [0.0]
@@ -99,13 +99,41 @@ class Accepting:
             cpu={name: (after[name] - before.get(name, 0.0)) / count * 1e6 for name in after},
         )
 
+    def case(
+        self, name: str, per_second: float, p50_s: float, p99_s: float, figures: dict[str, float]
+    ) -> Case:
+        """A case of the report."""
+        return Case(
+            case=name,
+            per_second=round(per_second, 1),
+            p50_ms=round(p50_s * 1e3, 3),
+            p99_ms=round(p99_s * 1e3, 3),
+            ratio_to_floor=round(per_second / self._floor, 3),
+            figures=figures,
+        )
+
+
+class Accepting(Climb):
+    """Measures one server that accepts payments of one book."""
+
+    def __init__(
+        self, world: PaymentsWorld, generator: Generator, floor: float, step: float, tell: Tell
+    ) -> None:
+        """As of `Climb`."""
+        super().__init__(generator, floor, step, tell)
+        self._world = world
+
+    def through(self, each: Sequence[tuple[str, str]]) -> Named:
+        """Payments through these instruments and currencies, by turns."""
+        return partial(self._world.requests, each)
+
     async def sustained(
         self, name: str, through: Sequence[tuple[str, str]], rate: float, seconds: float,
         figures: dict[str, float],
     ) -> tuple[float, Case]:  # fmt: skip
         """Offer for longer what the climb found; a step less where that does not hold. The rate that held."""
         for _ in range(4):
-            seen = await self.at(through, rate, seconds)
+            seen = await self.at(self.through(through), rate, seconds)
             if seen.held:
                 break
             rate /= self._step
@@ -179,19 +207,6 @@ class Accepting:
             "lost": float(times.count(0)),
             "double": float(sum(1 for n in times if n > 1)),
         }
-
-    def case(
-        self, name: str, per_second: float, p50_s: float, p99_s: float, figures: dict[str, float]
-    ) -> Case:
-        """A case of the report."""
-        return Case(
-            case=name,
-            per_second=round(per_second, 1),
-            p50_ms=round(p50_s * 1e3, 3),
-            p99_ms=round(p99_s * 1e3, 3),
-            ratio_to_floor=round(per_second / self._floor, 3),
-            figures=figures,
-        )
 
 
 def grows(offered: Offered) -> bool:

@@ -9,18 +9,18 @@ import itertools
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from caudal.access import Scope
 from caudal.bench import http_load, ledger_http
 from caudal.bench.open_load import Generator
-from caudal.bench.payments_accepting import Accepting
-from caudal.bench.payments_world import HOT, PaymentsWorld, partners
+from caudal.bench.payments_accepting import Climb
 from caudal.bench.processes import free_port
 from caudal.bench.report import Case, Progress, Report, machine, percentile
-from caudal.bench.risk_world import RiskWorld, publish
+from caudal.bench.risk_world import RiskWorld
 from caudal.bench.world import World, temporary_server
 from caudal_base.decide import Subject
 from caudal_base.statements import execute
@@ -137,30 +137,29 @@ def _with_shorter(made: Case, shorter: Case | None, events: int) -> Case:
 
 
 async def _over_http(size: Size) -> tuple[float, Case]:
-    """Payments, each of them decided on: the highest rate that holds, and p99 at half of it."""
+    """Decisions on payments elsewhere, a request each: the highest rate that holds, and p99 at half of it."""
     with temporary_server() as dsn, tempfile.TemporaryDirectory(prefix="caudal-bench-") as directory:
-        nobody = f"http://127.0.0.1:{free_port()}/"
-        async with PaymentsWorld.make(dsn, Path(directory), nobody) as world:
-            await publish(world.world)
-            port = free_port()
-            settings = {"CAUDAL_DATA_DIR": directory, "CAUDAL_PARTNERS": partners(free_port())}
-            with ledger_http.serving(dsn, port, **settings):
+        async with World.on(dsn, "http") as world:
+            made = RiskWorld(world)
+            await made.prepare(size.histories[0])
+            key = await ledger_http.issue_key(world, Scope.RISK_WRITE)
+            with ledger_http.serving(dsn, free_port(), CAUDAL_DATA_DIR=directory) as port:
                 floor = await ledger_http.floor(port, size.seconds / 2)
-                numbers = itertools.count()
-                make = world.requests(HOT, "closed")
+                numbers, make = itertools.count(), made.requests(key, "closed")
                 closed = await http_load.run(
                     port, _CLIENTS, size.seconds / 2, lambda: make(next(numbers)), 201
                 )
                 async with Generator.connected(port, _CONNECTIONS) as generator:
-                    accepting = Accepting(world, generator, floor, STEP, _silence)
+                    climb = Climb(generator, floor, STEP, _silence)
+                    named = partial(made.requests, key)
                     start = _START * len(closed.seconds) / closed.elapsed
-                    rate, figures = await accepting.climb(HOT, start, size.seconds / 2, size.rates)
-                    half = await accepting.at(HOT, rate / 2, size.seconds)
+                    rate, figures = await climb.climb(named, start, size.seconds / 2, size.rates)
+                    half = await climb.at(named, rate / 2, size.seconds)
     figures = {
         "sustained_per_second": round(rate, 1), "cpu_api_us": round(half.cpu.get("api", 0.0), 1),
         "cpu_postgres_us": round(half.cpu.get("postgres", 0.0), 1), **figures,
     }  # fmt: skip
-    return floor, accepting.case("http", rate, half.p50_s, half.p99_s, figures)
+    return floor, climb.case("http", rate, half.p50_s, half.p99_s, figures)
 
 
 def _silence(_: str) -> None:
