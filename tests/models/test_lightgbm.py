@@ -107,6 +107,70 @@ def test_a_text_that_would_lead_the_library_astray_is_corrupt(pattern: str, repl
         models.load(file)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^(leaf_value=)",
+        r"^(shrinkage=)",
+        r"^(split_feature=)",
+        r"^(num_cat=)",
+    ],
+)
+@pytest.mark.parametrize("more", ["\n", "\n\n\n", "".join(f"line_{number}=1\n" for number in range(30))])
+def test_lines_at_which_the_library_would_end_the_process_never_reach_it(pattern: str, more: str) -> None:
+    file = models.assemble(lightgbm_file().card, change(pattern, more + r"\1"))
+    found = models.load(file)
+    assert [found.score(row).raw for row in ROWS] == expected()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [
+        (r"^leaf_value=\S+", "leaf_value=1_0"),
+        (r"^leaf_value=\S+", "leaf_value=0x10"),
+        (r"^leaf_value=\S+", "leaf_value=+1"),
+        (r"^leaf_value=\S+", "leaf_value=" + "1" * 400),
+        (r"^leaf_count=\S+", "leaf_count=99999999999"),
+        (r"^leaf_count=\S+", "leaf_count=-1"),
+        (r"^leaf_count=\S+ ", "leaf_count="),
+        (r"^decision_type=\S+", "decision_type=12"),
+        (r"^threshold=\S+", "threshold=1e999"),
+        (r"^shrinkage=\S+", "shrinkage="),
+        (r"^num_leaves=7", "num_leaves=7\r"),
+        (r"^num_leaves=7", "num_leaves=7\nnum_leaves=7"),
+        (r"^internal_weight=\S+", "internal_weight=nan"),
+    ],
+)
+def test_numbers_that_the_library_might_read_otherwise_are_corrupt(pattern: str, replacement: str) -> None:
+    with pytest.raises(ModelCorrupt):
+        models.load(models.assemble(lightgbm_file().card, change(pattern, replacement)))
+
+
+def chain(leaves: int) -> bytes:
+    """A model of one tree that is as deep as it can be."""
+    nodes = leaves - 1
+    members = {
+        "num_leaves": leaves, "num_cat": 0, "split_feature": [0] * nodes, "threshold": [*range(nodes)],
+        "decision_type": [2] * nodes, "left_child": [-1 - number for number in range(nodes)],
+        "right_child": [*range(1, nodes), -leaves], "leaf_value": [0.5] * leaves, "is_linear": 0,
+        "shrinkage": 1,
+    }  # fmt: skip
+    tree = "Tree=0\n" + "".join(
+        f"{name}={' '.join(map(str, value)) if isinstance(value, list) else value}\n"
+        for name, value in members.items()
+    )
+    head = re.sub(r"^tree_sizes=.*$", f"tree_sizes={len(tree) + 2}", lightgbm_text().decode(), flags=re.M)
+    return f"{head[: head.index('Tree=0')]}{tree}\n\nend of trees\n".encode()
+
+
+def test_a_tree_may_be_deep_but_not_so_deep_that_reasons_end_the_process() -> None:
+    deep = models.load(models.assemble(lightgbm_file().card, chain(257)))
+    assert deep.score({AMOUNT.name: 1.0}).raw == 0.5
+    for leaves in (258, 60_000):
+        with pytest.raises(ModelInvalid, match="deeper than 256"):
+            models.load(models.assemble(lightgbm_file().card, chain(leaves)))
+
+
 @pytest.mark.parametrize("pattern", [r"^tree_sizes=\d+", r"^tree_sizes="])
 def test_sizes_that_are_not_those_of_the_trees_are_corrupt(pattern: str) -> None:
     text = re.sub(pattern, "tree_sizes=77", lightgbm_text().decode(), count=1, flags=re.M).encode()

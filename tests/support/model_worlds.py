@@ -180,6 +180,24 @@ def onnx_bytes(*, domain: str = "", kind: str = "Sigmoid", external: bool = Fals
     return _message((1, 8), (7, graph), (8, _message((1, ""), (2, 17))))
 
 
+def onnx_bomb(rows: int, columns: int) -> bytes:
+    """`x · w + sum(zeros of rows x columns)`: a few bytes that ask for as much memory as they say."""
+    shape = _message((1, 2), (2, 7), (8, "shape"), (9, struct.pack("<2q", rows, columns)))
+    weights = _message((1, 2), (1, 1), (2, 1), (8, "w"), (9, struct.pack("<2f", 1e-5, 0.1)))
+    whole = _message((1, "keepdims"), (3, 0), (20, 2))
+    nodes = (
+        _message((1, "x"), (1, "w"), (2, "m"), (4, "MatMul")),
+        _message((1, "shape"), (2, "zeros"), (4, "ConstantOfShape")),
+        _message((1, "zeros"), (2, "sum"), (4, "ReduceSum"), (5, whole)),
+        _message((1, "m"), (1, "sum"), (2, "p"), (4, "Add")),
+    )
+    graph = _message(
+        *((1, node) for node in nodes), (2, "g"), (5, weights), (5, shape), (11, _tensor("x", 2)),
+        (12, _tensor("p", 1)),
+    )  # fmt: skip
+    return _message((1, 8), (7, graph), (8, _message((1, ""), (2, 17))))
+
+
 def _tensor(name: str, columns: int) -> bytes:
     shape = _message((1, _message((2, "n"))), (1, _message((1, columns))))
     return _message((1, name), (2, _message((1, _message((1, 1), (2, shape))))))

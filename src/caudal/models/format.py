@@ -106,5 +106,5 @@ def assemble(card: Card, artifact: bytes) -> ModelFile:
 def _schema_of(card: bytes) -> int | None:
     try:
         return msgspec.json.decode(card, type=_SchemaOnly).schema
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         raise ModelCorrupt("the card is no JSON object with a schema", field="card") from None

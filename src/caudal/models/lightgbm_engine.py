@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from caudal.models.engines import EngineFailed, Parts, Vector
 from caudal.models.errors import LibraryMissing, ModelCorrupt
-from caudal.models.lightgbm_text import refuse_lightgbm
+from caudal.models.lightgbm_text import sound_text
 from caudal.models.types import Card
 
 _FLOAT64: Final = 1
@@ -56,12 +56,12 @@ class LightGbmEngine:
     def __init__(self, card: Card, artifact: bytes) -> None:
         """Raises `ModelCorrupt`, `ModelInvalid`, `LibraryMissing`."""
         self._inputs = len(card.inputs)
-        refuse_lightgbm(artifact, self._inputs)
+        text = sound_text(artifact, self._inputs)
         self._library = library()
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
         failed = self._library.LGBM_BoosterLoadModelFromString(
-            artifact, ctypes.byref(iterations), ctypes.byref(self._handle)
+            text, ctypes.byref(iterations), ctypes.byref(self._handle)
         )
         if failed:
             raise ModelCorrupt(f"LightGBM does not read it: {self._error()}", field="artifact")

@@ -12,6 +12,16 @@ from caudal.models.errors import ModelCorrupt, ModelInvalid
 
 DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 UNBOUNDED: Final = frozenset({"Loop", "Scan"})
+BY_CHANCE: Final = frozenset(
+    {
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
 MAX_DEPTH: Final = 8
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -58,12 +68,19 @@ def _refuse_node(node: bytes, depth: int) -> None:
     for number, value in _fields(node):
         if not isinstance(value, bytes):
             continue
-        if number == _NODE_TYPE and value.decode(errors="replace") in UNBOUNDED:
-            raise ModelInvalid("loops are not taken: their cost has no bound", field="artifact")
+        if number == _NODE_TYPE:
+            _refuse_type(value.decode(errors="replace"))
         if number == _NODE_DOMAIN and value.decode(errors="replace") not in DOMAINS:
             raise ModelInvalid("operators of ONNX and ONNX-ML alone are taken", field="artifact")
         if number == _NODE_ATTRIBUTE:
             _refuse_attribute(value, depth)
+
+
+def _refuse_type(kind: str) -> None:
+    if kind in UNBOUNDED:
+        raise ModelInvalid("loops are not taken: their cost has no bound", field="artifact")
+    if kind in BY_CHANCE:
+        raise ModelInvalid("what is drawn by chance is not taken: no score can be repeated", field="artifact")
 
 
 def _refuse_attribute(attribute: bytes, depth: int) -> None:

@@ -25,6 +25,8 @@ from caudal_base.strictjson import StrictDecoder
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_TERMS: Final = 5_000
+MAX_POINTS: Final = 1e12
+"""Either side of 0: sums of them are finite."""
 
 
 class Axis(Written, frozen=True, kw_only=True):
@@ -76,6 +78,8 @@ class ScorecardEngine:
             raise ModelCorrupt(wrong.detail, field=where) from None
         if not 1 <= len(scorecard.terms) <= MAX_TERMS:
             raise ModelInvalid(f"1 to {MAX_TERMS} terms", field="artifact.terms")
+        if not abs(scorecard.intercept) <= MAX_POINTS:
+            raise ModelInvalid(f"it lies within {MAX_POINTS:g}", field="artifact.intercept")
         places = {one.name: place for place, one in enumerate(card.inputs)}
         self._terms = [
             _Lookup(term, card.inputs, places, f"artifact.terms[{number}]")
@@ -105,8 +109,8 @@ class _Lookup:
     def __init__(self, term: Term, inputs: Sequence[Input], places: dict[str, int], where: str) -> None:
         if not 1 <= len(term.axes) <= 2:
             raise ModelInvalid("a term has one input or two", field=f"{where}.axes")
-        if not all(math.isfinite(number) for number in (*term.points, term.expected)):
-            raise ModelInvalid("points are finite", field=f"{where}.points")
+        if not all(abs(number) <= MAX_POINTS for number in (*term.points, term.expected)):
+            raise ModelInvalid(f"points lie within {MAX_POINTS:g}", field=f"{where}.points")
         axes = []
         for number, axis in enumerate(term.axes):
             place = places.get(axis.input)

@@ -124,7 +124,10 @@ class Scorer:
     def _score(self, raw: float, missing: list[str]) -> Score:
         if not math.isfinite(raw):
             return Score(None, tuple(missing), "model_failed")
-        return Score(self._calibrated(raw), tuple(missing), None, raw)
+        value = self._calibrated(raw)
+        if not 0.0 <= value <= 1.0:  # NaN is neither: a card whose numbers overflow on the way
+            return Score(None, tuple(missing), "model_failed")
+        return Score(value, tuple(missing), None, raw)
 
     def _contribution(self, row: Row, places: tuple[int, ...], points: float) -> Contribution:
         inputs = [self.inputs[place] for place in places]

@@ -20,8 +20,8 @@ from caudal import audit, events
 from caudal.access import Caller
 from caudal.events import NewEvent
 from caudal.ledger import Ledger
-from caudal.models import checking, gate, moves, scoring, store
 from caudal.models import format as model_format
+from caudal.models import gate, moves, store, trial
 from caudal.models.comparing import Comparison
 from caudal.models.drift import DriftReport
 from caudal.models.errors import ModelNotFound, NothingToRollBack
@@ -63,12 +63,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prepare(content: bytes | ModelFile) -> Prepared:
-    """Check, load, try and measure a model: a second or so, without the database.
+    """Check, load, try and measure a model: a second or two, without the database.
+
+    Models that are run by a library are tried in a process of their own, which they may end.
 
     Raises `ModelCorrupt`, `ModelSchemaUnknown`, `ModelHashMismatch`, `ModelInvalid`, `LibraryMissing`.
     """
     file = content if isinstance(content, ModelFile) else model_format.unpack(content)
-    return Prepared(file=file, measured=checking.measure(file, scoring.try_out(file)))
+    return Prepared(file=file, measured=trial.try_model(file))
 
 
 async def register(
