@@ -35,7 +35,7 @@ from caudal.api import (
 )
 from caudal.connectors import Registry
 from caudal.delivery import Endpoints, Policy
-from caudal.ledger import LOT, BookDirectory, Desk, Ledger
+from caudal.ledger import LOT, BookDirectory, Desk, Ledger, list_books
 from caudal.objectives import Meter
 from caudal.payments import PAYMENT_LIMITS, PaymentDesk, Payments
 from caudal.risk import DECISION_LIMITS, Applications, Decider, DecisionDesk, Engines
@@ -54,6 +54,9 @@ from caudal_base.shared import Shared
 
 FLUSH_S: Final = 5.0
 """How often the uses of API keys, and what objectives are about, are written down."""
+
+PREPARE_S: Final = 5.0
+"""How often it is looked for models that may come to serve."""
 
 log = structlog.get_logger("caudal.app")
 
@@ -91,8 +94,8 @@ async def running_services(
     metrics.watch({**queues, "decisions": decisions.stats}, database.statistics)
     metrics.watch_traffic(room, rates)
     waiting = watch_rooms(metrics, partners, inbox, engines, clock, database)
-    aside = [_flush_regularly(authenticator, meter, database), waiting.answer_others()]
-    tasks = [asyncio.create_task(each) for each in aside]
+    aside = [_flush_regularly(authenticator, meter, database), _prepare_regularly(engines, database)]
+    tasks = [asyncio.create_task(each) for each in (*aside, waiting.answer_others())]
     try:
         yield Services(
             database=database,
@@ -159,6 +162,22 @@ async def _flush_regularly(authenticator: Authenticator, meter: Meter, database:
     while True:
         await asyncio.sleep(FLUSH_S)
         await _flush(authenticator, meter, database)
+
+
+async def _prepare_regularly(engines: Engines, database: Database) -> None:
+    """Have models loaded before they decide: first those of all books, then where something is decided."""
+    books: Sequence[int] | None = None
+    while True:
+        try:
+            async with database.connection() as connection:
+                if books is None:
+                    books = [book.book_id for book in await list_books(connection)]
+                for book_id in books:
+                    await engines.prepare(connection, book_id)
+            books = list(engines.all)
+        except (psycopg.Error, CaudalError) as error:
+            log.warning("models_not_prepared", reason=type(error).__name__)
+        await asyncio.sleep(PREPARE_S)
 
 
 async def _flush(authenticator: Authenticator, meter: Meter, database: Database) -> None:

@@ -319,6 +319,22 @@ async def test_a_process_loads_a_model_once_and_learns_of_each_change(world: Mod
     assert champion.scorer is shadow.scorer
 
 
+async def test_what_was_prepared_is_not_read_when_it_comes_to_serve(world: ModelWorld) -> None:
+    model = await world.register(scorecard_file())
+    directory = models.Directory()
+    async with world.database.connection() as connection:
+        await directory.prepare(connection, world.book_id)
+    await world.rows("update models.model set artifact = '' where book_id = %(book_id)s returning id")
+    await world.changed(model, Stage.SHADOW)
+
+    async with world.database.connection() as connection:
+        (shadow,) = (await directory.load(connection, world.book_id)).shadows
+        (elsewhere,) = (await models.Directory().load(connection, world.book_id)).shadows
+
+    assert shadow.scorer is not None
+    assert elsewhere.scorer is None
+
+
 async def test_what_served_is_found_again_by_its_version(world: ModelWorld) -> None:
     first = await world.champion(scorecard_file())
     version = (await world.serving()).version

@@ -10,7 +10,7 @@ from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.models import Stage, Terms
 from caudal.models.types import Score
 from caudal.risk import Because, Fallback
-from caudal.risk.serving_models import DEADLINE_US, LoadedModel
+from caudal.risk.serving_models import LoadedModel
 from caudal_base.database import Database
 from caudal_base.decide import Verdict
 from support.decision_desks import DecisionDesk
@@ -21,7 +21,7 @@ from support.rule_worlds import rule
 COUNTED = FeatureSet(
     features=(Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h"),)
 )
-TERMS = Terms(challenge_at=0.03, review_at=0.2, decline_at=0.9, fallback=models.Outcome.REVIEW)
+TERMS = Terms(challenge_at=0.03, review_at=0.2, decline_at=0.9, fallback=models.Outcome.REVIEW, deadline_ms=2)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def spin() -> None:
     """Take longer than there is time."""
     import time
 
-    end = time.perf_counter_ns() + DEADLINE_US * 1_100
+    end = time.perf_counter_ns() + TERMS.deadline_ms * 1_100_000
     while time.perf_counter_ns() < end:
         pass
 
@@ -185,3 +185,35 @@ async def test_a_model_that_cannot_be_read_is_stood_in_for(
     assert "rule_large" in large.reasons
     assert large.verdict is (Verdict.REVIEW if verdict is Verdict.APPROVE else verdict)
     assert all(row.served.fallback is Fallback.UNREADABLE for row in await desk.records())
+
+
+async def test_the_policy_approves_what_is_small_where_it_decides(desk: DecisionDesk) -> None:
+    terms = Terms(fallback=models.Outcome.DECLINE, approve_below={"EUR": 1_000})
+    await serve(desk, scorecard_file(), terms=terms)
+    await desk.damage_models()
+
+    made = await desk.decide(desk.subject(999), desk.subject(1_000), desk.subject(999, currency="USD"))
+
+    assert [one.verdict for one in made] == [Verdict.APPROVE, Verdict.DECLINE, Verdict.DECLINE]
+    assert {one.reasons for one in made} == {("model_unreadable",)}
+    assert await replayed(desk) == [True] * 3
+
+
+async def test_a_shadow_that_is_slow_takes_no_time_from_what_decides(
+    desk: DecisionDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await serve(desk, scorecard_file())
+    await serve(desk, scorecard_file(1.0), Stage.SHADOW)
+    scored = LoadedModel.score
+
+    def score(self: LoadedModel, row: models.Row) -> Any:
+        if self.ref == "card-fraud@2":
+            spin()
+        return scored(self, row)
+
+    monkeypatch.setattr(LoadedModel, "score", score)
+    await desk.decide(*[desk.subject() for _ in range(3)])
+
+    rows = await desk.records()
+    assert [row.served.fallback for row in rows] == [None] * 3
+    assert [row.shadows[0].score for row in rows] == [None] * 3

@@ -84,6 +84,10 @@ class ModelTerms(_Written, frozen=True, kw_only=True):
     decline_at: float | None = None
     fallback: ModelOutcome = ModelOutcome.REVIEW
     """What decides where there is no score."""
+    approve_below: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Amounts in minor units by currency: where the fallback decides, payments below are approved."""
+    deadline_ms: int = 20
+    """What the scores of a batch of decisions may take together."""
     gate: ModelGate = ModelGate()
     drift: ModelDriftBounds = ModelDriftBounds()
     salt: str = "caudal"

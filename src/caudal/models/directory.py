@@ -15,6 +15,8 @@ from caudal_base.errors import CaudalError
 
 CAPACITY: Final = 1_000
 MAX_SCORERS: Final = 64
+PREPARED: Final = 4
+"""So many of a book's newest models are loaded before anybody has them serve."""
 
 
 class Directory:
@@ -31,6 +33,8 @@ class Directory:
         self._capacity = capacity
         self._known: dict[int, Serving] = {}
         self._scorers: dict[str, Scorer] = {}
+        self._looked_at: set[UUID] = set()
+        """Models that `prepare` need not look at again: they are loaded, or cannot be."""
 
     async def queue(self, connection: Connection, book_id: int) -> "Waiting":
         """Ask what serves. A batch goes by what is true as it is asked."""
@@ -57,6 +61,14 @@ class Directory:
     async def load(self, connection: Connection, book_id: int) -> Serving:
         """Both at once."""
         return await self.arrive(await self.queue(connection, book_id))
+
+    async def prepare(self, connection: Connection, book_id: int) -> None:
+        """Load what may come to serve, off every batch's way: the newest models, and those that serve."""
+        found = await store.serving(connection, book_id)
+        serving = () if found is None else (found.champion, found.challenger, *found.shadows)
+        newest = await store.newest(connection, book_id, PREPARED)
+        wanted = {each for each in (*serving, *newest) if each is not None and each not in self._looked_at}
+        self._looked_at |= (await self._models(connection, book_id, sorted(wanted))).keys()
 
     async def load_version(self, connection: Connection, book_id: int, version: int) -> Serving:
         """What served as a decision of the past was made. Raises `ModelNotFound`."""
@@ -91,19 +103,25 @@ class Directory:
     ) -> dict[UUID, Loaded]:
         if not wanted:
             return {}
-        rows = await store.contents(connection, book_id, sorted(set(wanted)))
-        found = {}
-        for id, name, version, hash_, card, artifact in rows:
-            scorer, why = self._scorers.get(hash_), None
-            if scorer is None:
+        rows = await store.identities(connection, book_id, sorted(set(wanted)))
+        hashes = {row[3] for row in rows}
+        unknown = [id for id, _, _, hash_ in rows if hash_ not in self._scorers]
+        why: dict[str, str] = {}
+        if unknown:
+            for _, _, _, hash_, card, artifact in await store.contents(connection, book_id, unknown):
                 try:
                     scorer = await asyncio.to_thread(_loaded, card, artifact, hash_)
                 except CaudalError as refused:
-                    why = refused.code
+                    why[hash_] = refused.code
                 else:
-                    self._keep(hash_, scorer, {row[3] for row in rows})
-            found[id] = Loaded(id=id, name=name, version=version, hash=hash_, scorer=scorer, why=why)
-        return found
+                    self._keep(hash_, scorer, hashes)
+        return {
+            id: Loaded(
+                id=id, name=name, version=version, hash=hash_, scorer=self._scorers.get(hash_),
+                why=why.get(hash_),
+            )
+            for id, name, version, hash_ in rows
+        }  # fmt: skip
 
     def _keep(self, hash_: str, scorer: Scorer, in_use: Iterable[str]) -> None:
         self._scorers[hash_] = scorer

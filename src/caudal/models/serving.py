@@ -68,6 +68,13 @@ class Terms(Written, frozen=True, kw_only=True):
     decline_at: Rate | None = None
     fallback: Outcome = Outcome.REVIEW
     """What decides where there is no model, or it is late, or gives no score."""
+    approve_below: Mapping[Annotated[str, Meta(pattern="^[A-Z]{3}$")], Annotated[int, Meta(ge=1)]] = (
+        msgspec.field(default_factory=dict)
+    )
+    """Amounts in minor units by currency: where the fallback decides, payments below are approved."""
+    deadline_ms: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    """What the scores of a batch of decisions may take together, while the book waits. Shadows have half as
+    much, of their own."""
     gate: Gate = Gate()
     drift: DriftBounds = DriftBounds()
     salt: Annotated[str, Meta(min_length=1, max_length=64)] = "caudal"

@@ -73,6 +73,23 @@ select id, name, version, hash, card, artifact
  order by id
 """
 
+IDENTITIES: Final = """
+select id, name, version, hash
+  from models.model
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+ order by id
+"""
+
+NEWEST: Final = """
+select id
+  from models.model
+ where book_id = %(book_id)s
+   and retired_at is null
+ order by id desc
+ limit %(limit)s
+"""
+
 _RETIRED: Final = """
 update models.model
    set retired_at = %(at)s
@@ -189,6 +206,20 @@ async def page(connection: Connection, book_id: int, *, before: UUID | None, lim
     """Up to `limit` models that were registered before one, the newest first."""
     parameters = {"book_id": book_id, "before": before, "limit": limit}
     return [_registered(row) for row in await (await connection.execute(_LIST, parameters)).fetchall()]
+
+
+async def identities(
+    connection: Connection, book_id: int, wanted: Sequence[UUID]
+) -> list[tuple[UUID, str, int, str]]:
+    """Of each model that exists: id, name, version, hash."""
+    cursor = await connection.execute(IDENTITIES, {"book_id": book_id, "ids": arrays.uuids(wanted)})
+    return [(id, name, version, bytes(hash).hex()) for id, name, version, hash in await cursor.fetchall()]
+
+
+async def newest(connection: Connection, book_id: int, limit: int) -> list[UUID]:
+    """The ids of the newest models that are not retired."""
+    cursor = await connection.execute(NEWEST, {"book_id": book_id, "limit": limit})
+    return [id for (id,) in await cursor.fetchall()]
 
 
 async def contents(

@@ -80,8 +80,9 @@ class Applications:
         judges, row = engine.judges(served), deciding.row_of(served, ())
         model = None if judges.model is None else deadline.over(judges.model)
         judged = deciding.decide(served, msgspec.structs.replace(judges, rules=None, model=model), row)
+        spare = Deadline(serving.deadline_us // 2, self._engines.counts)
         shadows = tuple(
-            Shadow(model=each.ref, score=deadline.over(each).score(row).value) for each in serving.shadows
+            Shadow(model=each.ref, score=spare.over(each).score(row).value) for each in serving.shadows
         )
         took = {"read": (read - began) // 1_000, "decide": (perf_counter_ns() - read) // 1_000}
         record = Record(

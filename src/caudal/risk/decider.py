@@ -112,6 +112,7 @@ class Deciding:
         self._now = reading.as_of
         self._read_us = 0
         self._deadline: Deadline | None = None
+        self._deadline_of_shadows: Deadline | None = None
         self._asked = reading.asked
         self._made: dict[str, Record] = {}
         self._kept: list[Record] = []
@@ -192,7 +193,13 @@ class Deciding:
         if judges.model is not None:
             judges = msgspec.structs.replace(judges, model=deadline.over(judges.model))
         judged = deciding.decide(served, judges, row)
-        shadows = [Shadow(model=model.ref, score=deadline.over(model).score(row).value)
+        if not serving.shadows:
+            return judged, ()
+        # Of their own: whatever serves for comparison takes no time from what decides.
+        spare = self._deadline_of_shadows = self._deadline_of_shadows or Deadline(
+            serving.deadline_us // 2, self._engines.counts
+        )
+        shadows = [Shadow(model=model.ref, score=spare.over(model).score(row).value)
                    for model in serving.shadows]  # fmt: skip
         return judged, tuple(shadows)
 

@@ -75,6 +75,10 @@ class Engines:
         """As it stood when it was last looked at."""
         return self._known.get(book_id)
 
+    async def prepare(self, connection: Connection, book_id: int) -> None:
+        """Load the models that may come to serve in a book, so that no batch waits for it under the lock."""
+        await self._models.prepare(connection, book_id)
+
     async def load(self, connection: Connection, book_id: int, stamp: Stamp) -> Engine:
         """As it stands: under the book's lock, `stamp` was read under it too."""
         plan = await features.load_plan(connection, book_id)

@@ -1,15 +1,12 @@
 """The models room as decisions ask it."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from caudal import models
 from caudal.models import Loaded, Role
 from caudal.risk.decision_types import Fallback, FallbackPolicy, Finding, Model, Row, Scored, Thresholds
 from caudal_base.decide import Verdict
-
-DEADLINE_US: Final = 20_000
-"""What all scores of a batch may take together, while the book waits; on the rest the policy decides."""
 
 
 class LoadedModel:
@@ -53,15 +50,18 @@ class Chosen(NamedTuple):
 class Serving:
     """Which models serve, with what thresholds, and who decides where none answers. Never changes."""
 
-    def __init__(self, serving: models.Serving, deadline_us: int = DEADLINE_US) -> None:
+    def __init__(self, serving: models.Serving) -> None:
         """As `caudal.models` has it."""
         terms = serving.terms
         self.version = serving.version
-        self.deadline_us = deadline_us
+        self.deadline_us = terms.deadline_ms * 1_000
+        """What all scores of a batch may take together; of the rest the policy decides."""
         self.thresholds = Thresholds(
             challenge_at=terms.challenge_at, review_at=terms.review_at, decline_at=terms.decline_at
         )
-        self.policy = FallbackPolicy(verdict=Verdict(terms.fallback.value))
+        self.policy = FallbackPolicy(
+            verdict=Verdict(terms.fallback.value), approve_below=terms.approve_below or None
+        )
         self.shadows: Sequence[LoadedModel] = tuple(
             LoadedModel(each, each.scorer) for each in serving.shadows if each.scorer is not None
         )
