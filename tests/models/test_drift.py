@@ -86,6 +86,19 @@ async def test_scores_inputs_and_labels_that_drift_are_told_once_while_they_do(w
     assert [bool(found.over) for _, found in kept] == [True, False, True, True]
 
 
+async def test_what_drifts_in_addition_is_told_too_and_what_goes_on_is_not(world: ModelWorld) -> None:
+    model = await champion(world)
+    for large, score in ((0.6, 0.005), (0.6, 0.5), (0.1, 0.5), (0.6, 0.5)):
+        await look(world, model, samples(1_000, large=large, score=score))
+    told = [
+        [one.partition(":")[0] for one in data["misses"]]
+        for type_, data in await world.told()
+        if type_ == "model.drifted"
+    ]
+    amount = "input payment.amount"
+    assert told == [[amount], ["score", amount], ["score", amount]]
+
+
 async def test_the_bounds_are_those_of_the_book_and_of_few_rows_nothing_is_said(world: ModelWorld) -> None:
     model = await champion(world)
     assert (await look(world, model, samples(499, large=0.6))).over == ()

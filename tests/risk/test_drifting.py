@@ -2,12 +2,14 @@
 
 import datetime as dt
 
-from caudal import models
+from caudal import models, risk
 from caudal.models import DriftBounds, Histogram, Stage, Terms
+from caudal.risk import AddLabel, LabelKind
 from caudal.risk.drifting import measure
 from caudal_base.database import Database
+from caudal_base.ids import IdSource
 from support.decision_desks import DecisionDesk
-from support.model_worlds import AMOUNT, ModelWorld, scorecard_file
+from support.model_worlds import AMOUNT, ANA, ModelWorld, scorecard_file
 
 USUAL = {AMOUNT.name: Histogram(edges=(1_000.0, 10_000.0), counts=(800, 150, 50))}
 
@@ -34,3 +36,39 @@ async def test_models_that_serve_are_measured_over_what_they_scored(database: Da
     assert found[champion.id].inputs == {
         AMOUNT.name: models.stability_index((800, 150, 50, 0), (0, 0, 24, 0))
     }
+
+
+async def test_labels_are_those_of_decisions_that_are_old_enough_for_silence_to_tell(
+    database: Database,
+) -> None:
+    """Of newer ones bad ends alone are known: they would look as if nearly all came to one."""
+    world = await ModelWorld.make(database)
+    desk = DecisionDesk(database, world.book_id)
+    desk.clock = world.clock
+    desk.decider = risk.Decider(desk.clock, IdSource(desk.clock), desk.engines)
+    await world.set_terms(Terms(drift=DriftBounds(least_rows=20, label_after_days=30)))
+    model = await world.champion(scorecard_file())
+
+    async def paid(frauds: int) -> None:
+        subjects = [desk.subject() for _ in range(60)]
+        await desk.decide(*subjects)
+        told = [AddLabel(subject=one.payment_id, kind=LabelKind.FRAUD) for one in subjects[:frauds]]
+        async with database.transaction() as connection:
+            await risk.add_labels(
+                connection, world.book_id, told, caller=ANA, ledger=world.ledger, at=desk.clock.now()
+            )
+
+    async def measured() -> models.DriftReport:
+        desk.clock.advance(dt.timedelta(seconds=1))
+        async with database.connection() as connection:
+            return (await measure(connection, world.book_id, [model.id], now=desk.clock.now()))[model.id]
+
+    await paid(30)
+    early = await measured()
+    desk.clock.advance(dt.timedelta(days=31))
+    await paid(1)
+    late = await measured()
+
+    assert (early.rows, early.labels, early.rate, early.over) == (60, 0, None, ())
+    assert (late.rows, late.labels, late.rate) == (60, 60, 0.5)
+    assert [one.partition(":")[0] for one in late.over][-1] == "label"

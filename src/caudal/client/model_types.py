@@ -74,6 +74,8 @@ class ModelDriftBounds(_Written, frozen=True, kw_only=True):
     label: float = 2.0
     """How many times the rate of training, or how small a part of it."""
     least_rows: int = 500
+    label_after_days: int | None = None
+    """How old a decision is when its end is known; by default 120, of credit 365."""
 
 
 class ModelTerms(_Written, frozen=True, kw_only=True):

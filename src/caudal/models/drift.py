@@ -41,6 +41,7 @@ class DriftReport(Written, frozen=True, kw_only=True):
     missing: Mapping[str, float] = {}
     """By input, the part of rows that did not have it."""
     labels: int = 0
+    """Decisions whose end is known."""
     rate: float | None = None
     """Of the risk come true, among the rows that have a label."""
     trained_rate: float | None = None
@@ -78,6 +79,11 @@ class Watch:
             self._labels += 1
             self._positives += sample.label
 
+    def ends(self, count: int, positives: int) -> None:
+        """Count decisions whose end is known: they may be older ones, that nobody else counts."""
+        self._labels += count
+        self._positives += positives
+
     def report(self, bounds: DriftBounds) -> DriftReport:
         """What came of it."""
         rows, labels, scores = self._rows, self._labels, self._scores
@@ -90,8 +96,6 @@ class Watch:
             rate=self._positives / labels if labels else None,
             trained_rate=self._trained,
         )
-        if rows < bounds.least_rows:
-            return report
         return msgspec.structs.replace(report, over=tuple(_over(report, self._positives, bounds)))
 
 
@@ -145,11 +149,12 @@ class _Counted:
 
 
 def _over(report: DriftReport, positives: int, bounds: DriftBounds) -> Iterable[str]:
-    if report.score is not None and report.score > bounds.score:
-        yield f"score: PSI {report.score:.2f}, above {bounds.score:g}"
-    for name, index in sorted(report.inputs.items(), key=lambda pair: (-pair[1], pair[0])):
-        if index > bounds.input:
-            yield f"input {name}: CSI {index:.2f}, above {bounds.input:g}"
+    if report.rows >= bounds.least_rows:
+        if report.score is not None and report.score > bounds.score:
+            yield f"score: PSI {report.score:.2f}, above {bounds.score:g}"
+        for name, index in sorted(report.inputs.items(), key=lambda pair: (-pair[1], pair[0])):
+            if index > bounds.input:
+                yield f"input {name}: CSI {index:.2f}, above {bounds.input:g}"
     if report.labels >= bounds.least_rows and report.trained_rate:
         low, high = interval(positives, report.labels)
         factor = bounds.label

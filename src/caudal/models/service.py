@@ -283,7 +283,7 @@ async def note_drift(
 ) -> None:  # fmt: skip
     """Keep what came of `look`, which needs no lock, and tell of drift as it begins.
 
-    Told is what is over a bound and was not so the last time: not the same each time that somebody looks.
+    Told is where something is over its bound that was not so the last time: not the same with each look.
     Raises `BookNotFound`, `ModelNotFound`.
     """
     recorded_at = await _lock(connection, book_id, ledger)
@@ -291,10 +291,16 @@ async def note_drift(
     model = await _model(connection, book_id, id, serving)
     last = await store.drifts(connection, book_id, id, before=at, limit=1)
     await store.note_drift(connection, book_id, id, report, at)
-    if report.over and not (last and last[0][1].over):
+    known = {_what(text) for text in last[0][1].over} if last else set()
+    if not known.issuperset(map(_what, report.over)):
         moment = max(at, recorded_at)
         told = _of_model(model, "drifted", moment, missed=report.over)
         await _tell(connection, book_id, moment, [told])
+
+
+def _what(over: str) -> str:
+    """What has drifted: `score`, `input payment.amount`, `label`."""
+    return over.partition(":")[0]
 
 
 async def list_drift(

@@ -57,7 +57,9 @@ class DriftBounds(Written, frozen=True, kw_only=True):
     label: Annotated[float, Meta(gt=1)] = 2.0
     """How many times the rate of training, or how small a part of it, beyond chance."""
     least_rows: Annotated[int, Meta(ge=1)] = 500
-    """Of fewer nothing is said."""
+    """Of fewer nothing is said: of fewer decisions, or of fewer whose end is known."""
+    label_after_days: Annotated[int, Meta(ge=1, le=3_660)] | None = None
+    """How old a decision is when its end is known, also by silence; by default 120, of credit 365."""
 
 
 class Terms(Written, frozen=True, kw_only=True):

@@ -6,14 +6,17 @@ from uuid import UUID
 
 from caudal import jobs, models
 from caudal.ledger import Ledger
-from caudal.models import Sample, Watch
-from caudal.risk import deciding
-from caudal.risk.decision_types import Record
+from caudal.models import DriftBounds, Purpose, Sample, Watch
+from caudal.risk import deciding, store_labels
+from caudal.risk.decision_types import Record, SubjectOf
+from caudal.risk.labels import CREDIT_DELAY, FRAUD_DELAY, is_bad
 from caudal.risk.trying_rules import each_matured
 from caudal_base.database import Connection
 
 SPAN: Final = dt.timedelta(days=7)
 """What is looked at: long enough that a weekend is no drift."""
+LABEL_SPAN: Final = dt.timedelta(days=28)
+"""Of what is old enough for its end to be known, so much."""
 MOST: Final = 50_000
 """Decisions that are looked at, the oldest of the span first."""
 
@@ -34,26 +37,48 @@ async def look_for_drift(work: jobs.Work[Any], ledger: Ledger) -> None:
 async def measure(
     connection: Connection, book_id: int, wanted: list[UUID], *, now: dt.datetime
 ) -> dict[UUID, models.DriftReport]:
-    """How far each of `wanted` is from its training, over the decisions of the last `SPAN` that it scored."""
+    """How far each of `wanted` is from its training, over the decisions of the last `SPAN` that it scored.
+
+    Ends are those of all decisions on what the model is for, made in the `LABEL_SPAN` before the last ones
+    whose end is known: of newer ones only bad ends are.
+    """
     if not wanted:
         return {}
     serving = await models.get_serving(connection, book_id)
-    bounds = models.DriftBounds() if serving is None else serving.terms.drift
+    bounds = DriftBounds() if serving is None else serving.terms.drift
     watches: dict[str, tuple[UUID, Watch]] = {}
     for id in wanted:
-        file = await models.get_registered(connection, book_id, id)
-        watches[file.label] = (id, Watch(file.card))
+        model = await models.get_registered(connection, book_id, id)
+        watch = Watch(model.card)
+        watches[model.label] = (id, watch)
+        watch.ends(*await _ends(connection, book_id, model.card.purpose, bounds, now))
     count = 0
     async for one, names in each_matured(connection, book_id, made_from=now - SPAN, made_before=now, now=now):
         served = one.record.served
         row = deciding.row_of(served, names[served.feature_set] if served.features else ())
         for label, score in _scores(one.record):
             if label in watches:
-                watches[label][1].take(Sample(row, score, one.bad))
+                watches[label][1].take(Sample(row, score))
         count += 1
         if count == MOST:
             break
     return {id: watch.report(bounds) for id, watch in watches.values()}
+
+
+async def _ends(
+    connection: Connection, book_id: int, purpose: Purpose, bounds: DriftBounds, now: dt.datetime
+) -> tuple[int, int]:
+    """How many decisions have ended, and how many of them badly."""
+    credit = purpose is Purpose.CREDIT
+    after = CREDIT_DELAY if credit else FRAUD_DELAY
+    if bounds.label_after_days is not None:
+        after = dt.timedelta(days=bounds.label_after_days)
+    found = await store_labels.ends(
+        connection, book_id, of=SubjectOf.APPLICATION if credit else SubjectOf.PAYMENT,
+        made_from=now - after - LABEL_SPAN, made_before=now - after, known_by=now, limit=MOST,
+    )  # fmt: skip
+    bad = sum(count for kind, count in found.items() if kind is not None and is_bad(kind))
+    return sum(found.values()), bad
 
 
 def _scores(record: Record) -> list[tuple[str, float | None]]:

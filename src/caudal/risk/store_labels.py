@@ -124,6 +124,32 @@ select d.data::text
 """
 
 
+# How decisions of a span have ended, as far as it is known; of declines only what somebody said.
+ENDS: Final = """
+select l.kind, count(*)
+  from (select subject, outcome
+          from risk.decision
+         where book_id = %(book_id)s
+           and of = %(of)s
+           and id >= %(after)s
+           and id < %(before)s
+         order by id
+         limit %(limit)s) d
+  left join lateral (
+        select kind
+          from risk.label
+         where book_id = %(book_id)s
+           and subject = d.subject
+           and known_at <= %(known_by)s
+         order by known_at desc, kind desc, source desc
+         limit 1
+       ) l on true
+ where d.outcome < 3
+    or l.kind is not null
+ group by l.kind
+"""
+
+
 async def followed(connection: Connection, book_id: int) -> int:
     """The seq of the newest event that has been followed; 0 at first."""
     row = await (await connection.execute(FOLLOWED, {"book_id": book_id})).fetchone()
@@ -225,3 +251,16 @@ async def ended(
         told.setdefault(subject, (decode_record(data), LabelKind(kind)))
     silent = await (await connection.execute(SILENT, parameters)).fetchall()
     return [*told.values(), *[(decode_record(data), None) for (data,) in silent]]
+
+
+async def ends(
+    connection: Connection, book_id: int, *, of: SubjectOf, made_from: dt.datetime, made_before: dt.datetime,
+    known_by: dt.datetime, limit: int,
+) -> dict[LabelKind | None, int]:  # fmt: skip
+    """How the decisions of a span have ended, up to `limit`, the oldest first; None: nobody said anything."""
+    parameters = {
+        "book_id": book_id, "of": OF[of], "after": ids.uuid7(max(made_from, _FIRST), bytes),
+        "before": ids.uuid7(max(made_before, _FIRST), bytes), "known_by": known_by, "limit": limit,
+    }  # fmt: skip
+    cursor = await connection.execute(ENDS, parameters)
+    return {None if kind is None else LabelKind(kind): count for kind, count in await cursor.fetchall()}
