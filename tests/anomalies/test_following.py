@@ -19,6 +19,7 @@ from caudal.anomalies import (
     AnomalyStreamInvalid,
 )
 from caudal.cases import CaseKind, CaseSubject
+from caudal.doctor import rules
 from caudal.features import Entity, Filter
 from caudal_base.database import Database
 from support.anomaly_worlds import CALLER, HOUR, MINUTE, MONDAY, AnomalyWorld, event, noisy, steady, stream
@@ -214,6 +215,32 @@ async def test_a_stream_that_cannot_be_is_refused(
     assert refused.value.field == field
     async with world.database.connection() as connection:
         assert await anomalies.list_streams(connection, world.book_id) == []
+
+
+async def test_how_far_a_stream_is_behind_is_told_but_not_of_what_only_teaches(world: AnomalyWorld) -> None:
+    async def behind() -> list[tuple[str, int, dt.datetime | None]]:
+        async with world.database.connection() as connection:
+            return [
+                (one.stream, one.events, one.since)
+                for one in await anomalies.behind(connection, world.book_id)
+            ]
+
+    await world.record(steady(3))
+    version = await world.declare(stream())
+    await world.declare(stream(name="off", enabled=False))
+    assert await behind() == [("payments", 0, None)]
+
+    first = MONDAY + 10 * HOUR
+    await world.record([event(f"late-{n}", first + n * MINUTE) for n in range(4)])
+    assert await behind() == [("payments", 4, first)]
+    found = await behind()
+    late = [anomalies.Behind(stream=name, events=events, since=since) for name, events, since in found]
+    assert list(rules.anomalies_behind(late, "main", first + 10 * MINUTE)) == []
+    (told,) = rules.anomalies_behind(late, "main", first + 11 * MINUTE)
+    assert (told.code, told.subject, told.count) == ("anomalies_behind", "main/payments", 4)
+
+    await world.follow(version)
+    assert await behind() == [("payments", 0, None)]
 
 
 async def test_a_book_has_so_many_streams_and_an_anomaly_that_is_not_there_is_not_found(

@@ -512,6 +512,47 @@ async def test_after_a_schedule_that_ran_out_and_a_long_silence_the_count_begins
     assert endpoint.failing_since == (None if first == 200 else outbox.clock.now())
 
 
+async def an_event_that_is_given_up(outbox: Outbox, issued: Issued, seq: int) -> None:
+    """Its whole schedule, then a week's rest."""
+    await outbox.tell(seq)
+    await outbox.settled()
+    while (next_at := (await log_of(outbox, issued))[-1]["next_at"]) is not None:
+        outbox.clock.set(next_at)
+        await outbox.settled()
+    outbox.clock.advance(dt.timedelta(days=7))
+
+
+async def test_one_with_an_event_a_week_is_disabled_when_three_in_a_row_were_given_up(
+    outbox: Outbox, listener: Listener
+) -> None:
+    listener.answer = lambda _: answer(500)
+    issued = await outbox.endpoint(listener.url)
+    await an_event_that_is_given_up(outbox, issued, 1)
+    await an_event_that_is_given_up(outbox, issued, 2)
+    assert outbox.counts.disabled == {}
+    await an_event_that_is_given_up(outbox, issued, 3)
+    assert outbox.counts.disabled == {"failing": 1}
+
+    async with outbox.database.transaction() as connection:
+        endpoint = await outbox.endpoints.get(connection, outbox.book.book_id, issued.endpoint.id)
+        assert (endpoint.status, endpoint.reason) == (EndpointStatus.DISABLED, DisableReason.FAILING)
+        await outbox.endpoints.enable(connection, outbox.book.book_id, issued.endpoint.id)
+    assert {row["state"] for row in await log_of(outbox, issued)} == {"failed"}
+    await an_event_that_is_given_up(outbox, issued, 4)
+    assert outbox.counts.disabled == {"failing": 1}, "enabled, it is counted anew"
+
+
+async def test_what_arrives_in_between_makes_those_given_up_none_in_a_row(
+    outbox: Outbox, listener: Listener
+) -> None:
+    issued = await outbox.endpoint(listener.url)
+    for seq in range(1, 6):
+        listener.answer = (lambda _: OK) if seq == 3 else (lambda _: answer(500))
+        await an_event_that_is_given_up(outbox, issued, seq)
+
+    assert outbox.counts.disabled == {}
+
+
 # When it asks for patience
 
 

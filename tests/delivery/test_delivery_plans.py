@@ -26,7 +26,9 @@ select 1, lpad(to_hex(number), 32, '0')::uuid, true, 1, 20000
 insert into delivery.delivery
        (book_id, endpoint_id, seq, event_id, type, object_type, object_id, state, attempts, tried, next_at,
         ended_at)
-select 1, lpad(to_hex(number), 32, '0')::uuid, place, gen_random_uuid(), 'payment.succeeded', 'payment',
+select 1, lpad(to_hex(number), 32, '0')::uuid, place, gen_random_uuid(),
+       case when place % 1000 = 7 and place < 10000 then 'dispute.open' else 'payment.succeeded' end,
+       'payment',
        lpad(to_hex(place % 2000), 32, '0')::uuid,
        case when place % 200 = 0 then 'pending' when place % 500 = 1 then 'failed' else 'delivered' end, 1, 1,
        case when place % 200 = 0 then timestamptz '2026-03-01 00:00Z' + place * interval '5 s' end,
@@ -120,3 +122,19 @@ async def test_what_is_old_goes_in_lots_that_cost_their_length(connection: Conne
         )
     ).fetchone()
     assert row == (100, 200)
+
+
+@pytest.mark.parametrize(
+    ("state", "rows"), [(None, 10), (DeliveryState.DELIVERED, 10), (DeliveryState.FAILED, 0)]
+)
+async def test_deliveries_of_a_seldom_type_are_found_by_seeks(
+    connection: Connection, state: DeliveryState | None, rows: int
+) -> None:
+    statement, parameters = store_log.search(
+        1, ENDPOINT, state=state, type="dispute.open", before=None, limit=50
+    )
+    names = [f"p{number}" for number in range(len(parameters))]
+    named = statement.replace("%s", "{}").format(*(f"%({name})s" for name in names))
+    told = await touched_by(connection, named, dict(zip(names, parameters, strict=True)))
+    assert (told.rows, told.scanned) == (rows, [])
+    assert told.blocks < 60, told.plan

@@ -22,7 +22,7 @@ from caudal.analytics.deriving import derived
 from caudal.analytics.errors import TrainingSetInvalid
 from caudal.analytics.sources import ExportSource, PostgresSource, Source
 from caudal.analytics.types import Rows, Wanted
-from caudal.features import Feature, FeatureSet, problems
+from caudal.features import Feature, FeatureSet, problems, summed_series
 from caudal.risk import BAD
 
 LABELS: Final = (*sorted(kind.value for kind in BAD), "label.fraud")
@@ -111,8 +111,12 @@ class Lab:
             columns = {"at" if name == "as_of_us" else name: column for name, column in columns.items()}
             columns["at"] = _moments(columns["at"])
             moments, own = asked.table["as_of_us"], asked.table["amount"]
-            for feature in declared.features:
-                columns[feature.name] = derived(feature, asked.parts(feature), count, moments, own)
+            made = {
+                feature.name: derived(feature, asked.parts(feature), count, moments, own)
+                # Those of one series one after another: they are made of the same sums.
+                for feature in sorted(declared.features, key=lambda each: repr(summed_series(each)))
+            }
+            columns |= {feature.name: made[feature.name] for feature in declared.features}
             columns["label"] = asked.table["label"].cast(pa.int8())
             columns["labelled_at"] = _moments(asked.table["labelled_us"])
         return pa.table(columns)

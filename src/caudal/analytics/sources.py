@@ -99,9 +99,11 @@ class ExportSource:
         events = queries.known_events(wanted.rows)
         self.duckdb.execute(f"create or replace temp table known_events as {events}")
         self.duckdb.execute(f"create or replace temp table asked_rows as {rows}", wanted.parameters())
+        asked = _ExportAsked(self.duckdb)
         try:
-            yield _ExportAsked(self.duckdb)
+            yield asked
         finally:
+            asked.close()
             self.duckdb.execute("drop table asked_rows")
             self.duckdb.execute("drop table known_events")
 
@@ -109,12 +111,27 @@ class ExportSource:
 class _ExportAsked:
     def __init__(self, connection: Any) -> None:
         self._duckdb = connection
+        self._series: features.Series | None = None
         self.table = connection.execute("select * from asked_rows order by n").to_arrow_table()
 
     def parts(self, feature: Feature) -> Any:
         asked = "(select n, known, as_of_us, entities, tags from asked_rows)"
-        text = features.query(feature, Dialect.DUCKDB, events="known_events", asked=asked)
+        series = features.summed_series(feature)
+        if series is None:
+            text = features.query(feature, Dialect.DUCKDB, events="known_events", asked=asked)
+        else:
+            if series != self._series:
+                self.close()
+                for statement in features.series_tables(feature, events="known_events", asked=asked):
+                    self._duckdb.execute(statement)
+                self._series = series
+            text = features.series_sums(feature)
         return self._duckdb.execute(queries.parts(feature, text)).to_arrow_table()
+
+    def close(self) -> None:
+        """Let go of what the features of the last series are made of."""
+        for statement in features.DROP_SERIES_TABLES:
+            self._duckdb.execute(statement)
 
 
 class PostgresSource:

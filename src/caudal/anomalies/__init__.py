@@ -17,6 +17,7 @@ from caudal.anomalies.errors import (
 from caudal.anomalies.following import FOLLOW, PERIODICS, PURGE, follow, handlers
 from caudal.anomalies.rules import MAX_STREAMS
 from caudal.anomalies.service import (
+    behind,
     declare,
     get_anomaly,
     get_stream,
@@ -34,6 +35,7 @@ from caudal.anomalies.types import (
     AnomalyLevel,
     AnomalyPeriod,
     AnomalyStream,
+    Behind,
     Found,
     History,
     Profile,
@@ -72,6 +74,7 @@ __all__ = [
     "AnomalyStreamNotFound",
     "AnomalyStreamStandingView",
     "AnomalyView",
+    "Behind",
     "Found",
     "History",
     "Profile",
@@ -79,6 +82,7 @@ __all__ = [
     "StreamVersion",
     "Watch",
     "anomaly_view",
+    "behind",
     "declare",
     "explained_view",
     "follow",

@@ -10,9 +10,16 @@ from typing import Final
 
 from caudal import audit
 from caudal.access import Caller
-from caudal.anomalies import rules, store
+from caudal.anomalies import rules, store, store_reading
 from caudal.anomalies.errors import AnomalyNotFound, AnomalyStreamInvalid, AnomalyStreamNotFound
-from caudal.anomalies.types import Anomaly, AnomalyFilter, AnomalyStream, Silence, StreamVersion
+from caudal.anomalies.types import (
+    Anomaly,
+    AnomalyFilter,
+    AnomalyStream,
+    Behind,
+    Silence,
+    StreamVersion,
+)
 from caudal.ledger import Ledger
 from caudal_base import ids
 from caudal_base.database import Connection
@@ -51,6 +58,11 @@ async def list_streams(connection: Connection, book_id: int) -> list[StreamVersi
     return await store.streams(connection, book_id)
 
 
+async def behind(connection: Connection, book_id: int) -> list[Behind]:
+    """How far detection is behind the book's events, by stream."""
+    return await store_reading.behind(connection, book_id)
+
+
 async def get_stream(connection: Connection, book_id: int, name: str) -> StreamVersion:
     """The stream of this name. Raises `AnomalyStreamNotFound`."""
     for one in await store.streams(connection, book_id):
@@ -62,7 +74,7 @@ async def get_stream(connection: Connection, book_id: int, name: str) -> StreamV
 async def get_anomaly(connection: Connection, book_id: int, id: str) -> Anomaly:
     """The anomaly with this id. Raises `InvalidId`, `AnomalyNotFound`."""
     ids.decode(ids.ANOMALY, id)
-    found = await store.get(connection, book_id, id)
+    found = await store_reading.get(connection, book_id, id)
     if found is None:
         raise AnomalyNotFound("no anomaly of the book has this id")
     return found
@@ -77,7 +89,7 @@ async def list_anomalies(
     """
     if not 1 <= limit <= MAX_PAGE + 1:
         raise InvalidRequest(f"a page has 1 to {MAX_PAGE:,} anomalies", field="limit")
-    return await store.find(connection, book_id, wanted, before=before, limit=limit)
+    return await store_reading.find(connection, book_id, wanted, before=before, limit=limit)
 
 
 async def silence(

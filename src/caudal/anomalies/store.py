@@ -6,13 +6,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from psycopg.rows import TupleRow
 
 from caudal.anomalies.types import (
     Anomaly,
-    AnomalyFilter,
     AnomalyStream,
-    Found,
     History,
     Profile,
     Silence,
@@ -156,7 +153,6 @@ delete from anomalies.history as h
    and h.entity = old.entity
 """
 
-_FOUND: Final = msgspec.json.Decoder(Found)
 _DECLARED: Final = msgspec.json.Decoder(AnomalyStream)
 _HISTORY: Final = msgspec.json.Decoder(History)
 _PROFILE: Final = msgspec.json.Decoder(Profile)
@@ -271,70 +267,6 @@ async def insert(connection: Connection, book_id: int, stream: int, anomalies: S
     )
 
 
-async def find(
-    connection: Connection, book_id: int, wanted: AnomalyFilter, *, before: str | None, limit: int
-) -> list[Anomaly]:
-    """The newest `limit` anomalies that `wanted` wants, behind `before`, in the order of their events."""
-    statement, parameters = search(book_id, wanted, before=before, limit=limit)
-    cursor = await connection.execute(statement, parameters)
-    return [_anomaly(row) for row in await cursor.fetchall()]
-
-
-def search(
-    book_id: int, wanted: AnomalyFilter, *, before: str | None, limit: int
-) -> tuple[str, dict[str, Any]]:
-    """The statement of `find`, with its parameters."""
-    parameters: dict[str, Any] = {"book_id": book_id, "limit": limit}
-    conditions = ""
-    if wanted.stream is not None:
-        conditions += "\n   and s.name = %(stream)s"
-        parameters["stream"] = wanted.stream
-    if wanted.entity is not None:
-        conditions += "\n   and a.entity = %(entity)s"
-        parameters["entity"] = wanted.entity
-    if wanted.detector is not None:
-        conditions += "\n   and a.detector = %(detector)s"
-        parameters["detector"] = wanted.detector.value
-    if before is not None:
-        conditions += """
-   and (a.ordinal, a.stream, a.detector) < (
-       select ordinal, stream, detector
-         from anomalies.anomaly
-        where book_id = %(book_id)s
-          and id = %(before)s
-       )"""
-        parameters["before"] = ids.decode(ids.ANOMALY, before, field="cursor")
-    statement = f"""
-select a.id, s.name, s.version, a.entity, a.ordinal, a.silenced, a.case_id, a.found::text
-  from anomalies.anomaly as a
-  join anomalies.stream as s
-    on s.book_id = %(book_id)s
-   and s.number = a.stream
- where a.book_id = %(book_id)s{conditions}
- order by a.ordinal desc, a.stream desc, a.detector desc
- limit %(limit)s
-"""
-    return statement, parameters
-
-
-_GET: Final = """
-select a.id, s.name, s.version, a.entity, a.ordinal, a.silenced, a.case_id, a.found::text
-  from anomalies.anomaly as a
-  join anomalies.stream as s
-    on s.book_id = %(book_id)s
-   and s.number = a.stream
- where a.book_id = %(book_id)s
-   and a.id = %(id)s
-"""
-
-
-async def get(connection: Connection, book_id: int, id: str) -> Anomaly | None:
-    """The anomaly with this id."""
-    parameters = {"book_id": book_id, "id": ids.decode(ids.ANOMALY, id)}
-    row = await (await connection.execute(_GET, parameters)).fetchone()
-    return None if row is None else _anomaly(row)
-
-
 async def silence(
     connection: Connection, book_id: int, *, stream: str | None, entity: str | None, until: dt.datetime,
     reason: str, at: dt.datetime, by: str,
@@ -365,12 +297,3 @@ async def silences(connection: Connection, book_id: int, at: dt.datetime) -> lis
 async def purge(connection: Connection, book_id: int, limit: int) -> int:
     """Delete pasts of streams that another version has replaced, up to `limit`; how many."""
     return (await connection.execute(_PURGE, {"book_id": book_id, "limit": limit})).rowcount
-
-
-def _anomaly(row: TupleRow) -> Anomaly:
-    id, stream, version, entity, ordinal, silenced, case, found = row
-    return Anomaly(
-        id=ids.encode(ids.ANOMALY, id), stream=stream, version=version, entity=entity, ordinal=ordinal,
-        silenced=silenced, case=None if case is None else ids.encode(ids.CASE, case),
-        found=_FOUND.decode(found),
-    )  # fmt: skip

@@ -196,6 +196,15 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     found: Found
 
 
+class Behind(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a stream is behind the events of its book; those that it only learns from do not count."""
+
+    stream: str
+    events: int
+    since: dt.datetime | None
+    """When the first of them became known; None: it is not behind."""
+
+
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
     """Until a moment, anomalies of a stream or an entity (or both) open no cases."""
 

@@ -111,6 +111,7 @@ class Books(Collector):
         yield self._routed()
         yield from self._objectives()
         yield from self._cases()
+        yield from self._anomalies()
 
     def _jobs(self) -> Iterator[Metric]:
         count = GaugeMetricFamily(
@@ -191,6 +192,23 @@ class Books(Collector):
                 opened.add_metric([book, one.kind, one.severity.value], one.count)
                 overdue.add_metric([book, one.kind, one.severity.value], one.overdue)
         yield from (opened, overdue)
+
+    def _anomalies(self) -> Iterator[Metric]:
+        labels = ["book", "stream"]
+        events = GaugeMetricFamily(
+            "caudal_anomalies_behind_events", "Events that a stream has not looked at.", labels=labels
+        )
+        seconds = GaugeMetricFamily(
+            "caudal_anomalies_behind_seconds",
+            "How long ago the first of them became known; 0 where there is none.",
+            labels=labels,
+        )
+        for book, found in self._kept.found.items():
+            for one in found.anomalies:
+                late = 0.0 if one.since is None else max((found.at - one.since).total_seconds(), 0.0)
+                events.add_metric([book, one.stream], one.events)
+                seconds.add_metric([book, one.stream], late)
+        yield from (events, seconds)
 
     def _objectives(self) -> Iterator[Metric]:
         labels = ["book", "objective"]

@@ -314,7 +314,7 @@ class Drive:
         waiting: Waiting,
         now: dt.datetime,
     ) -> None:
-        """Disable it where it has failed for too long and failed again now.
+        """Disable it where it has failed for too long and failed again now, or was given up several times.
 
         That it failed once is forgotten when nothing is left to be tried: what was not asked for long may be
         well again, and its next failure is the first of another series.
@@ -326,7 +326,10 @@ class Drive:
         if failed and now - failing >= self._tools.options.disable_after:
             self._disable = self._disable or DisableReason.FAILING
         elif waiting.count == 0 and self._disable is None:
-            await store_claims.forget_failing(connection, self.book_id, self._endpoint.id)
+            given_up = any(not one.verdict.delivered and one.verdict.next_at is None for one in ended)
+            place, most = (self.book_id, self._endpoint.id), self._tools.options.disable_after_series
+            if await store_claims.forget_failing(connection, *place, given_up=given_up) >= most:
+                self._disable = DisableReason.FAILING
 
     def _is_stale(self, waiting: Waiting, now: dt.datetime) -> bool:
         """Whether the oldest of what waits may have arrived long ago."""

@@ -64,6 +64,7 @@ update delivery.drive
    set active = %(active)s,
        revision = revision + 1,
        failing_since = case when %(afresh)s then null else failing_since end,
+       given_up = case when %(afresh)s then 0 else given_up end,
        quiet_until = case when %(afresh)s then null else quiet_until end
  where book_id = %(book_id)s
    and endpoint_id = %(id)s

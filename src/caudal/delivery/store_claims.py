@@ -92,6 +92,7 @@ update delivery.drive
            when %(failed)s then coalesce(failing_since, %(now)s)
            else failing_since
        end,
+       given_up = case when %(succeeded)s then 0 else given_up end,
        pending = case when pending is not null then %(pending)s::integer end,
        oldest_pending = %(oldest_pending)s::bigint,
        quiet_until = greatest(quiet_until, %(quiet_until)s::timestamptz)
@@ -103,9 +104,11 @@ returning revision, failing_since, pending is null
 
 FORGET_FAILING: Final[LiteralString] = """
 update delivery.drive
-   set failing_since = null
+   set failing_since = null,
+       given_up = given_up + %s
  where book_id = %s
    and endpoint_id = %s
+returning given_up
 """
 
 RELEASE: Final[LiteralString] = """
@@ -228,9 +231,14 @@ async def renew(
     return None if row is None else Renewed(*row)
 
 
-async def forget_failing(connection: Connection, book_id: int, endpoint_id: UUID) -> None:
-    """Its next failure is the first of a series; under a claim that was renewed in this transaction."""
-    await connection.execute(FORGET_FAILING, (book_id, endpoint_id))
+async def forget_failing(connection: Connection, book_id: int, endpoint_id: UUID, *, given_up: bool) -> int:
+    """Its next failure is the first of a series; under a claim that was renewed in this transaction.
+
+    How many series in a row have ended by being `given_up`.
+    """
+    cursor = await connection.execute(FORGET_FAILING, (int(given_up), book_id, endpoint_id))
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def release(

@@ -50,6 +50,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How long requests that are out may take after `stop`."""
     disable_after: dt.timedelta = dt.timedelta(days=5)
     """An endpoint at which every attempt has failed for so long is disabled."""
+    disable_after_series: int = 3
+    """And one for which so many times in a row all that waited was given up."""
 
 
 class Notices(Protocol):

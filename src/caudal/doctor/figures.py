@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 import msgspec
 
-from caudal import cases, events, jobs, routing
+from caudal import anomalies, cases, events, jobs, routing
 from caudal.objectives import Watched, watched
 from caudal_base import arrays
 from caudal_base.database import Connection
@@ -97,6 +97,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     objectives: list[Watched]
     cases: list[cases.OpenCount]
     """Open ones by kind and severity; of the `MOST` that are due first."""
+    anomalies: list[anomalies.Behind]
+    """Of each stream that is watched."""
     routed: list[routing.Figures]
     """Of the present day, UTC, by lane."""
 
@@ -131,5 +133,6 @@ async def figures(
         told_through=through,
         objectives=await watched(connection, book_id),
         cases=await cases.open_counts(connection, book_id, now=now, most=MOST),
+        anomalies=await anomalies.behind(connection, book_id),
         routed=await routing.report(connection, book_id, now.date(), now.date()),
     )

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from caudal.anomalies import Behind
 from caudal.doctor.types import (
     MANY,
     Endpoint,
@@ -31,6 +32,9 @@ UNSETTLED_LONG: Final = dt.timedelta(hours=24)
 
 REVIEW_AFTER: Final = dt.timedelta(hours=4)
 """A customer waits meanwhile; a review that nobody decides ends by itself after its time."""
+
+BEHIND_AFTER: Final = dt.timedelta(minutes=10)
+"""Streams are followed every ten seconds."""
 
 UNEVALUATED_AFTER: Final = dt.timedelta(minutes=10)
 """An evaluation is a minute old; one that is older than this was of another time."""
@@ -172,6 +176,23 @@ def overdue_cases(count: int, since: dt.datetime | None, book: str, now: dt.date
             count=count,
             remedy=f"caudal cases list --overdue --book {book}; then caudal cases assign or close",
         )
+
+
+def anomalies_behind(found: Sequence[Behind], book: str, now: dt.datetime) -> Iterable[Finding]:
+    """Streams of anomalies that do not keep up with the events of their book."""
+    for one in found:
+        if one.since is not None and now - one.since > BEHIND_AFTER:
+            yield Finding(
+                code="anomalies_behind",
+                severity=Severity.WARNING,
+                subject=f"{book}/{one.stream}",
+                what=f"anomaly detection is {quantity(one.events, 'event', 'events')} behind: what became "
+                f"known {in_words(now - one.since)} ago has not been looked at",
+                since=one.since,
+                count=one.events,
+                remedy=f"caudal jobs list --book {book} shows whether anomalies.follow runs; start another "
+                "caudal worker if it is slow",
+            )
 
 
 def parked(groups: Sequence[Group]) -> Iterable[Finding]:

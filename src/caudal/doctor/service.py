@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from caudal import audit, cases, objectives, webhooks
+from caudal import anomalies, audit, cases, objectives, webhooks
 from caudal.doctor import rules, rules_server, store
 from caudal.doctor.types import MANY, Clocks, Disk, Finding, Group, Severity
 from caudal.ledger import BookInfo, list_books
@@ -214,6 +214,9 @@ def _of_book(
         count, since = await cases.overdue(connection, number, now=now, most=MANY + 1)
         return rules.overdue_cases(count, since, name, now)
 
+    async def detection() -> Iterable[Finding]:
+        return rules.anomalies_behind(await anomalies.behind(connection, number), name, clock.now())
+
     return [
         (f"jobs of {name}", lambda: _work(connection, patient, book, clock)),
         (f"attempts of {name}", unsettled),
@@ -224,6 +227,7 @@ def _of_book(
         (f"clocks of {name}", clocks),
         (f"objectives of {name}", promises),
         (f"cases of {name}", work_of_people),
+        (f"anomalies of {name}", detection),
     ]
 
 

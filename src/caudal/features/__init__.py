@@ -5,7 +5,15 @@ decisions, and read of the past for training, to the same bits.
 """
 
 from caudal.features.errors import EventInvalid, FeatureSetNotFound, FeaturesInvalid
-from caudal.features.offline import Dialect, query, value
+from caudal.features.offline import (
+    DROP_SERIES_TABLES,
+    Dialect,
+    query,
+    series_sums,
+    series_tables,
+    summed_series,
+    value,
+)
 from caudal.features.online import Lookup
 from caudal.features.plan import Asked, Plan
 from caudal.features.rules import (
@@ -19,9 +27,10 @@ from caudal.features.rules import (
 )
 from caudal.features.service import FILL_AT_ONCE, fill, get_version, load_plan, publish, record
 from caudal.features.store_sets import Version, events_behind
-from caudal.features.types import Aggregate, Entity, Event, Feature, FeatureSet, Filter, Value
+from caudal.features.types import Aggregate, Entity, Event, Feature, FeatureSet, Filter, Series, Value
 
 __all__ = [
+    "DROP_SERIES_TABLES",
     "FILL_AT_ONCE",
     "MOST_DISTINCT",
     "Aggregate",
@@ -37,6 +46,7 @@ __all__ = [
     "Filter",
     "Lookup",
     "Plan",
+    "Series",
     "Value",
     "Version",
     "events_behind",
@@ -52,5 +62,8 @@ __all__ = [
     "query",
     "record",
     "seconds_of",
+    "series_sums",
+    "series_tables",
+    "summed_series",
     "value",
 ]

@@ -51,6 +51,76 @@ def query(feature: Feature, dialect: Dialect, *, events: str, asked: str) -> str
             return _with(ctes) + _MEMBERS
 
 
+def summed_series(feature: Feature) -> Series | None:
+    """What features have in common whose sums `series_sums` reads from one set of tables; None: no sums."""
+    series = rules.series_of(feature)
+    return series if series.kind is Kind.SUMS else None
+
+
+def series_tables(feature: Feature, *, events: str, asked: str) -> list[str]:
+    """For DuckDB: statements that make the temporary tables from which `series_sums` reads a series.
+
+    Relations as for `query`. What is searched for each window is then a running sum, and not all events
+    again: a window costs two joins by time (ASOF), however many events there are of a key.
+    """
+    series = rules.series_of(feature)
+    words = _Words(Dialect.DUCKDB)
+    key, relation = words.key(series, "x"), asked
+    running = "over (partition by key order by place rows unbounded preceding)"
+    sums = f"sum(c) {running} as c, sum(s) {running} as s, sum(q) {running} as q"
+    return [
+        f"create temp table series_text as {words.events(series, events)}",
+        "create temp table series_keys as select row_number() over () as key, key as text\n"
+        "  from (select distinct key from series_text)",
+        "create temp table series_events as\n"
+        "select k.key, t.ordinal, t.event_us, t.known_us, cast(t.v as hugeint) as v\n"
+        "  from series_text t\n  join series_keys k\n    on k.text = t.key",
+        "drop table series_text",
+        "create temp table series_asked as\n"
+        f"select k.key, x.n, x.known, x.as_of_us\n  from {relation} x\n"
+        f"  left join series_keys k\n    on k.text = {key}\n where {key} is not null",
+        f"create temp table series_known as\nselect key, place, {sums}, max(event_us) {running} as last_us\n"
+        "  from (select key, ordinal as place, 1 as c, v as s, v * v as q, event_us\n"
+        "          from series_events) each_event",
+        f"create temp table series_happened as\nselect key, place, {sums}\n"
+        "  from (select key, event_us as place, count(*) as c, sum(v) as s, sum(v * v) as q\n"
+        "          from series_events\n         group by 1, 2) each_moment",
+    ]
+
+
+DROP_SERIES_TABLES: Final = tuple(
+    f"drop table if exists series_{name}" for name in ("text", "keys", "events", "asked", "known", "happened")
+)
+"""Statements that throw away what `series_tables` has made."""
+
+
+def series_sums(feature: Feature) -> str:
+    """For DuckDB: what `query` gives, from the tables of the feature's series."""
+    delay, window = _delay_us(feature), _window_us(feature)
+    until = f"a.as_of_us - {delay}"
+    known = "a.known" if not delay else until
+    parts = [("k", "known" if not delay else "happened", known), ("b", "happened", f"{until} - {window}")]
+    joined = "\n".join(
+        f"  asof left join series_{table} {name}\n    on {name}.key = a.key\n   and {name}.place <= {bound}"
+        for name, table, bound in parts
+    )
+    late = [("l", f"{until} - {window}", delay + window)] + ([("m", until, delay)] if delay else [])
+    ctes = ",\n".join(
+        f"late_{name} as (\nselect a.n, count(*) as c, sum(e.v) as s, sum(e.v * e.v) as q\n"
+        f"  from series_asked a\n  join series_events e\n    on e.key = a.key\n   and e.ordinal > a.known\n"
+        f"   and e.event_us <= {bound}\n   and e.known_us - e.event_us >= {lag}\n group by a.n\n)"
+        for name, bound, lag in late
+    )
+    found = ", ".join(
+        f"coalesce(k.{c}, 0) - coalesce(b.{c}, 0) + coalesce(l.{c}, 0)"
+        + (f" - coalesce(m.{c}, 0)" if delay else "")
+        for c in "csq"
+    )
+    last = "cast(null as bigint)" if delay else "k.last_us"
+    lates = "\n".join(f"  left join late_{name} {name}\n    on {name}.n = a.n" for name, _, _ in late)
+    return f"with {ctes}\nselect a.n, {found}, {last}\n  from series_asked a\n{joined}\n{lates}"
+
+
 def value(feature: Feature, row: Sequence[int | None], as_of: dt.datetime, own: int | None) -> Value:
     """The feature's value, from a row of `query` without its `n`. `own` as for `rules.value_of`."""
     if rules.series_of(feature).kind is not Kind.SUMS:
