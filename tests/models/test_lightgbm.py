@@ -4,6 +4,7 @@ import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from caudal import models
@@ -134,7 +135,7 @@ def test_lines_at_which_the_library_would_end_the_process_never_reach_it(pattern
         (r"^leaf_count=\S+", "leaf_count=-1"),
         (r"^leaf_count=\S+ ", "leaf_count="),
         (r"^decision_type=\S+", "decision_type=12"),
-        (r"^threshold=\S+", "threshold=1e999"),
+        (r"^threshold=\S+", "threshold=infinity"),
         (r"^shrinkage=\S+", "shrinkage="),
         (r"^num_leaves=7", "num_leaves=7\r"),
         (r"^num_leaves=7", "num_leaves=7\nnum_leaves=7"),
@@ -144,6 +145,24 @@ def test_lines_at_which_the_library_would_end_the_process_never_reach_it(pattern
 def test_numbers_that_the_library_might_read_otherwise_are_corrupt(pattern: str, replacement: str) -> None:
     with pytest.raises(ModelCorrupt):
         models.load(models.assemble(lightgbm_file().card, change(pattern, replacement)))
+
+
+def test_a_split_that_asks_whether_there_is_a_value_has_an_infinite_threshold() -> None:
+    import lightgbm
+    import numpy as np
+
+    values = np.arange(400, dtype=float)
+    values[::2] = np.nan
+    labels = np.isnan(values).astype(int)
+    data = lightgbm.Dataset(np.column_stack([values, values * 0, values * 0]), labels)
+    booster = lightgbm.train({"objective": "binary", "verbosity": -1, "num_threads": 1}, data, 3)
+    text = booster.model_to_string()
+    assert re.search(r"^threshold=inf", text, flags=re.M)
+    inputs = tuple(msgspec.structs.replace(AMOUNT, name=name, monotone=0) for name in ("a", "b", "c"))
+    found = models.load(models.assemble(lightgbm_file(inputs=inputs).card, text.encode()))
+    for value in (None, 0.0, 1e300, -1e300):
+        row = [[math.nan if value is None else value, 0.0, 0.0]]
+        assert found.score({"a": value, "b": 0.0, "c": 0.0}).raw == booster.predict(row, raw_score=True)[0]
 
 
 def chain(leaves: int) -> bytes:

@@ -30,6 +30,8 @@ _DECISIONS: Final = 12
 _INTEGERS: Final = re.compile(r"-?[0-9]{1,10}(?: -?[0-9]{1,10})*", re.ASCII)
 _FLOAT: Final = r"-?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?"
 _FLOATS: Final = re.compile(rf"{_FLOAT}(?: {_FLOAT})*", re.ASCII)
+_THRESHOLDS: Final = re.compile(rf"(?:{_FLOAT}|-?inf)(?: (?:{_FLOAT}|-?inf))*", re.ASCII)
+"""An infinite one asks whether there is a value at all: the library writes it so, and knows it again."""
 _WORDS: Final = range(2**32)
 _INT32: Final = range(-(2**31), 2**31)
 _OF_NODES: Final = ("split_gain", "internal_value", "internal_weight")
@@ -139,8 +141,8 @@ def _refuse_members(tree: Members, features: int) -> int:
         raise _corrupt("split_feature")
     if len(decisions) != nodes or not all(0 <= one < _DECISIONS for one in decisions):
         raise _corrupt("decision_type")
-    thresholds = _floats(tree, "threshold")
-    if not _finite(thresholds, nodes):
+    thresholds = _floats(tree, "threshold", _THRESHOLDS)
+    if len(thresholds) != nodes:
         raise _corrupt("threshold")
     depth = _depth(_integers(tree, "left_child"), _integers(tree, "right_child"), leaves)
     if depth > MAX_DEPTH:
@@ -189,7 +191,7 @@ def _refuse_categories(
         for decision, threshold in zip(decisions, thresholds, strict=True)
         if decision & _CATEGORICAL
     ]
-    if any(not (0 <= one < categorical and one == int(one)) for one in asked):
+    if any(not (0 <= one < categorical and one.is_integer()) for one in asked):
         raise _corrupt("a categorical split without categories")
     if categorical == 0:
         for name in ("cat_boundaries", "cat_threshold"):
@@ -226,9 +228,9 @@ def _integers(members: Members, name: str, within: range = _INT32) -> list[int]:
     return found
 
 
-def _floats(members: Members, name: str) -> list[float]:
+def _floats(members: Members, name: str, form: re.Pattern[str] = _FLOATS) -> list[float]:
     text = members.get(name)
-    if text is None or _FLOATS.fullmatch(text) is None:
+    if text is None or form.fullmatch(text) is None:
         raise _corrupt(name)
     return [float(part) for part in text.split(" ")]
 
