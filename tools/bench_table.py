@@ -3,8 +3,10 @@
 caudal bench ledger --json | python tools/bench_table.py
 caudal bench payments --json > figures.json; python tools/bench_table.py figures.json
 caudal bench webhooks --json | python tools/bench_table.py
+caudal bench risk --json | python tools/bench_table.py
 
-Marks that are not there yet are put behind the table before: the ledger's, the payments', the webhooks'.
+Marks that are not there yet are put behind the table before: the ledger's, the payments', the webhooks', and
+last those of decisions.
 """
 
 import json
@@ -18,6 +20,7 @@ MARKS: Final = {
     "ledger": ("<!-- bench:start -->", "<!-- bench:end -->"),
     "payments": ("<!-- bench-payments:start -->", "<!-- bench-payments:end -->"),
     "webhooks": ("<!-- bench-webhooks:start -->", "<!-- bench-webhooks:end -->"),
+    "risk": ("<!-- bench-risk:start -->", "<!-- bench-risk:end -->"),
 }
 
 CASES: Final = {
@@ -41,8 +44,20 @@ CASES: Final = {
     "deliver": ("webhooks to an endpoint of this machine, 16 at once", ""),
     "deliver_ordered": ("the same, the events of each payment in order", ""),
     "slow_neighbour": ("beside an endpoint that never answers", "≥ 0.95 of what it is alone"),
+    "decide": ("one decision: 14 features, ten rules, its record", "p99 < 5 ms"),
+    "decide_hot": ("the same, by a card that has a tenth of the history", "p99 < 5 ms"),
+    "decide_batch": ("a hundred decisions at once", ""),
+    "http": ("decisions over HTTP, a request each; p50 and p99 at half of it", "≥ 500/s, p99 < 10 ms"),
 }
 """What each case is, and its budget (DESIGN.md section 7)."""
+
+_STAGES: Final = {
+    "read_p50_ms": "p50 to read {:.2f} ms",
+    "decide_p50_ms": "to decide {:.2f}",
+    "write_p50_ms": "to write {:.2f}",
+    "p50_ms_at_100000": "with 10⁵ events of history instead of 10⁷ p50 {:.2f}",
+    "p99_ms_at_100000": "p99 {:.1f} ms",
+}
 
 SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "sustained": {
@@ -61,6 +76,13 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
         "kept": "{:.0%} of the pace without it",
         "kept_cpu": "by the processor's time {:.0%}",
         "cpu_us": "{:,.0f} µs of CPU a webhook, PostgreSQL's included",
+    },
+    "decide": _STAGES,
+    "decide_hot": _STAGES,
+    "decide_batch": _STAGES,
+    "http": {
+        "cpu_api_us": "{:,.0f} µs of CPU a decision in the API",
+        "cpu_postgres_us": "{:,.0f} µs in PostgreSQL",
     },
     "recovery": {"recovered_after_s": "after {:.2f} s"},
     "end_to_end": {
@@ -141,6 +163,9 @@ def _judged(case: dict[str, Any], by_case: dict[str, dict[str, Any]], budget: st
         "sustained_half": lambda: 50 / case["p99_ms"],
         "end_to_end": lambda: case["per_second"] / 150,
         "slow_neighbour": lambda: case["figures"]["kept"] / 0.95,
+        "decide": lambda: 5 / case["p99_ms"],
+        "decide_hot": lambda: 5 / case["p99_ms"],
+        "http": lambda: min(case["per_second"] / 500, 10 / case["p99_ms"]),
     }
     reached = shortfalls[case["case"]]() if case["case"] in shortfalls else 1.0
     return budget if reached >= 1 else f"{budget}: missed by {1 - reached:.0%}"
