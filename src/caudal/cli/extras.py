@@ -1,6 +1,7 @@
 """Commands that need more than a bare installation has."""
 
 import importlib.util
+import os
 from typing import Final
 
 from caudal_base.errors import CaudalError
@@ -21,3 +22,5 @@ def require_models() -> None:
     missing = [name for name in _MODELS if importlib.util.find_spec(name) is None]
     if missing:
         raise ExtraMissing(f"{', '.join(missing)}: pip install 'caudal[models]', or make setup")
+    # Threads that wait for one another sleep: where others compute too, spinning costs four times as much.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

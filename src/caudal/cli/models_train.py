@@ -34,7 +34,15 @@ DataDir = Annotated[
         show_default=False, rich_help_panel="Common options",
     ),
 ]  # fmt: skip
-_Text = Annotated[str | None, typer.Option(metavar="COLUMN")]
+OutDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where files go. (default: a folder beside the data)")
+]
+DescribeFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="What columns are, in words for reasons: column,text[,code] as CSV, or JSON."
+    ),
+]
 
 _NAME: Final = re.compile(r"[^a-z0-9]+")
 
@@ -46,9 +54,7 @@ def _columns(help: str) -> Any:
 def _options(
     data: DataFile,
     name: Annotated[str | None, typer.Option(help="The model's name. (default: from the file's)")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where files go. (default: a folder beside the data)")
-    ] = None,
+    out: OutDir = None,
     book: Annotated[
         str | None, typer.Option(metavar="NAME", help="Register the models in this book.")
     ] = None,
@@ -95,6 +101,7 @@ def _options(
     amount: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="With --entity: what was paid.")
     ] = None,
+    describe: DescribeFile = None,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Train so often, and take the means.")] = 1,
     threads: Annotated[
         int | None, typer.Option(min=1, max=256, help="(default: one for each processor)")
@@ -179,6 +186,7 @@ def _order(training: Any, purpose: models.Purpose, data: Path, own: dict[str, An
         wishes=wishes,
         learners=tuple(own["learner"] or ()),
         entities=entities,
+        described={} if own["describe"] is None else training.read_descriptions(own["describe"]),
         seeds=tuple(range(own["seeds"])),
         repeats=own["repeats"],
         threads=own["threads"] or os.cpu_count() or 1,
@@ -222,6 +230,8 @@ def _show(console: Console, answer: Any) -> None:
             ]
         )
     )
+    for said in answer.found:
+        console.print(said)
     for each in answer.leaks:
         console.print(f"leak: {each.name}: {each.why} ({'left out' if each.left_out else 'kept'})")
     columns = ("AUC", "KS", "AP", "recall at 1 %", "calibration error", "PSI")
@@ -234,9 +244,23 @@ def _show(console: Console, answer: Any) -> None:
             f"{model.stability:.3f}",
         )
     console.print(figures)
+    if answer.daily is not None:
+        _show_daily(console, answer.daily)
     for model in answer.models:
         console.print(model.registered or model.file)
     console.print(answer.report)
+
+
+def _show_daily(console: Console, daily: Any) -> None:
+    console.print(
+        f"card precision: {daily.precision:.3f} of the {daily.looked_into} riskiest payers of a day were "
+        f"defrauded that day (CP@{daily.looked_into}, mean of {daily.days} days)"
+    )
+    if daily.new_auc is not None:
+        console.print(
+            f"payers not known as defrauded: AUC {_interval(daily.new_auc)}, AP {_interval(daily.new_ap)}, "
+            f"CP@{daily.looked_into} {daily.new_precision:.3f}, {daily.new_rows:,} payments"
+        )
 
 
 def _interval(one: Any) -> str:

@@ -18,6 +18,7 @@ from caudal.features.online import Lookup
 from caudal.features.plan import Asked, Plan
 from caudal.features.rules import (
     MOST_DISTINCT,
+    grain_of,
     is_name,
     key_of,
     matches,
@@ -52,6 +53,7 @@ __all__ = [
     "events_behind",
     "fill",
     "get_version",
+    "grain_of",
     "is_name",
     "key_of",
     "load_plan",

@@ -8,6 +8,8 @@ The heavy libraries are the extra `caudal[models]`. What is trained is a model f
 needs none of them but LightGBM's to score.
 """
 
+from caudal.training.describing import Described
+from caudal.training.describing import read as read_descriptions
 from caudal.training.errors import ColumnUnfit, ColumnUnknown, DataTooSmall, DataUnreadable, TargetUnclear
 from caudal.training.histories import Entities
 from caudal.training.service import Order, Trained, train
@@ -21,6 +23,7 @@ __all__ = [
     "ColumnUnknown",
     "DataTooSmall",
     "DataUnreadable",
+    "Described",
     "Division",
     "Entities",
     "Figures",
@@ -32,6 +35,7 @@ __all__ = [
     "Trained",
     "Wishes",
     "Written",
+    "read_descriptions",
     "summary",
     "train",
     "write",

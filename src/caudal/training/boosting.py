@@ -21,7 +21,7 @@ _COMMON: Final[Mapping[str, Any]] = {
     "objective": "binary",
     "verbosity": -1,
     "deterministic": True,
-    "force_row_wise": True,
+    "force_col_wise": True,
     "bagging_freq": 1,
     "lambda_l2": 5.0,
     "cat_smooth": 10.0,

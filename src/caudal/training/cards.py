@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 
 from caudal import models
-from caudal.training import additive, encoding, learners
+from caudal.training import additive, describing, encoding, learners
+from caudal.training.describing import Described
 from caudal.training.splits import Split
 from caudal.training.types import Candidate, Column, ColumnKind, Figures, Interval, Suspect, Table
 
 _LIBRARIES: Final = ("lightgbm", "optbinning", "interpret-core", "scikit-learn", "numpy")
-_MOST_CODES: Final = 400
 
 
 def file_of(
@@ -30,11 +30,18 @@ def file_of(
     seed: int,
     feature_set: int | None,
     about: Mapping[str, str],
+    described: Mapping[str, Described],
 ) -> models.ModelFile:
-    """The model's file, with `about` its inputs. Raises `models.ModelInvalid`: a bug of training."""
+    """The model's file. `about` are its features' declarations, `described` columns as whoever trains says.
+
+    Raises `models.ModelInvalid`: a bug of training.
+    """
     learned = candidate.learned
     encoder = learned.encoder
-    inputs = tuple(_in_words(one, about) for one in _inputs(candidate, purpose))
+    about = {**about, **{name: one.text for name, one in described.items()}}
+    inputs = tuple(_in_words(one, about) for one in _inputs(candidate))
+    if purpose is models.Purpose.CREDIT:
+        inputs = _adverse(inputs, described)
     kept = {one.name for one in inputs}
     histograms = encoding.histograms(encoder, encoder.matrix(table, division.train))
     span = division.train_span
@@ -76,19 +83,19 @@ def file_of(
 
 def _in_words(one: models.Input, about: Mapping[str, str]) -> models.Input:
     """The input as its declaration tells of it; a ratio by its two."""
-    if one.ratio is not None and all(name in about for name in one.ratio):
-        above, below = (about[name] for name in one.ratio)
+    if one.ratio is not None and any(name in about for name in one.ratio):
+        above, below = (about.get(name, encoding.words(name)) for name in one.ratio)
         return msgspec.structs.replace(one, about=f"{above}, over {below}"[:500])
     return msgspec.structs.replace(one, about=about.get(one.name, one.about))
 
 
-def _inputs(candidate: Candidate, purpose: models.Purpose) -> tuple[models.Input, ...]:
-    """Those that the artifact takes, for credit with what applicants are told."""
+def _inputs(candidate: Candidate) -> tuple[models.Input, ...]:
+    """Those that the artifact takes."""
     inputs: tuple[models.Input, ...] = candidate.learned.encoder.inputs
     if candidate.learner in learners.ADDITIVE:
         scorecard = msgspec.json.decode(candidate.learned.artifact, type=models.Scorecard)
         inputs = additive.used_inputs(scorecard, inputs)
-    return tuple(map(_adverse, inputs)) if purpose is models.Purpose.CREDIT else inputs
+    return inputs
 
 
 def _groups(figures: Figures) -> tuple[models.Group, ...]:
@@ -128,11 +135,14 @@ def _metric(interval: Interval) -> models.Metric:
     )
 
 
-def _adverse(one: models.Input) -> models.Input:
-    """A reason for applicants. Words of the column's name: whoever lends should write better ones."""
-    code = "".join(letter if letter.isalnum() else "_" for letter in one.name.upper())[:40]
-    return msgspec.structs.replace(
-        one, adverse=models.Adverse(code=code or "INPUT", text=f"{encoding.words(one.name)}"[:_MOST_CODES])
+def _adverse(inputs: Sequence[models.Input], described: Mapping[str, Described]) -> tuple[models.Input, ...]:
+    """With what applicants are told: as described, or in the words of the columns' names."""
+    codes = describing.codes([one.name for one in inputs], described)
+    return tuple(
+        msgspec.structs.replace(
+            one, adverse=models.Adverse(code=codes[one.name], text=one.about[: describing.MOST_LETTERS])
+        )
+        for one in inputs
     )
 
 

@@ -4,6 +4,7 @@ A number stays what it is; a category is its place among those of training, the 
 unknown ones, so that scoring does with them what training did.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,9 @@ from caudal.training.types import Column, ColumnKind, Floats, Places, Table
 MOST_CATEGORIES: Final = 4_000
 LEAST_ROWS: Final = 20
 """Of a category in a large file: what is told of fewer is chance."""
+
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 
 
 class Encoder(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +116,10 @@ def over(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def words(name: str) -> str:
-    """A column's name as words."""
-    return " ".join(name.replace("_", " ").replace("-", " ").replace(".", " ").split())[:400] or name
+    """A column's name as words: `LoanAmount` and `loan_amount` are the same."""
+    parts = _HUMP.sub(" ", name).replace("_", " ").replace("-", " ").replace(".", " ").split()
+    # What stood in capitals alone stays so: APR, FICO.
+    return " ".join(part.lower() if part.istitle() else part for part in parts)[:400] or name or "unnamed"
 
 
 def histogram(values: Floats, bins: int = 10) -> models.Histogram:

@@ -114,7 +114,7 @@ def _out_of_time(work: Work, name: str, setting: Setting, progress: Progress) ->
     platt = _calibration(work, name, fit, early, late)
     encoder, matrix = encoded(work, name, train)
     held = encoder.matrix(work.table, test)
-    each: list[tuple[Learned, Floats, Figures]] = []
+    each: list[tuple[Learned, Floats, Floats, Figures]] = []
     seconds = 0.0
     for number, seed in enumerate(work.seeds):
         progress(f"Training {name}: seed {seed}", 1 + number, steps)
@@ -124,9 +124,9 @@ def _out_of_time(work: Work, name: str, setting: Setting, progress: Progress) ->
         probability = calibration.apply(platt, learned.raw(held))
         before = calibration.apply(platt, learned.raw(matrix))
         found = figures(work, test, probability, train_scores=before, full=number == 0)
-        each.append((learned, probability, found))
-    learned, probability, first = each[0]
-    measured = first if len(each) == 1 else _mean([found for _, _, found in each], first)
+        each.append((learned, probability, before, found))
+    learned, probability, before, first = each[0]
+    measured = first if len(each) == 1 else _mean([found for *_, found in each], first)
     return Candidate(
         learner=name,
         about=learners.ABOUT[name],
@@ -135,12 +135,12 @@ def _out_of_time(work: Work, name: str, setting: Setting, progress: Progress) ->
         figures=measured,
         seconds=seconds,
         seeds={
-            "auc": tuple(found.auc.value for _, _, found in each),
-            "ap": tuple(found.ap.value for _, _, found in each),
-            "ks": tuple(found.ks.value for _, _, found in each),
+            "auc": tuple(found.auc.value for *_, found in each),
+            "ap": tuple(found.ap.value for *_, found in each),
+            "ks": tuple(found.ks.value for *_, found in each),
         },
         scores=probability,
-        train_scores=calibration.apply(platt, learned.raw(matrix)),
+        train_scores=before,
     )
 
 

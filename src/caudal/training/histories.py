@@ -6,19 +6,17 @@ are declared as in a book's feature set, and each row gets what a decision at it
 nothing of later, and outcomes only after their delay.
 """
 
-import datetime as dt
-import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import duckdb
 import msgspec
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
-from caudal import features
-from caudal.features import Aggregate, Dialect, Entity, Feature, Filter
-from caudal.training import reading, splits
+from caudal.features import Aggregate, Entity, Feature, Filter
+from caudal.training import reading, splits, windows
+from caudal.training.daily import Payers
 from caudal.training.errors import ColumnUnfit
 from caudal.training.types import DAY_US, Column, ColumnKind, Floats, Roles, Table, Wishes
 
@@ -32,10 +30,10 @@ _MOST_COLUMNS: Final = 16
 """A file with more columns was made of histories already."""
 _BEFORE_DAYS: Final = 14
 """How far back the mean lies that a run of frauds has not raised yet."""
+_PAYER: Final = re.compile(r"cust|client|payer|card|cc_?num|account|acct|user|orig|sender|buyer|holder|iban")
+_PAID: Final = re.compile(r"term|merch|shop|store|seller|payee|dest|recipient|vendor|pos|device|ip")
 _LABEL: Final = "label.fraud"
-_TAGS: Final = '{"currency": "XXX"}'
-"""A file has amounts of one currency, whichever (ISO 4217 has this one for none)."""
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 Progress = Callable[[str, int, int], None]
 
@@ -61,6 +59,7 @@ class Histories(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[Feature, ...]
     shares: tuple[tuple[str, str], ...]
     """Inputs that are one feature over another."""
+    payers: Payers
 
 
 def find(table: Table, roles: Roles) -> Entities | None:
@@ -90,7 +89,27 @@ def find(table: Table, roles: Roles) -> Entities | None:
         return None
     # Of customers and merchants there are many; of the hours of a day, or countries, there are not.
     several = [name for different, name in codes if different >= max(50, table.rows // 2_000)]
-    return Entities(columns=tuple(several[:3]), amount=amounts[0][1]) if several else None
+    if not several:
+        return None
+    amount = table.columns[amounts[0][1]].values
+    several.sort(key=lambda name: _as_payer(name, table.columns[name].values, amount), reverse=True)
+    return Entities(columns=tuple(several[:3]), amount=amounts[0][1])
+
+
+def _as_payer(name: str, keys: Any, amounts: Floats) -> tuple[int, float]:
+    """How much a column looks like the one of who pays: by its name, else because each pays alike.
+
+    The second is the part of the variance of the amounts' logarithms that lies between the keys.
+    """
+    words = name.lower()
+    named = 1 if _PAYER.search(words) else -1 if _PAID.search(words) else 0
+    codes, different = pd.factorize(keys)
+    there = (codes >= 0) & np.isfinite(amounts)
+    logs = np.log1p(np.maximum(amounts[there], 0))
+    counts = np.maximum(np.bincount(codes[there], minlength=len(different)), 1)
+    means = np.bincount(codes[there], weights=logs, minlength=len(different)) / counts
+    within = float(np.sum((logs - means[codes[there]]) ** 2)) / max(len(logs) - len(different), 1)
+    return named, 1 - within / max(float(np.var(logs)), 1e-12)
 
 
 def _ordered(column: Column, time: Column) -> bool:
@@ -100,7 +119,7 @@ def _ordered(column: Column, time: Column) -> bool:
     return bool((steps >= 0).mean() > 0.99)
 
 
-def declared(entities: Entities, delay_days: int, ordinary: int) -> tuple[Feature, ...]:
+def declared(entities: Entities, delay_s: int, ordinary: int) -> tuple[Feature, ...]:
     """What a book's feature set declares for such payments.
 
     `ordinary` is the amount below which most payments are: frauds below it point at who is paid or pays
@@ -111,7 +130,7 @@ def declared(entities: Entities, delay_days: int, ordinary: int) -> tuple[Featur
         by, word = (entity,), entity.value
         for days in WINDOWS:
             window, past = f"{days}d", "in a day" if days == 1 else f"in {days} days"
-            made += _of_window(by, word, window, past, f"{delay_days}d", ordinary)
+            made += _of_window(by, word, window, past, _duration(delay_s), ordinary)
         about = f"of the {word}"
         made += [
             Feature(
@@ -159,6 +178,12 @@ def _of_window(
     ]  # fmt: skip
 
 
+def _duration(seconds: int) -> str:
+    """As declarations have it, in the largest unit that fits."""
+    unit, word = next((unit, word) for unit, word in _UNITS if seconds % unit == 0)
+    return f"{seconds // unit}{word}"
+
+
 def _same(value: str | None) -> tuple[str, ...]:
     """Amounts of one currency add up."""
     return ("currency",) if value == "amount" else ()
@@ -185,18 +210,22 @@ def build(
         reading.require(table.columns, name)
     if roles.time is None:
         raise ColumnUnfit("histories need a time: name its column with --time", field="time")
-    delay = int(wishes.label_delay_days) or OUTCOME_DELAY_DAYS
-    order, wanted = _needed(table.columns[roles.time], wishes, delay)
+    delay_s = round((wishes.label_delay_days or OUTCOME_DELAY_DAYS) * 86_400)
+    order, wanted = _needed(table.columns[roles.time], wishes, delay_s / 86_400)
     moments = _microseconds(table.columns[roles.time])[order]
     scale = 1 if entities.minor_units else 100
     amounts = np.round(table.columns[entities.amount].values[order] * scale)
     if not np.all(np.isfinite(amounts)):
         raise ColumnUnfit(f"{entities.amount} is missing in some rows", field=entities.amount)
     ordinary = int(np.quantile(amounts, ORDINARY_SHARE))
-    declarations = declared(entities, delay, ordinary)
+    declarations = declared(entities, delay_s, ordinary)
     outcome = y[order]
-    keys = _keys(table, entities, order)
-    found = _computed(declarations, moments, amounts, outcome, keys, wanted, delay, progress)
+    payments = windows.Payments(
+        moments=moments, amounts=amounts.astype(np.int64), frauds=np.flatnonzero(outcome),
+        delay_us=delay_s * 1_000_000, label=_LABEL,
+    )  # fmt: skip
+    keys = [table.columns[name].values[order] for name in entities.columns]
+    found = _computed(declarations, payments, keys, wanted, progress)
     names = {"payment.amount": amounts[wanted], **found}
     columns = {
         name: Column(name=name, kind=ColumnKind.NUMBER, values=values, whole=name == "payment.amount")
@@ -230,10 +259,21 @@ def build(
         ),
         features=declarations,
         shares=shares(entities),
+        payers=_payers(keys[0], payments, wanted),
     )
 
 
-def _needed(time: Column, wishes: Wishes, delay_days: int) -> tuple[Any, Any]:
+def _payers(key: Any, payments: windows.Payments, wanted: Any) -> Payers:
+    """Who paid, and who was defrauded when."""
+    who = pd.factorize(key)[0].astype(np.int64)
+    days = payments.moments // DAY_US
+    return Payers(
+        who=who[wanted], day=days[wanted], fraud_who=who[payments.frauds], fraud_day=days[payments.frauds],
+        delay_days=-(-payments.delay_us // DAY_US),
+    )  # fmt: skip
+
+
+def _needed(time: Column, wishes: Wishes, delay_days: float) -> tuple[Any, Any]:
     """The payments in the order of time, less those too old or too late to matter; and which of them are
     trained or tested on: the others only make histories.
     """
@@ -263,93 +303,19 @@ def _microseconds(time: Column) -> Any:
     return np.round(time.values * scale).astype(np.int64)
 
 
-def _keys(table: Table, entities: Entities, order: Any) -> list[Any]:
-    """JSON objects of the entities of each payment, in the order of time."""
-    parts = []
-    for entity, name in zip(entities.kinds, entities.columns, strict=False):
-        column = table.columns[name]
-        texts = (
-            column.values
-            if column.kind is ColumnKind.CATEGORY
-            else np.array(
-                [reading.as_text(one) if one == one else None for one in column.values], dtype=object
-            )
-        )
-        parts.append((entity.value, texts[order].tolist()))
-    rows = zip(*(values for _, values in parts), strict=True)
-    words = [word for word, _ in parts]
-    return [
-        json.dumps({word: value for word, value in zip(words, row, strict=True) if value is not None})
-        for row in rows
-    ]
-
-
 def _computed(
     declarations: Sequence[Feature],
-    moments: Any,
-    amounts: Floats,
-    outcome: Any,
-    keys: Sequence[str],
+    payments: windows.Payments,
+    keys: Sequence[Any],
     wanted: Any,
-    delay_days: int,
     progress: Progress,
 ) -> dict[str, Floats]:
-    """Each feature of each wanted payment, by the SQL that is the same as what decisions look up."""
-    connection = duckdb.connect()
-    _lay_out(connection, moments, amounts, outcome, keys, wanted, delay_days)
-    as_of = [_EPOCH + dt.timedelta(microseconds=int(moment)) for moment in moments[wanted]]
-    own = [int(amount) for amount in amounts[wanted]]
+    """Each feature of each wanted payment, as decisions look them up."""
     found = {}
-    for number, feature in enumerate(declarations):
-        progress("Computing features", number, len(declarations))
-        values: Floats = np.full(len(wanted), np.nan)
-        sql = features.query(feature, Dialect.DUCKDB, events="events", asked="asked")
-        for n, *row in connection.execute(sql).fetchall():
-            value = features.value(feature, row, as_of[n], own[n])
-            if value is not None:
-                values[n] = value
-        found[f"features.{feature.name}"] = values
-    connection.close()
+    of_each = len(declarations) // len(keys)
+    for number, key in enumerate(keys):
+        stretches = windows.Stretches(payments, key, wanted)
+        for place, feature in enumerate(declarations[number * of_each : (number + 1) * of_each]):
+            progress("Computing features", number * of_each + place, len(declarations))
+            found[f"features.{feature.name}"] = stretches.value(feature)
     return found
-
-
-def _lay_out(
-    connection: Any,
-    moments: Any,
-    amounts: Floats,
-    outcome: Any,
-    keys: Sequence[str],
-    wanted: Any,
-    delay_days: int,
-) -> None:
-    """Payments and, after their delay, frauds, numbered in the order in which they became known."""
-    count, frauds = len(moments), np.flatnonzero(outcome)
-    known = np.concatenate([moments, moments[frauds] + delay_days * DAY_US])
-    order = np.argsort(known, kind="stable")
-    ordinal = np.empty(len(known), dtype=np.int64)
-    ordinal[order] = np.arange(1, len(known) + 1)
-    values = [f'{{"amount": {int(amount)}}}' for amount in amounts]
-    event_rows = pa.table(
-        {
-            "ordinal": ordinal,
-            "source": pa.array(["payment"] * count + [_LABEL] * len(frauds)),
-            "event_us": np.concatenate([moments, moments[frauds]]),
-            "known_us": known,
-            "entities": pa.array([*keys, *(keys[int(place)] for place in frauds)]),
-            "tags": pa.array([_TAGS] * len(known)),
-            "vals": pa.array([*values, *(values[int(place)] for place in frauds)]),
-        }
-    )
-    asked_rows = pa.table(
-        {
-            "n": np.arange(len(wanted)),
-            "known": ordinal[wanted] - 1,
-            "as_of_us": moments[wanted],
-            "entities": pa.array([keys[place] for place in wanted]),
-            "tags": pa.array([_TAGS] * len(wanted)),
-        }
-    )
-    connection.register("events_given", event_rows)
-    connection.register("asked_given", asked_rows)
-    connection.execute("create table events as select * from events_given")
-    connection.execute("create table asked as select * from asked_given")

@@ -1,8 +1,9 @@
 """Columns that know the outcome: named before anything is trained on them.
 
 A column is suspected where it alone predicts better than all the others together; where it nearly is the
-outcome; and where its dates lie behind the time of the decision. Alone is measured with its missing values,
-since what is only filled in afterwards (the date of a charge-off) tells by being there at all.
+outcome; where all others are far worse without it; and where its dates lie behind the time of the decision.
+Alone is measured with its missing values, since what is only filled in afterwards (the date of a charge-off)
+tells by being there at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +24,14 @@ MARGIN: Final = 0.02
 CLEAR: Final = 0.85
 """From here on, and so far ahead, it is left out unless it is asked for."""
 CLEAR_MARGIN: Final = 0.04
+COMPANY: Final = 0.07
+"""By how much the AUC of all falls without a column that is suspected for what it tells beside others."""
+COMPANY_CLEAR: Final = 0.1
 MOST_ROWS: Final = 40_000
 MOST_POSITIVES: Final = 5_000
 _MOST_SUSPECTS: Final = 10
+_MOST_LEANED_ON: Final = 24
+"""Of those that tell most alone."""
 _AFTER: Final = 0.9
 """The share of a column's dates behind the time of decision from which on it is not known in time."""
 
@@ -39,9 +45,13 @@ def check(
     time: Column | None,
     keep: Sequence[str],
     seed: int,
+    in_company: bool = True,
     told: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Suspect]:
-    """Those of the columns that know the outcome, or are known too late. `rows` are those of training."""
+    """Those of the columns that know the outcome, or are known too late. `rows` are those of training.
+
+    Without `in_company` a column is not suspected of what it tells together with others.
+    """
     late = [] if time is None else _late(table, names, time, rows, keep)
     sample = _sample(y, rows, seed)
     half = np.random.default_rng(seed).permutation(len(sample))
@@ -64,7 +74,39 @@ def check(
     for name in names:
         if scores[name] >= SAME and name not in suspects:
             suspects[name] = _suspect(name, scores[name], None, keep, None)
+    if in_company:
+        honest = [place for place in ranked if names[place] not in suspects]
+        for place, full, rest in _leaned_on(honest, alone):
+            suspects[names[place]] = _in_company(names[place], scores[names[place]], full, rest, keep)
     return sorted(suspects.values(), key=lambda each: -(each.auc or 0))
+
+
+def _leaned_on(
+    places: Sequence[int], alone: Callable[[Sequence[int], int], float]
+) -> list[tuple[int, float, float]]:
+    """Columns without which all the others tell far less: what was paid back says little, but beside the
+    amount of the loan nearly everything.
+    """
+    left, found = list(places), []
+    while len(left) > 1 and (full := alone(left, 80)) >= CLEAR:
+        # A quick look at each first: few are worth a second one.
+        quick = {place: alone([one for one in left if one != place], 25) for place in left[:_MOST_LEANED_ON]}
+        worst = min(quick, key=lambda place: quick[place])
+        left.remove(worst)
+        if (rest := alone(left, 80)) > full - COMPANY:
+            break
+        # What it leaned on is innocent: the others are judged without it.
+        found.append((worst, full, rest))
+    return found
+
+
+def _in_company(name: str, auc: float, full: float, rest: float, keep: Sequence[str]) -> Suspect:
+    return Suspect(
+        name=name,
+        why=f"without it the AUC of all columns falls from {full:.3f} to {rest:.3f}",
+        auc=auc,
+        left_out=full - rest >= COMPANY_CLEAR and name not in keep,
+    )
 
 
 def _ahead(
@@ -163,7 +205,7 @@ def _auc(
             "min_data_in_leaf": max(5, min(50, len(learn) // 200)),
             "num_threads": 1,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
         },
         data,
         num_boost_round=rounds,

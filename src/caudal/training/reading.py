@@ -8,7 +8,7 @@ reported with the first of them; a row with another number of fields is left out
 import codecs
 import gzip
 import hashlib
-import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,36 +16,27 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from caudal.training import parsing
 from caudal.training.errors import ColumnUnknown, DataUnreadable
-from caudal.training.types import DAY_US, BadRow, Column, ColumnKind, Floats, Objects, Table
+from caudal.training.types import BadRow, Column, ColumnKind, Floats, Objects, Table
 
 NEARLY_ALL: Final = 0.995
 """Of the values that are there: so many must fit for a column to be numbers, or dates."""
 NAMED_ROWS: Final = 20
 MAX_BYTES: Final = 4 * 1024**3
 
-_MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "#n/a", "\\n", "-", "?", "."})
-"""In small letters: how files write that there is no value. A question mark is UCI's, `\\N` PostgreSQL's."""
-_MONEY: Final = re.compile(r"[$€£¥₹\s\u00a0%]")
-_THOUSANDS: Final = re.compile(r"^[-+(]?\d{1,3}(?:,\d{3})+(?:\.\d+)?\)?$")
-_BRACKETS: Final = re.compile(r"^\((.*)\)$")
-_DATES: Final = (
-    (re.compile(r"^\d{4}-\d{2}-\d{2}$"), "%Y-%m-%d"),
-    (re.compile(r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}"), "ISO8601"),
-    (re.compile(r"^\d{1,2}-[A-Za-z]{3}-\d{2}$"), "%d-%b-%y"),
-    (re.compile(r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"), "%d-%b-%Y"),
-    (re.compile(r"^\d{1,2} [A-Za-z]{3} \d{4}$"), "%d %b %Y"),
-    (re.compile(r"^[A-Za-z]{3}-\d{4}$"), "%b-%Y"),
-    (re.compile(r"^\d{4}/\d{1,2}/\d{1,2}$"), "%Y/%m/%d"),
-    (re.compile(r"^\d{1,2}\.\d{1,2}\.\d{4}$"), "%d.%m.%Y"),
-    (re.compile(r"^\d{1,2}/\d{1,2}/\d{4}$"), "%m/%d/%Y"),
-    (re.compile(r"^\d{1,2}/\d{1,2}/\d{4}$"), "%d/%m/%Y"),
-    (re.compile(r"^\d{1,2}/\d{1,2}/\d{2}$"), "%m/%d/%y"),
-    (re.compile(r"^\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d{2}"), "mixed"),
+_WIDE: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_KNOWN: Final = (
+    (b"PK\x03\x04", "a zip file, as spreadsheets are: save it as CSV, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet: save it as CSV"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it"),
+    (b"BZh", "compressed with bzip2: unpack it"),
 )
+"""Files that are often taken for CSV, by how they begin."""
 
 
 def read(path: Path, *, declared: Mapping[str, ColumnKind] | None = None) -> Table:
@@ -61,11 +52,16 @@ def read(path: Path, *, declared: Mapping[str, ColumnKind] | None = None) -> Tab
         head = file.read(4)
         file.seek(0)
         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=32)).hexdigest()
+    for begins, said in _KNOWN:
+        if head.startswith(begins):
+            raise DataUnreadable(f"it is {said}", field="data")
     bad: list[BadRow] = []
     try:
         content = pq.read_table(path) if head == b"PAR1" else _csv(path, bad)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as wrong:
-        raise DataUnreadable(str(wrong)[:300], field="data") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as wrong:
+        raise DataUnreadable(str(wrong).replace(f"'{path}'", path.name)[:300], field="data") from None
+    except (OSError, EOFError, zlib.error) as wrong:
+        raise DataUnreadable(f"it cannot be read to its end: {wrong}"[:300], field="data") from None
     names = content.column_names
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -122,10 +118,10 @@ def take(table: Table, keep: Any, dropped: tuple[BadRow, ...], count: int) -> Ta
 
 def _csv(path: Path, bad: list[BadRow]) -> Any:
     """All columns as texts: what they are is decided by all their values, not by the first megabyte."""
-    with _opened(path) as file:
-        first = file.readline().decode("utf-8-sig", "replace")
-    delimiter = max(",;\t|", key=first.count)
     encoding = _encoding(path)
+    with _opened(path) as file:
+        first = file.readline().decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
+    delimiter = max(",;\t|", key=first.count)
 
     def note(row: Any) -> str:
         bad.append(BadRow(int(row.number) - 1, f"{row.actual_columns} fields, not {row.expected_columns}"))
@@ -149,6 +145,11 @@ def _opened(path: Path) -> Any:
 
 def _encoding(path: Path) -> str:
     """UTF-8 wherever the whole file is; else the old Western one, in which every byte is a letter."""
+    with _opened(path) as file:
+        head = file.read(2)
+    for mark, name in _WIDE:
+        if head == mark:
+            return name
     decoder = codecs.getincrementaldecoder("utf-8")()
     with _opened(path) as file:
         try:
@@ -167,12 +168,12 @@ def _column(name: str, values: Any, kind: ColumnKind | None) -> Column:
         type_ = values.type
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         instants = values.cast(pa.timestamp("us")).to_pandas()
-        return Column(name=name, kind=ColumnKind.DATE, values=_days(instants))
+        return Column(name=name, kind=ColumnKind.DATE, values=parsing.days(instants))
     if pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_):
         numbers = _floats(values.to_pandas())
         if kind is ColumnKind.CATEGORY:
             return Column(name=name, kind=kind, values=_texts_of(numbers))
-        return Column(name=name, kind=ColumnKind.NUMBER, values=numbers, whole=_whole(numbers))
+        return _typed(name, numbers, ColumnKind.NUMBER, said=kind is not None)
     if pa.types.is_decimal(type_):
         numbers = _floats(values.cast(pa.float64()).to_pandas())
         return Column(name=name, kind=ColumnKind.NUMBER, values=numbers, whole=_whole(numbers))
@@ -190,87 +191,54 @@ def _of_texts(name: str, encoded: Any, kind: ColumnKind | None) -> Column:
         encoded = encoded.chunk(0)
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     codes = np.where(np.isnan(codes), -1, codes).astype(np.int64) if codes.dtype.kind == "f" else codes
-    words = [word.strip() for word in encoded.dictionary.to_pylist()]
-    there = np.array([word.lower() not in _MISSING for word in words] + [False], dtype=bool)
+    words = pc.utf8_trim_whitespace(encoded.dictionary)
+    absent = pc.is_in(pc.utf8_lower(words), value_set=pa.array(parsing.MISSING)).to_numpy(
+        zero_copy_only=False
+    )
+    there = np.append(~absent.astype(bool), False)
+    words = pc.if_else(pa.array(there[:-1]), words, "")
     counts = np.bincount(codes[codes >= 0], minlength=len(words)).astype(np.float64)
     present = float((counts * there[:-1]).sum())
-    readings = ((ColumnKind.NUMBER, _numbers), (ColumnKind.DATE, _dates))
-    for wanted, reader in readings:
+    for wanted in (ColumnKind.NUMBER, ColumnKind.DATE):
         if present == 0 or kind not in {None, wanted}:
             continue
-        found = reader([word if fits else "" for word, fits in zip(words, there, strict=False)])
+        number = wanted is ColumnKind.NUMBER
+        found = parsing.numbers(words, declared=kind is wanted) if number else parsing.dates(words)
         fits = np.isfinite(found)
         if float((counts * fits).sum()) >= NEARLY_ALL * present or kind is wanted:
             wrong = there[:-1] & ~fits
-            values = np.append(found, np.nan)[codes]
-            return Column(
-                name=name,
-                kind=wanted,
-                values=values,
-                unreadable=int((counts * wrong).sum()),
-                example=_example(words, wrong, codes),
-                whole=wanted is ColumnKind.NUMBER and _whole(values),
-            )
-    kept: Objects = np.array([*words, None], dtype=object)
+            return _typed(
+                name, np.append(found, np.nan)[codes], wanted, said=kind is not None,
+                unreadable=int((counts * wrong).sum()), example=_example(words, wrong, codes),
+            )  # fmt: skip
+    kept: Objects = np.array([*words.to_pylist(), None], dtype=object)
     kept[~there] = None
     return Column(name=name, kind=ColumnKind.CATEGORY, values=kept[codes])
 
 
-def _example(words: list[str], wrong: Any, codes: Any) -> str | None:
+def _typed(
+    name: str,
+    values: Floats,
+    kind: ColumnKind,
+    *,
+    said: bool,
+    unreadable: int = 0,
+    example: str | None = None,
+) -> Column:
+    """A column of numbers or dates; numbers that are moments are dates unless they are said to be numbers."""
+    if kind is ColumnKind.NUMBER and not said:
+        moments = parsing.dates_in_numbers(name, values)
+        if moments is not None:
+            kind, values = ColumnKind.DATE, moments
+    return Column(
+        name=name, kind=kind, values=values, unreadable=unreadable, example=example,
+        whole=kind is ColumnKind.NUMBER and _whole(values),
+    )  # fmt: skip
+
+
+def _example(words: Any, wrong: Any, codes: Any) -> str | None:
     places: Any = np.flatnonzero(wrong[np.maximum(codes, 0)] & (codes >= 0)) if wrong.any() else []
-    return f"{words[codes[places[0]]][:40]!r} in row {places[0] + 1}" if len(places) else None
-
-
-def _numbers(words: list[str]) -> Floats:
-    """What the texts are as numbers; NaN for what is none, and for infinity."""
-    found = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce").to_numpy(
-        dtype=np.float64, copy=True
-    )
-    for place in np.flatnonzero(~np.isfinite(found)):
-        found[place] = _number(words[place])
-    numbers: Floats = found
-    return numbers
-
-
-def _number(word: str) -> float:
-    bare = _MONEY.sub("", word)
-    if bare.startswith("("):
-        bare = _BRACKETS.sub(r"-\1", bare)
-    if "," in bare:
-        if not _THOUSANDS.match(bare):
-            return np.nan
-        bare = bare.replace(",", "")
-    if "_" in bare:
-        return np.nan
-    try:
-        number = float(bare)
-    except ValueError:
-        return np.nan
-    return number if np.isfinite(number) else np.nan
-
-
-def _dates(words: list[str]) -> Floats:
-    """What the texts are as days since 1970, by the format that most of them have."""
-    best: Floats = np.full(len(words), np.nan)
-    for pattern, format_ in _DATES:
-        fitting = [word if pattern.match(word) else None for word in words]
-        if not any(fitting):
-            continue
-        found = _days(pd.to_datetime(pd.Series(fitting), format=format_, errors="coerce", utc=True))
-        if np.isfinite(found).sum() > np.isfinite(best).sum():
-            best = found
-    return best
-
-
-def _days(instants: Any) -> Floats:
-    """Days since 1970, NaN where there is none."""
-    series = pd.Series(instants)
-    if getattr(series.dtype, "tz", None) is not None:
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    stamps = series.astype("datetime64[us]")
-    days = stamps.astype("int64").to_numpy() / DAY_US
-    found: Floats = np.where(stamps.isna().to_numpy(), np.nan, days)
-    return found
+    return f"{words[int(codes[places[0]])].as_py()[:40]!r} in row {places[0] + 1}" if len(places) else None
 
 
 def _floats(values: Any) -> Floats:

@@ -60,6 +60,7 @@ def data(trained: Trained) -> Iterator[str]:
         ("Time", trained.roles.time or "none"),
         ("Inputs", f"{len(trained.names)}: {', '.join(trained.names)}"),
         *(("Found out", said) for said in trained.roles.found),
+        *_day_by_day(trained),
     ]
     yield table(("", ""), facts, right=0)
     if trained.roles.left_out:
@@ -89,6 +90,22 @@ def data(trained: Trained) -> Iterator[str]:
         '<p class="soft">Intervals: AUC by DeLong; average precision, KS, recall by a stratified bootstrap; '
         "over folds by the corrected variance of Nadeau and Bengio. Seeds are means.</p>"
     )
+
+
+def _day_by_day(trained: Trained) -> Iterator[tuple[str, str]]:
+    daily = trained.daily
+    if daily is None:
+        return
+    yield (
+        f"Card precision at {daily.looked_into}",
+        f"{daily.precision:.3f}: of the riskiest payers of a day, mean of {daily.days} days",
+    )
+    if daily.new_auc is not None and daily.new_ap is not None:
+        yield (
+            "Payers not known as defrauded",
+            f"AUC {daily.new_auc.value:.4f}, average precision {daily.new_ap.value:.4f}, card precision "
+            f"{daily.new_precision:.3f}; {daily.new_rows:,} payments",
+        )
 
 
 def _moved(trained: Trained) -> list[tuple[str, str]]:

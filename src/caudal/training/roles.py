@@ -1,15 +1,15 @@
 """What the columns of a file are for: the outcome, the time, identifiers, inputs. Said, or found out.
 
-Nothing here goes by one data set's names. Words that outcomes often have only break ties.
+Nothing here goes by one data set's names.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from caudal.training.errors import ColumnUnfit, TargetUnclear
+from caudal.training import outcome
+from caudal.training.errors import ColumnUnfit
 from caudal.training.reading import as_text, require
 from caudal.training.types import BadRow, Column, ColumnKind, Floats, Objects, Roles, Table, Wishes
 
@@ -19,17 +19,12 @@ _SHORTEST: Final = 50
 """Of fewer rows nothing is told by how many different values there are."""
 _DENSE: Final = 3
 """Whole numbers, all different, over a range of at most so many times the rows: they count rows."""
+_MEETINGS: Final = 8
+"""Whole numbers that are all different, where so many pairs should be alike by chance, are drawn without
+replacement: numbers of customers, in a part of them.
+"""
 _LONG: Final = 1e8
 """Whole numbers, all different, as large as this: account numbers."""
-
-_OUTCOME_WORDS: Final = re.compile(
-    r"default|fraud|bad|target|label|class|outcome|status|charge.?off|delinquen|churn|^y$|creditability", re.I
-)
-_RISK_WORDS: Final = re.compile(
-    r"^(1|1\.0|true|yes|y|t|bad|fraud|fraudulent|default(ed)?|charged?.?off|chgoff|delinquent|unpaid|late|loss|"
-    r"positive|risk|declined?)$",
-    re.I,
-)
 
 
 def assign(table: Table, wishes: Wishes, *, find_time: bool = True) -> Roles:
@@ -37,9 +32,9 @@ def assign(table: Table, wishes: Wishes, *, find_time: bool = True) -> Roles:
     found: list[str] = []
     for name in (*wishes.leave_out, *wishes.keep, *wishes.groups, *wishes.rising, *wishes.falling):
         require(table.columns, name)
-    target = wishes.target or _target(table, found)
+    target = wishes.target or outcome.find(table, found)
     require(table.columns, target)
-    positive = _positive(table.columns[target], wishes.positive, found)
+    positive = outcome.risk_of(table.columns[target], wishes.positive, found)
     time = wishes.time
     if time is not None:
         require(table.columns, time)
@@ -77,69 +72,6 @@ def texts_of(column: Column) -> Objects:
         return values
     different = {one: as_text(float(one)) for one in np.unique(column.values[np.isfinite(column.values)])}
     return np.array([different.get(one) for one in column.values], dtype=object)
-
-
-def _values(column: Column) -> list[str]:
-    """The different values, the most frequent first; only the first few of very many."""
-    if column.kind is ColumnKind.CATEGORY:
-        there = [one for one in column.values.tolist() if one is not None]
-        names, counts = np.unique(np.array(there, dtype=object).astype(str), return_counts=True)
-        return [str(names[place]) for place in np.argsort(-counts, kind="stable")]
-    numbers, counts = np.unique(column.values[np.isfinite(column.values)], return_counts=True)
-    return [as_text(float(numbers[place])) for place in np.argsort(-counts, kind="stable")]
-
-
-def _target(table: Table, found: list[str]) -> str:
-    """The column with two values that is most likely the outcome."""
-    two = [
-        name
-        for name, column in table.columns.items()
-        if column.kind is not ColumnKind.DATE and len(_values(column)) == 2
-    ]
-    named = [name for name in two if _OUTCOME_WORDS.search(name)]
-    risky = [name for name in two if _risk_values(_values(table.columns[name]))]
-    last = [name for name in list(table.columns)[-1:] if name in two]
-    for choices, why in (
-        (named, "by its name"),
-        (two, "no other has two values"),
-        (risky, "one of its values is a risk by its name"),
-        ([name for name in last if name in risky], "it is the last, and has two values"),
-    ):
-        if len(choices) == 1:
-            found.append(f"The outcome is {choices[0]}: {why}.")
-            return choices[0]
-    offered = ", ".join((named or two)[:12])
-    raise TargetUnclear(
-        f"name the outcome with --target; with two values there are {offered}"
-        if two
-        else "no column has exactly two values: name the outcome with --target, and its risk with --positive",
-        field="target",
-    )
-
-
-def _risk_values(values: Iterable[str]) -> list[str]:
-    return [value for value in values if _RISK_WORDS.match(value.strip())]
-
-
-def _positive(target: Column, wished: str | None, found: list[str]) -> str:
-    """The value that is the risk."""
-    values = _values(target)
-    if wished is not None:
-        fitting = [value for value in values if value.casefold() == wished.casefold()]
-        if not fitting:
-            raise ColumnUnfit(
-                f"{target.name} is never {wished!r}, but {', '.join(values[:8])}", field="positive"
-            )
-        return fitting[0]
-    if len(values) != 2:
-        raise ColumnUnfit(
-            f"{target.name} has {len(values)} values: say which is the risk with --positive", field="target"
-        )
-    risky = _risk_values(values)
-    chosen = risky[0] if len(risky) == 1 else values[1]
-    why = "by its name" if len(risky) == 1 else "it is the rarer one"
-    found.append(f"The risk is {target.name} = {chosen}: {why}.")
-    return chosen
 
 
 def _time(table: Table, target: str, found: list[str]) -> str | None:
@@ -189,11 +121,14 @@ def _unfit(column: Column, rows: int) -> str | None:
 
 
 def _counting(values: Floats, different: int) -> str | None:
-    if different < len(values) * 0.999:
+    """Amounts meet one another by chance: about n² / 2 range times, if they were spread evenly."""
+    count = len(values)
+    if different < count * 0.999:
         return None
     spread = float(values.max() - values.min())
     sorted_ = bool(np.all(np.diff(values) > 0)) or bool(np.all(np.diff(values) < 0))
-    if sorted_ or spread <= _DENSE * len(values) or float(np.abs(values).max()) >= _LONG:
+    never_meet = different == count and count * count >= 2 * _MEETINGS * spread
+    if sorted_ or never_meet or spread <= _DENSE * count or float(np.abs(values).max()) >= _LONG:
         return "an identifier: whole numbers, another one in each row"
     return None
 

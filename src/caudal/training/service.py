@@ -1,7 +1,7 @@
 """From a file to validated models with their report: what `caudal models train` does."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +9,22 @@ import msgspec
 import numpy as np
 
 from caudal import models
-from caudal.training import cards, evaluating, histories, leaks, learners, own_sets, reading, roles, splits
+from caudal.training import (
+    cards,
+    daily,
+    describing,
+    evaluating,
+    histories,
+    leaks,
+    learners,
+    own_sets,
+    reading,
+    roles,
+    splits,
+)
 from caudal.training.boosting import credit_setting
+from caudal.training.daily import Daily
+from caudal.training.describing import Described
 from caudal.training.errors import DataTooSmall
 from caudal.training.evaluating import Work
 from caudal.training.splits import Split
@@ -20,6 +34,7 @@ from caudal.training.types import (
     Column,
     ColumnKind,
     Comparison,
+    Division,
     Floats,
     Roles,
     Suspect,
@@ -44,6 +59,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Empty: those of the purpose."""
     entities: histories.Entities | None = None
     """Of a file of payments: the columns that their histories go by; None: they are looked for."""
+    described: Mapping[str, Described] = {}
+    """What columns are, in words for reasons."""
     seeds: tuple[int, ...] = (0,)
     repeats: int | None = None
     threads: int = 1
@@ -71,6 +88,8 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True):
     time: Column | None
     features: tuple[Any, ...] = ()
     """The declarations of features that were made of a file of payments."""
+    daily: Daily | None = None
+    """Of a file of payments with a later test: what is found day by day with the recommended model."""
 
     def candidate(self, learner: str) -> Candidate:
         """The candidate of a learner."""
@@ -84,20 +103,20 @@ def train(order: Order, progress: Progress) -> Trained:
     """
     progress("Reading", 0, 0)
     table, wishes, simulated = _read(order)
+    describing.require_known(order.described, table.columns)
     assigned = roles.assign(table, wishes, find_time=True)
     table, y = _with_outcome(table, assigned)
-    found: histories.Histories | None = None
+    found = None
     if order.purpose is models.Purpose.FRAUD:
         entities = order.entities or simulated or histories.find(table, assigned)
         if entities is not None:
             found = histories.build(table, assigned, entities, y, wishes, progress)
             table, y, assigned = found.table, found.y, found.roles
+    division, assigned = _divided(table, y, assigned, order)
     time = None if assigned.time is None else table.columns[assigned.time]
-    division = splits.split(y, time, wishes, order.repeats)
-    assigned = _without_other_times(table, assigned, wishes)
-    progress("Looking for leaks", 0, len(assigned.inputs))
     suspects = leaks.check(
         table, assigned.inputs, y, division.train, time=time, keep=wishes.keep, seed=order.seeds[0],
+        in_company=found is None,
         told=lambda done, total: progress("Looking for leaks", done, total),
     )  # fmt: skip
     names = _inputs(table, assigned, suspects)
@@ -115,7 +134,6 @@ def train(order: Order, progress: Progress) -> Trained:
     )
     candidates = _candidates(work, order, progress)
     recommended, comparisons = _recommended(work, candidates)
-    rows, positives = len(division.train), int(y[division.train].sum())
     return Trained(
         order=order,
         table=table,
@@ -126,20 +144,49 @@ def train(order: Order, progress: Progress) -> Trained:
         candidates=candidates,
         comparisons=comparisons,
         recommended=recommended,
-        files=tuple(
-            cards.file_of(
-                each, name=_name(order.name, each.learner, candidates), purpose=order.purpose, table=table,
-                target=assigned.target, positives=positives, rows=rows, division=division, time=time,
-                suspects=suspects, seed=order.seeds[0], feature_set=order.feature_set,
-                about={f"features.{one.name}": one.about for one in (found.features if found else ())},
-            )
-            for each in candidates
-        ),
-        rows=rows,
-        positives=positives,
+        files=_files(order, work, assigned, candidates, suspects, found),
+        rows=len(division.train),
+        positives=int(y[division.train].sum()),
         time=time,
         features=() if found is None else found.features,
+        daily=_daily(found, candidates, recommended, y, division),
     )  # fmt: skip
+
+
+def _files(
+    order: Order,
+    work: Work,
+    assigned: Roles,
+    candidates: Sequence[Candidate],
+    suspects: Sequence[Suspect],
+    found: histories.Histories | None,
+) -> tuple[models.ModelFile, ...]:
+    """What the registry takes, of each candidate."""
+    train = work.division.train
+    return tuple(
+        cards.file_of(
+            each, name=_name(order.name, each.learner, candidates), purpose=order.purpose, table=work.table,
+            target=assigned.target, positives=int(work.y[train].sum()), rows=len(train),
+            division=work.division, time=None if assigned.time is None else work.table.columns[assigned.time],
+            suspects=suspects, seed=order.seeds[0], feature_set=order.feature_set,
+            about={f"features.{one.name}": one.about for one in (found.features if found else ())},
+            described=order.described,
+        )
+        for each in candidates
+    )  # fmt: skip
+
+
+def _daily(
+    found: histories.Histories | None,
+    candidates: Sequence[Candidate],
+    recommended: str,
+    y: Any,
+    division: Split,
+) -> Daily | None:
+    if found is None or division.division is not Division.OUT_OF_TIME:
+        return None
+    scores = next(each.scores for each in candidates if each.learner == recommended)
+    return daily.measure(found.payers, y, scores, division.train, division.test)
 
 
 def _read(order: Order) -> tuple[Table, Wishes, histories.Entities | None]:
@@ -168,6 +215,25 @@ def _with_outcome(table: Table, assigned: Roles) -> tuple[Table, Any]:
     if table.rows < LEAST_ROWS:
         raise DataTooSmall(f"{table.rows} rows; at least {LEAST_ROWS} are needed", field="data")
     return table, y.astype(np.int64)
+
+
+def _divided(table: Table, y: Any, assigned: Roles, order: Order) -> tuple[Split, Roles]:
+    """Training and test, and the inputs that are no other form of the time.
+
+    Of folds, rows that are there twice are in one: else a model would be tested on what it was trained on.
+    """
+    time = None if assigned.time is None else table.columns[assigned.time]
+    division = splits.split(y, time, order.wishes, order.repeats)
+    if division.division is Division.OUT_OF_TIME:
+        return division, _without_other_times(table, assigned, order.wishes)
+    alike = splits.alike(table)
+    if alike is None:
+        return division, assigned
+    more = table.rows - int(alike.max()) - 1
+    said = f"{more:,} rows are the same as another in every column: such rows stay in one fold."
+    return msgspec.structs.replace(division, alike=alike), msgspec.structs.replace(
+        assigned, found=(*assigned.found, said)
+    )
 
 
 def _without_other_times(table: Table, assigned: Roles, wishes: Wishes) -> Roles:

@@ -6,12 +6,15 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from caudal.training.errors import ColumnUnfit, DataTooSmall
-from caudal.training.types import Column, ColumnKind, Division, Floats, Places, Span, Wishes
+from caudal.training.types import Column, ColumnKind, Division, Floats, Places, Span, Table, Wishes
 
 FOLDS: Final = 5
+_LEAST_DIFFERENT: Final = 50
+"""Values of one column at least, so that two rows are hardly the same by chance."""
 TEST_SHARE: Final = 0.2
 LEAST_POSITIVES: Final = 10
 _FIRST_DAY: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -28,6 +31,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     test: Any
     """Empty in cross-validation."""
     repeats: int = 0
+    alike: Any = None
+    """Of each row a number that it shares with rows that are the same; None where no row is there twice."""
     train_span: Span | None = None
     test_span: Span | None = None
 
@@ -65,7 +70,30 @@ def split(y: Any, time: Column | None, wishes: Wishes, repeats: int | None) -> S
 def folds(y: Any, division: Split, seed: int) -> Iterator[tuple[Places, Places]]:
     """The repeated stratified folds, of scikit-learn's making: training and test of each."""
     maker = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=division.repeats, random_state=seed)
-    yield from maker.split(np.zeros(len(y)), y)
+    if division.alike is None:
+        yield from maker.split(np.zeros(len(y)), y)
+        return
+    _, firsts = np.unique(division.alike, return_index=True)
+    for _, test in maker.split(np.zeros(len(firsts)), y[firsts]):
+        tested = np.isin(division.alike, test)
+        yield np.flatnonzero(~tested), np.flatnonzero(tested)
+
+
+def alike(table: Table) -> Any:
+    """Of each row a number that it shares with rows that are the same in every column; None where none is.
+
+    Rows of few possible values are the same by chance, and are no repetition.
+    """
+    hashes = np.zeros(table.rows, dtype=np.uint64)
+    most = 0
+    for column in table.columns.values():
+        codes, different = pd.factorize(column.values)
+        most = max(most, len(different))
+        hashes = pd.util.hash_array(hashes ^ pd.util.hash_array(codes.astype(np.int64)))
+    found, same = np.unique(hashes, return_inverse=True)
+    if len(found) == table.rows or most < max(_LEAST_DIFFERENT, len(found) // 20):
+        return None
+    return same
 
 
 def span(time: Column, rows: Places) -> Span:

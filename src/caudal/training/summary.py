@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from caudal import models
+from caudal.training.daily import Daily
 from caudal.training.service import Trained
 from caudal.training.types import Comparison, FairGroup, Interval, Suspect
 from caudal.training.writing import Written
@@ -41,10 +42,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     bad_rows: int
     inputs: tuple[str, ...]
     left_out: tuple[str, ...]
+    found: tuple[str, ...]
+    """What was not said but found out of the file, in sentences."""
     leaks: tuple[Suspect, ...]
     models: tuple[ModelSummary, ...]
     comparisons: tuple[Comparison, ...]
     fairness: tuple[FairGroup, ...]
+    daily: Daily | None
     report: str
     card: str
     features: str | None
@@ -65,6 +69,7 @@ def summary(trained: Trained, written: Written, registered: Sequence[models.Regi
         bad_rows=trained.table.bad_count,
         inputs=trained.names,
         left_out=tuple(trained.roles.left_out),
+        found=trained.roles.found,
         leaks=trained.suspects,
         models=tuple(
             ModelSummary(
@@ -87,6 +92,7 @@ def summary(trained: Trained, written: Written, registered: Sequence[models.Regi
         ),
         comparisons=trained.comparisons,
         fairness=trained.candidate(trained.recommended).figures.groups,
+        daily=trained.daily,
         report=str(written.report),
         card=str(written.card),
         features=None if written.features is None else str(written.features),
