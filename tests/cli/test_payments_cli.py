@@ -221,6 +221,30 @@ def test_reviews_are_decided(desk: Desk) -> None:
     assert declined["state"] == "failed"
 
 
+def test_a_held_payment_is_shown_with_what_led_to_it_and_with_what_it_shares(desk: Desk) -> None:
+    customer, thief = desk.customer(), desk.customer()
+    before = paid(desk, customer, "12")["id"]
+    for other in ("d-8", "d-9"):
+        desk.caudal("risk", "lists", "add", "watch", "device", other, "--reason", "seen before")
+    shared = paid(desk, thief, "20", "--device", "d-9")["id"]
+    held = paid(desk, customer, "30", "--device", "d-9")
+    assert desk.caudal("risk", "label", shared, "fraud").code == 0
+
+    made = desk.caudal("risk", "review", held["id"], "--json").json
+    text = desk.caudal("risk", "review", held["id"]).out
+
+    assert held["state"] == "review"
+    assert made["words"] == ["Held for review: the device is watched."]
+    (other,) = [one for one in made["linked"] if one["subject"] == shared]
+    assert (other["shares"], other["labels"], other["customer"]) == (["card", "device"], ["fraud"], thief)
+    assert [(one["payment"], one["amount"]) for one in made["history"]] == [(before, 1200)]
+    assert "30.00 EUR" in text
+    assert "fraud" in next(line for line in text.splitlines() if shared in line)
+    assert held["id"] in desk.caudal("risk", "reviews").out
+    assert desk.caudal("payments", "decline", held["id"], "--yes", "--json").json["state"] == "declined"
+    assert held["id"] not in desk.caudal("risk", "reviews").out
+
+
 def test_a_repeat_with_an_id_of_the_callers_answers_the_first(desk: Desk) -> None:
     customer = desk.customer()
     payment = new_payment_id()

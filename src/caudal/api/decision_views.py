@@ -12,7 +12,7 @@ from caudal.api.payment_bodies import PaymentContext
 from caudal.api.payment_fields import Instrument, require_instrument
 from caudal.api.views import View
 from caudal.connectors import Method
-from caudal.payments import PaymentKind, PaymentView
+from caudal.payments import PaymentKind, PaymentState, PaymentView
 from caudal.risk import (
     Because,
     Fallback,
@@ -234,6 +234,19 @@ class LinkedView(View, frozen=True, kw_only=True):
     at: Time
     shares: tuple[str, ...]
     """`card`, `device`, `ip`, `customer`."""
+    labels: tuple[str, ...] = ()
+    """What became known of it: `fraud`, `dispute_lost`; the newest first."""
+
+
+class PastPaymentView(View, frozen=True, kw_only=True):
+    """A payment that the customer has made before."""
+
+    payment: str
+    kind: PaymentKind
+    state: PaymentState
+    amount: int
+    currency: str
+    created_at: Time
 
 
 class PaymentReviewCaseView(View, frozen=True, kw_only=True):
@@ -244,6 +257,8 @@ class PaymentReviewCaseView(View, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     """Why it is held, a sentence each."""
     linked: tuple[LinkedView, ...] = ()
-    """Of one review: lately, by the same card, device, address or customer."""
+    """Of one review: the newest by the same card, device, address or customer."""
+    history: tuple[PastPaymentView, ...] = ()
+    """Of one review: the customer's own payments, the newest ten before it."""
     labels: tuple[str, ...] = ()
     """What is known of the payment meanwhile."""

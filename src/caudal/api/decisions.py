@@ -1,5 +1,7 @@
 """`/v1/decisions`: what was decided, of what, why; and the same made again."""
 
+from typing import Final
+
 import msgspec
 
 from caudal.api.bodies import Write
@@ -10,6 +12,7 @@ from caudal.api.decision_views import (
     LinkedView,
     NewDecision,
     NewPaymentDecision,
+    PastPaymentView,
     PaymentReviewCaseView,
     ReplayView,
     ReviewsQuery,
@@ -47,6 +50,8 @@ from caudal.risk import (
 )
 from caudal_base import ids
 from caudal_base.database import Connection
+
+_HISTORY: Final = 10
 
 
 async def decide(request: Request[Write, NewDecision]) -> Answer:
@@ -111,6 +116,7 @@ async def _review(
     if payment.decision is None:
         return PaymentReviewCaseView(payment=shown)
     told = await explain(connection, book_id, payment.decision)
+    history = await _history(connection, book_id, payment) if whole else ()
     others = await linked(connection, book_id, told.record) if whole else ()
     labels = await find_labels(connection, book_id, subject=payment.id) if whole else ()
     return PaymentReviewCaseView(
@@ -119,10 +125,25 @@ async def _review(
             LinkedView(
                 decision=other.record.id, subject=other.record.subject, customer=other.record.customer,
                 outcome=other.record.decided.outcome, at=other.record.at, shares=other.shares,
+                labels=tuple(kind.value for kind in other.labels),
             )
             for other in others
         ),
+        history=history,
         labels=tuple(f"{label.kind.value} ({label.source})" for label in labels),
+    )  # fmt: skip
+
+
+async def _history(connection: Connection, book_id: int, payment: Payment) -> tuple[PastPaymentView, ...]:
+    """What the customer has paid before."""
+    wanted = PaymentFilter(customer=payment.customer)
+    page = await list_payments(connection, book_id, wanted, before=payment.id, limit=_HISTORY)
+    return tuple(
+        PastPaymentView(
+            payment=one.id, kind=one.kind, state=one.state, amount=one.amount, currency=one.currency,
+            created_at=one.created_at,
+        )
+        for one in page.rows
     )  # fmt: skip
 
 

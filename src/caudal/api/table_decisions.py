@@ -64,6 +64,13 @@ _REVIEW: Final = {
             "decision": "dec_0199f3a5c2d47e8f9a0b1c2d3e4f5a00",
             "subject": "pay_0199f3a5b1c27d3e8f40516273849500", "outcome": "decline",
             "at": "2026-03-02T08:11:00.000000Z", "shares": ["device"],
+            "labels": ["fraud"],
+        }
+    ],
+    "history": [
+        {
+            "payment": "pay_0199f3a5b1c27d3e8f40516273849400", "kind": "pay_in", "state": "succeeded",
+            "amount": 1900, "currency": "EUR", "created_at": "2026-02-27T19:40:00.000000Z",
         }
     ],
 }  # fmt: skip

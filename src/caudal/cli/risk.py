@@ -1,5 +1,6 @@
 """`caudal risk`: lists of what payments are declined, reviewed or spared for, and what became of them."""
 
+import datetime as dt
 from typing import Annotated, Any, Final
 
 import typer
@@ -248,7 +249,7 @@ async def reviews(
             payment, decision = row["payment"], row.get("decision", {})
             shown.add_row(
                 payment["id"], payment["customer"], money(payment["amount"], payment["currency"]),
-                cell(payment["created_at"]), cell(payment.get("review", {}).get("until")),
+                cell(_moment(payment["created_at"])), cell(_moment(payment.get("review", {}).get("until"))),
                 cell(decision.get("score")), " ".join(row.get("words", ())),
             )  # fmt: skip
         out.print(shown if page["data"] else "Nothing waits for a person.")
@@ -269,7 +270,8 @@ async def review(
 
     def show_it(out: Console) -> None:
         held, decision = made["payment"], made.get("decision", {})
-        out.print(facts([(name, held.get(name)) for name in _OF_PAYMENT]))
+        amount = money(held["amount"], held["currency"])
+        out.print(facts([(name, amount if name == "amount" else held.get(name)) for name in _OF_PAYMENT]))
         for sentence in made.get("words", ()):
             out.print(sentence, soft_wrap=True, highlight=False)
         if decision.get("features"):
@@ -278,15 +280,30 @@ async def review(
                 shown.add_row(name, "missing" if value is None else cell(value))
             out.print(shown)
         if made.get("linked"):
-            shown = table("linked by", "payment", "customer", "outcome", "at")
+            shown = table("linked by", "payment", "customer", "outcome", "at", "known of it")
             for other in made["linked"]:
                 shown.add_row(
                     ", ".join(other["shares"]), other["subject"], cell(other.get("customer")),
-                    other["outcome"], cell(other["at"]),
+                    other["outcome"], cell(dt.datetime.fromisoformat(other["at"])),
+                    " ".join(other.get("labels", ())),
                 )  # fmt: skip
             out.print(shown)
+        if made.get("history"):
+            shown = table("paid before", "payment", "state", "amount")
+            for past in made["history"]:
+                shown.add_row(
+                    cell(dt.datetime.fromisoformat(past["created_at"])), past["payment"], past["state"],
+                    money(past["amount"], past["currency"]),
+                )  # fmt: skip
+            out.print(shown)
+        if made.get("labels"):
+            out.print(f"Known of it meanwhile: {', '.join(made['labels'])}.", highlight=False)
 
     operator.terminal.answer(made, show_it)
 
 
-_OF_PAYMENT: Final = ("id", "kind", "state", "customer", "amount", "currency", "method", "instrument")
+_OF_PAYMENT: Final = ("id", "kind", "state", "customer", "amount", "method", "instrument")
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    return None if text is None else dt.datetime.fromisoformat(text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from caudal.client.bodies import Body
-from caudal.client.payment_types import Method, Payment, PaymentContext, PaymentKind
+from caudal.client.payment_types import Method, Payment, PaymentContext, PaymentKind, PaymentState
 from caudal.client.risk_rule_types import RuleOutcome
 from caudal.client.types import Answer, OpenEnum
 
@@ -146,6 +146,18 @@ class DecisionLink(Answer, frozen=True, kw_only=True):
     at: dt.datetime
     shares: Sequence[str]
     customer: str | None = None
+    labels: Sequence[str] = ()
+
+
+class PastPayment(Answer, frozen=True, kw_only=True):
+    """A payment that the customer has made before."""
+
+    payment: str
+    kind: PaymentKind
+    state: PaymentState
+    amount: int
+    currency: str
+    created_at: dt.datetime
 
 
 class PaymentReviewCase(Answer, frozen=True, kw_only=True):
@@ -155,6 +167,7 @@ class PaymentReviewCase(Answer, frozen=True, kw_only=True):
     decision: DecisionRecord | None = None
     words: Sequence[str] = ()
     linked: Sequence[DecisionLink] = ()
+    history: Sequence[PastPayment] = ()
     labels: Sequence[str] = ()
 
 

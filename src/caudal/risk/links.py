@@ -9,9 +9,10 @@ from typing import Final
 
 import msgspec
 
-from caudal.risk import store_links
+from caudal.risk import store_labels, store_links
 from caudal.risk.decision_types import Record
 from caudal.risk.store_decisions import decode_record
+from caudal.risk.types import LabelKind
 from caudal_base.database import Connection
 
 LOOKED_AT: Final = 5_000
@@ -30,6 +31,8 @@ class Linked(msgspec.Struct, frozen=True, kw_only=True):
     record: Record
     shares: tuple[str, ...]
     """`card`, `device`, `ip`, `customer`."""
+    labels: tuple[LabelKind, ...] = ()
+    """What became known of it, the newest first."""
 
 
 async def linked(connection: Connection, book_id: int, record: Record) -> list[Linked]:
@@ -50,4 +53,7 @@ async def linked(connection: Connection, book_id: int, record: Record) -> list[L
             if record.customer is not None and row.customer == record.customer:
                 shares.append("customer")
             found.append(Linked(record=row, shares=tuple(shares)))
-    return found[:MOST]
+    labels = await store_labels.of_subjects(connection, book_id, [one.record.subject for one in found[:MOST]])
+    return [
+        msgspec.structs.replace(one, labels=tuple(labels.get(one.record.subject, ()))) for one in found[:MOST]
+    ]

@@ -67,6 +67,14 @@ select id, event_at, known_at, entities, tags, values
    and id = any(%(ids)s)
 """
 
+OF_SUBJECTS: Final = """
+select subject, kind
+  from risk.label
+ where book_id = %(book_id)s
+   and subject = any(%(subjects)s)
+ order by subject, known_at desc, kind desc
+"""
+
 # The newest word on each subject that was known at a moment. Of fraud other disputes say nothing.
 MATURED: Final = """
 select d.data::text, l.kind, l.known_at
@@ -217,6 +225,17 @@ async def find(
         )
         for subject, kind, source, event_at, known_at, note in await cursor.fetchall()
     ]  # fmt: skip
+
+
+async def of_subjects(
+    connection: Connection, book_id: int, subjects: Sequence[str]
+) -> dict[str, list[LabelKind]]:
+    """What is known of each of these, the newest first, as far as anything is."""
+    parameters = {"book_id": book_id, "subjects": arrays.texts(subjects)}
+    found: dict[str, list[LabelKind]] = {}
+    for subject, kind in await (await connection.execute(OF_SUBJECTS, parameters)).fetchall():
+        found.setdefault(subject, []).append(LabelKind(kind))
+    return found
 
 
 async def matured(
