@@ -142,3 +142,31 @@ def test_features_have_the_type_of_their_aggregate() -> None:
         "distinct": "int", "since_last": "double", "ratio": "double",
     }  # fmt: skip
     assert features_of(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"application": {"in come": "int"}}, "application"),
+        ({"application": {"1st": "int"}}, "application"),
+        ({"application": {"in": "int"}}, "application"),
+        ({"application": {f"v{number}": "int" for number in range(501)}}, "application"),
+        ({"rules": ({**LARGE, "on": "application"},)}, "rules[0].when"),
+        ({"rules": (rule("x", "application.late > 1"),), "application": {"late": "int"}}, "rules[0].when"),
+        ({"rules": (rule("x", "application.other > 1", on="application"),)}, "rules[0].when"),
+        ({"rules": (rule("x", "features.card_count_1h > 1", on="application"),)}, "rules[0].when"),
+        (
+            {
+                "rules": (rule("x", "application.late > 1.0", on="application"),),
+                "application": {"late": "string"},
+            },
+            "rules[0].when",
+        ),
+    ],
+)
+def test_rules_on_applications_read_what_is_declared_of_them_and_no_payments(
+    changes: dict[str, Any], field: str
+) -> None:
+    each = changes.pop("rules", (LARGE,))
+    found = check_rules(written(*each, **changes), KNOWN)
+    assert field in {one.field for one in found.problems}

@@ -82,8 +82,9 @@ ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="decide_application",
         tag=_TAG,
         summary="Decide on an application",
-        description="On something that is no payment, by the model that serves in the book; lists hold for "
-        "its customer, rules are for payments. A decline has adverse-action codes where the model has.",
+        description="On something that is no payment, by the rules that are on applications and the model "
+        "that serves in the book; lists hold for its customer. A decline has adverse-action codes where the "
+        "model has.",
         handle=decisions.decide,
         query=Write,
         body=NewDecision,

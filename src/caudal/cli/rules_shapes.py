@@ -15,6 +15,7 @@ from caudal.rules import (
     RuleSnoozeView,
     RuleStage,
     RuleStatsView,
+    RuleSubject,
     RuleTestsView,
 )
 
@@ -54,7 +55,8 @@ def show_rule_set(out: Console, view: RiskRuleSetView) -> None:
     shown = table("rule", "outcome", "when", "reason")
     for rule in view.rules:
         stage = "" if rule.stage is RuleStage.BEFORE_MODEL else " (after the model)"
-        shown.add_row(rule.name, rule.outcome.value + stage, rule.when, rule.reason)
+        on = "" if rule.on is RuleSubject.PAYMENT else ", of applications"
+        shown.add_row(rule.name, rule.outcome.value + on + stage, rule.when, rule.reason)
     out.print(shown)
 
 

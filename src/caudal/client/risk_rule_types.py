@@ -22,6 +22,23 @@ class RuleOutcome(OpenEnum):
     DECLINE = "decline"
 
 
+class RuleSubject(OpenEnum):
+    """What a rule is asked about."""
+
+    PAYMENT = "payment"
+    APPLICATION = "application"
+    """What is no payment: a loan that is applied for."""
+
+
+class ApplicationValue(OpenEnum):
+    """The type of a value of applications."""
+
+    INT = "int"
+    DOUBLE = "double"
+    STRING = "string"
+    BOOL = "bool"
+
+
 class RuleStage(OpenEnum):
     """When a rule is asked."""
 
@@ -83,6 +100,7 @@ class RiskRule(_Written, frozen=True, kw_only=True):
     when: str
     outcome: RuleOutcome
     reason: str
+    on: RuleSubject = RuleSubject.PAYMENT
     stage: RuleStage = RuleStage.BEFORE_MODEL
     tests: Sequence[RuleTest] = ()
 
@@ -92,6 +110,8 @@ class NewRiskRules(Body, frozen=True, kw_only=True):
 
     rules: Sequence[RiskRule]
     """In the order in which they are asked."""
+    application: Mapping[str, ApplicationValue] = {}
+    """The values of applications that rules read as `application.…`, with their types."""
     feature_set: int | None = None
     """The version that they speak of; the one in use by default."""
     note: str | None = None
@@ -180,6 +200,8 @@ class RiskRuleSet(Answer, frozen=True, kw_only=True):
     rules: Sequence[RiskRule]
     feature_set: int
     reads: Sequence[str]
+    application: Mapping[str, ApplicationValue] = {}
+    """The values of applications that it may read."""
     created_at: dt.datetime
     created_by: str
     note: str | None = None

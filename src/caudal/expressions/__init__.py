@@ -28,6 +28,7 @@ from caudal.expressions.expression import (
     explain,
     render,
 )
+from caudal.expressions.syntax import RESERVED
 from caudal.expressions.types import (
     BOOL,
     DOUBLE,
@@ -52,6 +53,7 @@ __all__ = [
     "DOUBLE",
     "DURATION",
     "INT",
+    "RESERVED",
     "STRING",
     "TIMESTAMP",
     "Cause",

@@ -30,6 +30,9 @@ SAME_TOLERANCE: Final = 1e-6
 """Between an estimator's own probabilities and its exported model's: ONNX counts in 32 bits."""
 LATENCY_US: Final = 1_000.0
 LATENCY_ROUNDS: Final = 5
+MOST_ROUNDS: Final = 30
+"""While one in 100 takes far longer than the usual: then something else ran beside."""
+FAR: Final = 4.0
 LATENCY_SCORES: Final = 200
 
 Scores = Callable[[Row], Score]
@@ -88,7 +91,9 @@ def latency(scorer: Any, *, seed: int) -> tuple[float, float]:
     """The median and the 99th percentile of a score, in microseconds: of the quietest of some rounds."""
     rows = rows_like(scorer.inputs, ROWS, seed)
     best = (math.inf, math.inf)
-    for _ in range(LATENCY_ROUNDS):
+    for rounds in range(MOST_ROUNDS):
+        if rounds >= LATENCY_ROUNDS and best[1] <= FAR * best[0]:
+            break
         spent = []
         for number in range(LATENCY_SCORES):
             row = rows[number % ROWS]

@@ -1,6 +1,6 @@
 """Decisions on what is no payment: an application for credit, as a row of values that the caller names.
 
-Lists (of the customer) and the model that serves decide. Rules speak of payments, and are not asked.
+Lists (of the customer), the rules that are on applications and the model that serves decide.
 """
 
 import math
@@ -14,8 +14,9 @@ import msgspec
 from caudal.ledger import Ledger
 from caudal.risk import deciding, rules, store, store_decisions
 from caudal.risk.decider import Deadline
+from caudal.risk.deciding import Judged
 from caudal.risk.decision_types import Record, Served, Shadow, SubjectOf, Value
-from caudal.risk.engine import Engines
+from caudal.risk.engine import Engine, Engines
 from caudal.risk.errors import ApplicationInvalid, NoModelServes
 from caudal.risk.rules import MET_NOTHING
 from caudal.risk.types import ListKind, Met, SubjectKind
@@ -28,7 +29,7 @@ from caudal_base.personal import refuse_personal
 MAX_VALUES: Final = 2_000
 MAX_SUBJECT: Final = 255
 _NAME: Final = re.compile(r"[A-Za-z][\w .:/&-]{0,199}", re.ASCII)
-_OURS: Final = ("payment.", "features.", "lists.", "model.")
+_OURS: Final = ("application.", "payment.", "features.", "lists.", "model.")
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,28 +68,18 @@ class Applications:
         engine = self._engines.known(book_id)
         if engine is None or engine.stamp != stamp:
             engine = await self._engines.load(connection, book_id, stamp)
-        serving = engine.serving
-        chosen = None if serving is None else serving.pick(application.customer or application.subject)
-        if serving is None or chosen is None:
-            raise NoModelServes("no model decides in this book")
         served = Served(
-            facts=_finite(application.values), met=await self._met(connection, book_id, application),
-            at=now, serving=serving.version, model=chosen.ref, role=chosen.role, fallback=chosen.fallback,
-        )  # fmt: skip
-        read = perf_counter_ns()
-        deadline = Deadline(serving.deadline_us, self._engines.counts)
-        judges, row = engine.judges(served), deciding.row_of(served, ())
-        model = None if judges.model is None else deadline.over(judges.model)
-        judged = deciding.decide(served, msgspec.structs.replace(judges, rules=None, model=model), row)
-        spare = Deadline(serving.deadline_us // 2, self._engines.counts)
-        shadows = tuple(
-            Shadow(model=each.ref, score=spare.over(each).score(row).value) for each in serving.shadows
+            facts=_finite(application.values), met=await self._met(connection, book_id, application), at=now
         )
+        served = _with_judges(served, engine, application.customer or application.subject)
+        read = perf_counter_ns()
+        judged, shadows = self._judged(engine, served)
         took = {"read": (read - began) // 1_000, "decide": (perf_counter_ns() - read) // 1_000}
         record = Record(
             id=ids.encode(ids.DECISION, self._new_ids.new()), of=SubjectOf.APPLICATION,
             subject=application.subject, customer=application.customer, at=now, as_of=now, ordinal=0,
             served=msgspec.structs.replace(served, fallback=judged.fallback), decided=judged.decided,
+            fired=judged.fired, missing=judged.missing, snoozed=judged.snoozed,
             model_wants=judged.model_wants, shadows=shadows, latency_us=took,
         )  # fmt: skip
         async with connection.pipeline():
@@ -96,6 +87,20 @@ class Applications:
         await store_decisions.insert(connection, book_id, record)
         self._engines.counts.decided(book_id, record)
         return record
+
+    def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
+        serving = engine.serving
+        allowed_us = 0 if serving is None else serving.deadline_us
+        deadline = Deadline(allowed_us, self._engines.counts)
+        judges, row = engine.judges(served), deciding.row_of(served, ())
+        model = None if judges.model is None else deadline.over(judges.model)
+        judges = msgspec.structs.replace(judges, rules=engine.application_rules, model=model)
+        judged = deciding.decide(served, judges, row)
+        spare = Deadline(allowed_us // 2, self._engines.counts)
+        shadows = () if serving is None else serving.shadows
+        return judged, tuple(
+            [Shadow(model=each.ref, score=spare.over(each).score(row).value) for each in shadows]
+        )
 
     async def _met(self, connection: Connection, book_id: int, application: Application) -> Met:
         if application.customer is None:
@@ -109,6 +114,20 @@ class Applications:
             watched=("watched_customer",) if ListKind.WATCH in kinds else (),
             allowed=("allowed_customer",) if ListKind.ALLOW in kinds else (),
         )
+
+
+def _with_judges(served: Served, engine: Engine, key: str) -> Served:
+    """With the versions of rules and of what serves. Raises `NoModelServes` where there is neither."""
+    rules, serving = engine.application_rules, engine.serving
+    chosen = None if serving is None else serving.pick(key)
+    if rules is None and chosen is None:
+        raise NoModelServes("neither a model nor rules decide on applications in this book")
+    changes: dict[str, object] = {"serving": 0 if serving is None else serving.version}
+    if rules is not None:
+        changes |= {"rule_set": rules.version, "snoozes": rules.snoozes}
+    if chosen is not None:
+        changes |= {"model": chosen.ref, "role": chosen.role, "fallback": chosen.fallback}
+    return msgspec.structs.replace(served, **changes)
 
 
 def refuse_unfit(application: Application) -> None:

@@ -14,6 +14,7 @@ from caudal.risk.errors import DecisionNotFound
 from caudal.risk.published_rules import PublishedRules
 from caudal.risk.serving_models import LoadedModel, Serving
 from caudal.risk.showing import FeatureShown, features_of
+from caudal.rules import RuleSubject
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.database import Connection
@@ -80,7 +81,7 @@ async def replay(connection: Connection, book_id: int, decision_id: str) -> Repl
     Raises `DecisionNotFound`, and what loading a version raises that is there no longer.
     """
     record = await get_decision(connection, book_id, decision_id)
-    past = await past_of(connection, book_id, record.served)
+    past = await past_of(connection, book_id, record)
     row = deciding.row_of(record.served, past.names)
     again = deciding.decide(record.served, past.judges(record.served), row).decided
     encode = msgspec.json.encode
@@ -104,7 +105,7 @@ async def explain(connection: Connection, book_id: int, decision_id: str) -> Exp
     shown = await features_of(connection, book_id, [record])
     reasons = record.decided.reasons
     if any(reason.because is Because.MODEL for reason in reasons):
-        reasons = _with_findings(reasons, await past_of(connection, book_id, record.served), record.served)
+        reasons = _with_findings(reasons, await past_of(connection, book_id, record), record.served)
     words = tuple(f"{_LED_TO[reason.wants]}: {reason.text}." for reason in reasons)
     if not words:
         words = ("Approved: no list, limit, rule or model had anything against it.",)
@@ -136,8 +137,9 @@ _LED_TO: Final = {
 }
 
 
-async def past_of(connection: Connection, book_id: int, served: Served) -> Past:
-    """Who decided then: the versions that `served` names."""
+async def past_of(connection: Connection, book_id: int, record: Record) -> Past:
+    """Who decided then: the versions that the record names."""
+    served = record.served
     names: tuple[str, ...] = ()
     if served.feature_set:
         found = await features.get_version(connection, book_id, served.feature_set)
@@ -145,6 +147,6 @@ async def past_of(connection: Connection, book_id: int, served: Served) -> Past:
     rule_set = await rules.load_version(connection, book_id, served.rule_set, snoozes=served.snoozes)
     serving = await models.Directory().load_version(connection, book_id, served.serving)
     return Past(
-        names, PublishedRules(rule_set) if rule_set.version else None,
+        names, PublishedRules(rule_set, RuleSubject(record.of.value)) if rule_set.version else None,
         Serving(serving) if serving.version else None,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from caudal.risk.decision_types import Fallback, FallbackPolicy, Rules, Served
 from caudal.risk.published_rules import PublishedRules
 from caudal.risk.serving_models import Serving
 from caudal.risk.store_decisions import Stamp
+from caudal.rules import RuleSubject
 from caudal_base.database import Connection
 
 
@@ -44,11 +45,13 @@ class Engine(Past):
     """All that decides in a book now. Never changes."""
 
     def __init__(
-        self, stamp: Stamp, plan: Plan, rules: Rules | None = None, serving: Serving | None = None
-    ) -> None:
+        self, stamp: Stamp, plan: Plan, rules: Rules | None = None, serving: Serving | None = None,
+        application_rules: Rules | None = None,
+    ) -> None:  # fmt: skip
         """As it stood when the stamp was read."""
         super().__init__(plan.names, rules, serving)
         self.stamp = stamp
+        self.application_rules = application_rules
         self.plan = plan
         self.looks_up = bool(plan.kept)
         """There are features to read, or series to be kept up."""
@@ -84,6 +87,11 @@ class Engines:
         plan = await features.load_plan(connection, book_id)
         rule_set = await rules.load_published(connection, book_id)
         published = PublishedRules(rule_set) if rule_set.version else None
+        applied = None
+        if rule_set.speaks_of(RuleSubject.APPLICATION):
+            applied = PublishedRules(rule_set, RuleSubject.APPLICATION)
         serving = Serving(await self._models.load(connection, book_id))
-        engine = self._known[book_id] = Engine(stamp, plan, published, serving if serving.decides else None)
+        engine = self._known[book_id] = Engine(
+            stamp, plan, published, serving if serving.decides else None, applied
+        )
         return engine

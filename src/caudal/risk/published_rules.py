@@ -6,7 +6,7 @@ from typing import Final
 
 from caudal import rules
 from caudal.risk.decision_types import Fired, FiredRule, Row
-from caudal.rules import RuleSet, RuleStage
+from caudal.rules import RuleSet, RuleStage, RuleSubject
 from caudal_base.decide import Verdict
 
 _VERDICTS: Final[Mapping[rules.Outcome, Verdict]] = {
@@ -16,10 +16,11 @@ _NOTHING: Final = Fired()
 
 
 class PublishedRules:
-    """A version of the book's rules, made ready. Never changes."""
+    """A version of the book's rules, made ready: those on payments, or on applications. Never changes."""
 
-    def __init__(self, rule_set: RuleSet) -> None:
+    def __init__(self, rule_set: RuleSet, on: RuleSubject = RuleSubject.PAYMENT) -> None:
         """As `caudal.rules` has it."""
+        self._on = on
         self.version = rule_set.version
         self.snoozes = rule_set.snoozes
         self.rule_set = rule_set
@@ -37,7 +38,7 @@ class PublishedRules:
         return tuple(str(reason.text) for reason in self.rule_set.explain(rule, row, now))
 
     def _fired(self, row: Row, now: dt.datetime, stage: RuleStage) -> Fired:
-        found = rules.evaluate(self.rule_set, row, now, stage)
+        found = rules.evaluate(self.rule_set, row, now, stage, self._on)
         if found is rules.NOTHING:
             return _NOTHING
         return Fired(

@@ -10,7 +10,17 @@ from typing import Final
 from caudal import features, rules
 from caudal.risk import deciding
 from caudal.risk.labels import Matured, matured
-from caudal.rules import Backtest, Outcome, Past, RuleBacktest, RulePeriod, RuleSet, Stats, StatsPeriod
+from caudal.rules import (
+    Backtest,
+    Outcome,
+    Past,
+    RuleBacktest,
+    RulePeriod,
+    RuleSet,
+    RuleSubject,
+    Stats,
+    StatsPeriod,
+)
 from caudal_base.database import Connection
 from caudal_base.errors import InvalidRequest
 
@@ -85,6 +95,7 @@ def past_of(one: Matured, names: Mapping[int, tuple[str, ...]]) -> Past:
     return Past(
         id=record.id,
         at=served.at,
+        on=RuleSubject(record.of.value),
         row=row,
         amount=amount if isinstance(amount, int) else 0,
         currency=currency if isinstance(currency, str) else "",

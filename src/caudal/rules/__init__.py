@@ -62,6 +62,7 @@ from caudal.rules.service import (
 from caudal.rules.stats import MAX_DAYS, RulePeriod, Stats, StatsPeriod, start_of
 from caudal.rules.types import (
     SEVERITY,
+    ApplicationValue,
     Outcome,
     Review,
     ReviewVerdict,
@@ -69,6 +70,7 @@ from caudal.rules.types import (
     RiskRules,
     RuleExpected,
     RuleStage,
+    RuleSubject,
     RuleTest,
     RuleTested,
     Snooze,
@@ -100,6 +102,7 @@ __all__ = [
     "NOTHING",
     "NO_RULES",
     "SEVERITY",
+    "ApplicationValue",
     "Backtest",
     "Checked",
     "FeatureInUse",
@@ -134,6 +137,7 @@ __all__ = [
     "RuleSnoozeView",
     "RuleStage",
     "RuleStatsView",
+    "RuleSubject",
     "RuleTest",
     "RuleTested",
     "RuleTestedView",

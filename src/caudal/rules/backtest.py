@@ -160,10 +160,10 @@ class Backtest:
 
 def fired_on(rule_set: RuleSet, past: Past) -> Fired:
     """What rules say of a decision of the past, both stages together."""
-    before = evaluate(rule_set, past.row, past.at)
+    before = evaluate(rule_set, past.row, past.at, on=past.on)
     if before.approved:
         return before
-    after = evaluate(rule_set, past.row, past.at, RuleStage.AFTER_MODEL)
+    after = evaluate(rule_set, past.row, past.at, RuleStage.AFTER_MODEL, past.on)
     return Fired(
         outcome=severest((before.outcome, after.outcome)),
         rules=before.rules + after.rules,

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from caudal.expressions import (
+    RESERVED,
     Environment,
     Expression,
     ExpressionInvalid,
@@ -16,7 +17,16 @@ from caudal.expressions import (
 )
 from caudal.rules.errors import Problem
 from caudal.rules.names import FEATURES, environment
-from caudal.rules.types import Given, RiskRule, RiskRules, RuleExpected, RuleStage, RuleTest, RuleTested
+from caudal.rules.types import (
+    Given,
+    RiskRule,
+    RiskRules,
+    RuleExpected,
+    RuleStage,
+    RuleSubject,
+    RuleTest,
+    RuleTested,
+)
 from caudal_base.personal import personal_kind
 
 MAX_RULES: Final = 200
@@ -28,8 +38,10 @@ millisecond, and less than half a second to compile."""
 MAX_REASON: Final = 200
 MAX_NOTE: Final = 1_000
 MAX_NAME: Final = 63
+MAX_APPLICATION: Final = 500
 MAX_VALUE: Final = 255
 
+_VALUE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}", re.ASCII)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 
@@ -74,7 +86,11 @@ def _flat(given: Mapping[str, Any]) -> dict[str, Given]:
 
 def check_rules(rules: RiskRules, features: Mapping[str, str]) -> Checked:
     """Look through `rules`, as `flat` gives them, over the `features` of their set (with types as texts)."""
-    environments = {stage: environment(features, stage) for stage in RuleStage}
+    if unnamed := tuple(_problems_of_values(rules)):
+        return Checked(unnamed, ())
+    environments = {
+        (on, stage): environment(rules, features, stage, on) for on in RuleSubject for stage in RuleStage
+    }
     problems = [*_problems_of_set(rules)]
     expressions: list[Expression | None] = []
     warnings: list[str] = []
@@ -87,7 +103,7 @@ def check_rules(rules: RiskRules, features: Mapping[str, str]) -> Checked:
             problems.append(Problem(field=f"{at}.name", detail=f"{rule.name!r} stands twice"))
         seen.add(rule.name)
         try:
-            expression = compile(rule.when, environments[rule.stage])
+            expression = compile(rule.when, environments[rule.on, rule.stage])
         except ExpressionInvalid as wrong:
             problems.append(_problem_of(rule, f"{at}.when", wrong))
             expressions.append(None)
@@ -99,7 +115,7 @@ def check_rules(rules: RiskRules, features: Mapping[str, str]) -> Checked:
             problems.append(Problem(field="rules", rule=rule.name, detail=detail))
             break
         warnings += [f"{rule.name}: {text}" for text in expression.warnings]
-        problems += _problems_of_tests(rule, at, environments[rule.stage])
+        problems += _problems_of_tests(rule, at, environments[rule.on, rule.stage])
     return Checked(tuple(problems), tuple(expressions), tuple(warnings))
 
 
@@ -115,6 +131,15 @@ def _problems_of_set(rules: RiskRules) -> Iterator[Problem]:
         yield Problem(field="rules", detail=f"1 to {MAX_RULES} rules")
     if rules.note is not None and (why := text_fault(rules.note, MAX_NOTE)):
         yield Problem(field="note", detail=why)
+
+
+def _problems_of_values(rules: RiskRules) -> Iterator[Problem]:
+    if len(rules.application) > MAX_APPLICATION:
+        yield Problem(field="application", detail=f"at most {MAX_APPLICATION} values")
+    for name in rules.application:
+        if _VALUE_NAME.fullmatch(name) is None or name in RESERVED:
+            detail = f"{name[:64]!r}: letters, digits and _, a letter first, at most {MAX_NAME}, no CEL word"
+            yield Problem(field="application", detail=detail)
 
 
 def _problems_of_rule(rule: RiskRule, at: str) -> Iterator[Problem]:

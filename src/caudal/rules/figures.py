@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from caudal.rules.evaluating import Row
-from caudal.rules.types import Outcome
+from caudal.rules.types import Outcome, RuleSubject
 
 _Z: Final = 1.959963984540054
 """The 97.5 % quantile of the normal distribution: intervals cover 95 %."""
@@ -19,6 +19,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     """Of the decision, or of what was decided on: for people who want an example."""
     at: dt.datetime
+    on: RuleSubject = RuleSubject.PAYMENT
     row: Row
     """The values as they were served, with the score, and what lists said."""
     amount: int

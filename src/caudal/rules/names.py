@@ -16,8 +16,9 @@ from caudal.expressions import (
     optional,
 )
 from caudal.features import Aggregate, FeatureSet
-from caudal.rules.types import RuleStage
+from caudal.rules.types import ApplicationValue, RiskRules, RuleStage, RuleSubject
 
+APPLICATION: Final = "application."
 FEATURES: Final = "features."
 SCORE: Final = "model.score"
 AT: Final = "payment.at"
@@ -46,6 +47,14 @@ _INTEGERS: Final = frozenset(
 _OF_KIND: Final[Mapping[str, Type]] = {kind.value: Type(kind) for kind in (Kind.INT, Kind.DOUBLE)}
 
 
+_OF_VALUE: Final[Mapping[ApplicationValue, Type]] = {
+    ApplicationValue.INT: INT,
+    ApplicationValue.DOUBLE: DOUBLE,
+    ApplicationValue.STRING: STRING,
+    ApplicationValue.BOOL: BOOL,
+}
+
+
 def type_of(aggregate: Aggregate) -> Type:
     """Counts and sums are whole numbers; what is divided, or measured in seconds, is not."""
     return INT if aggregate in _INTEGERS else DOUBLE
@@ -58,14 +67,20 @@ def features_of(declared: FeatureSet | None) -> dict[str, str]:
 
 
 def environment(
-    features: Mapping[str, str], stage: RuleStage, only: Iterable[str] | None = None
-) -> Environment:
-    """The names of a stage, where `features` are those of the set; of them `only` some, if that is given.
+    rules: RiskRules, features: Mapping[str, str], stage: RuleStage, on: RuleSubject,
+    only: Iterable[str] | None = None,
+) -> Environment:  # fmt: skip
+    """The names that rules on something may speak of at a stage; of them `only` some, if that is given.
 
-    A feature may always be missing: a customer is new, a device is not told.
+    `features` are those of the set. A feature may always be missing: a customer is new, a device is not told.
+    So may all that an application has.
     """
-    types = {**_PAYMENT, **_LISTS}
-    types |= {FEATURES + name: optional(_OF_KIND[kind]) for name, kind in features.items()}
+    types = dict(_LISTS)
+    if on is RuleSubject.PAYMENT:
+        types |= _PAYMENT
+        types |= {FEATURES + name: optional(_OF_KIND[kind]) for name, kind in features.items()}
+    else:
+        types |= {APPLICATION + name: optional(_OF_VALUE[kind]) for name, kind in rules.application.items()}
     if stage is RuleStage.AFTER_MODEL:
         types[SCORE] = optional(DOUBLE)
     if only is not None:

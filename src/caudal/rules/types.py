@@ -33,6 +33,23 @@ class RuleStage(QuickEnum):
     """It may read `model.score`."""
 
 
+class RuleSubject(QuickEnum):
+    """What a rule is asked about."""
+
+    PAYMENT = "payment"
+    APPLICATION = "application"
+    """What is no payment: a loan that is applied for. It may read the declared `application.…`."""
+
+
+class ApplicationValue(QuickEnum):
+    """The type of a value of applications."""
+
+    INT = "int"
+    DOUBLE = "double"
+    STRING = "string"
+    BOOL = "bool"
+
+
 class RuleExpected(QuickEnum):
     """What a test expects of a rule's condition."""
 
@@ -61,10 +78,14 @@ class RiskRule(_Written, frozen=True, kw_only=True):
     name: str
     """A lower-case word, `many_payments_by_card`: reasons, figures and snoozes go by it across versions."""
     when: str
-    """An expression over `payment.…`, `features.…`, `lists.…` and, after the model, `model.score`."""
+    """An expression over `payment.…`, `features.…`, `lists.…` and, after the model, `model.score`.
+
+    Of applications `application.…` stands in the place of payments and features.
+    """
     outcome: Outcome
     reason: str
     """In words that a person understands."""
+    on: RuleSubject = RuleSubject.PAYMENT
     stage: RuleStage = RuleStage.BEFORE_MODEL
     tests: tuple[RuleTest, ...] = ()
 
@@ -73,6 +94,8 @@ class RiskRules(_Written, frozen=True, kw_only=True):
     """Rules in the order in which they are asked."""
 
     rules: tuple[RiskRule, ...]
+    application: Mapping[str, ApplicationValue] = {}
+    """The values of applications that rules read as `application.…`, by the names that callers give them."""
     feature_set: int | None = None
     """The version of the feature set that the rules speak of; the one in use by default."""
     note: str | None = None

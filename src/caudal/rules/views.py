@@ -1,7 +1,7 @@
 """Rule sets, snoozes and what was tried, as the API and the command line show them."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from caudal.rules.errors import Problem
 from caudal.rules.figures import RuleCount
 from caudal.rules.stats import RulePeriod, StatsPeriod
 from caudal.rules.types import (
+    ApplicationValue,
     Review,
     ReviewVerdict,
     RiskRule,
@@ -114,6 +115,8 @@ class RiskRuleSetView(View, frozen=True, kw_only=True):
     """The version of the feature set that it speaks of; 0: of no features."""
     reads: tuple[str, ...]
     """The features that it reads."""
+    application: Mapping[str, ApplicationValue] = {}
+    """The values of applications that it may read."""
     created_at: Time
     created_by: str
     note: str | None = None
@@ -244,6 +247,7 @@ def rule_set_row(version: Version, current: int | None) -> RiskRuleSetView:
         rules=version.rules.rules,
         feature_set=version.feature_set,
         reads=tuple(version.reads),
+        application=version.rules.application,
         created_at=version.created_at,
         created_by=version.created_by,
         note=version.rules.note,
