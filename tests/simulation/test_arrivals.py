@@ -258,6 +258,12 @@ def test_a_healthy_one_that_was_disabled_has_its_time_from_then_on() -> None:
     ]
 
 
+def test_on_a_machine_that_is_too_busy_there_is_longer() -> None:
+    came = [arrival(3, 1), arrival(4, 3, at=2.1 + HEALTHY_WITHIN_S)]
+    assert broken(deliveries(endpoint(arrivals=came), slowness=1.1)) == []
+    assert broken(deliveries(endpoint(arrivals=came), slowness=1.0)) == ["healthy_not_delayed"]
+
+
 def test_one_that_is_gone_need_not_have_got_everything() -> None:
     one = endpoint(
         receiver=GONE, status="disabled", arrivals=[arrival(3, 1, 410)], rows=[row(3, "failed")],
@@ -278,3 +284,23 @@ def test_a_test_event_is_for_one_endpoint_alone() -> None:
     assert broken(deliveries(one, events=events, tested={"evt_6": run.ENDPOINT})) == []
     assert broken(deliveries(one, events=events)) == ["deliveries_wanted"]
     assert broken(deliveries(events=events, tested={"evt_6": run.ENDPOINT})) == ["deliveries_complete"]
+
+
+def test_a_test_event_stands_in_no_line() -> None:
+    """Both are about the endpoint, and the test comes first."""
+    rotated = Told(
+        seq=6, id="evt_6", type="webhook_endpoint.secret_rotated", object=run.ENDPOINT, at=3.5, digest=b""
+    )
+    last = Told(seq=7, id="evt_7", type="webhook_endpoint.test", object=run.ENDPOINT, at=4.0, digest=b"")
+    one = endpoint(
+        receiver=receiver(types=("payment.*", "webhook_endpoint.secret_rotated")),
+        arrivals=[
+            arrival(3, 1), arrival(4, 3), msgspec.structs.replace(arrival(3, 5), event="evt_7", at=4.0),
+            msgspec.structs.replace(arrival(3, 7), event="evt_6", at=5.0),
+        ],
+        rows=[row(3), row(4), row(6), row(7)],
+        tries=[tried(3), tried(4), tried(6), tried(7)],
+    )  # fmt: skip
+    assert broken(deliveries(one, events=[*run.EVENTS, rotated, last], tested={"evt_7": run.ENDPOINT})) == []
+    other = msgspec.structs.replace(last, type="webhook_endpoint.secret_rotated")
+    assert broken(deliveries(one, events=[*run.EVENTS, rotated, other])) == ["deliveries_in_order"]

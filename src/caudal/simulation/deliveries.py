@@ -157,6 +157,7 @@ class Endpoints:
             flooded=self._sink.flooded,
             workers_killed=self._world.workers_killed,
             tested=self._tested,
+            slowness=self._world.waiting.slowness,
         )
 
     def report(self) -> dict[str, int]:

@@ -241,6 +241,7 @@ class _Run:
             webhooks=dict(sorted(stats["webhooks"].items())),
             deliveries=self._endpoints.report(),
             seconds=round(seconds, 1),
+            slowness=round(self._world.waiting.slowness, 2),
             phases=self._phases,
             cpu={name: round(used, 1) for name, used in self._cpu.items()},
             parameters=self._parameters,

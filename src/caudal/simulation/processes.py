@@ -116,6 +116,33 @@ def cpu_s(pid: int) -> float:
     return sum(_ticks(each) for each in (pid, *descendants(pid))) / os.sysconf("SC_CLK_TCK")
 
 
+class Waiting:
+    """How long programs wait for a processor that others have: on a machine that is too busy, all is late."""
+
+    def __init__(self) -> None:
+        """Nothing has been looked at."""
+        self._seen: dict[int, tuple[int, int]] = {}
+        self._ran = 0
+        self._waited = 0
+
+    def look(self, pid: int) -> None:
+        """Add what a process has run and waited since it was looked at last, or since it began."""
+        try:
+            ran, waited, _ = map(int, Path(f"/proc/{pid}/schedstat").read_text().split())  # proc(5), in ns
+        except (FileNotFoundError, ProcessLookupError, ValueError):
+            return
+        before = self._seen.get(pid, (0, 0))
+        if ran >= before[0]:
+            self._ran += ran - before[0]
+            self._waited += waited - before[1]
+        self._seen[pid] = (ran, waited)
+
+    @property
+    def slowness(self) -> float:
+        """How many times as long their work took as it would have on a machine of their own."""
+        return 1 + self._waited / self._ran if self._ran else 1.0
+
+
 def _ticks(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -86,6 +86,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: dict[str, int]
     """Webhooks to customers' endpoints, by what became of them."""
     seconds: float
+    slowness: float
+    """How many times as long as on a machine of their own the workers took, for want of a processor."""
     phases: dict[str, float]
     """Seconds of each part of the run."""
     cpu: dict[str, float]

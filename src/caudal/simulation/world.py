@@ -24,7 +24,7 @@ from caudal.simulation import delivery_store, partners, store
 from caudal.simulation.http import Http, NoAnswer
 from caudal.simulation.nursery import Nursery
 from caudal.simulation.partners import Control, Secrets
-from caudal.simulation.processes import Kept, command_line, cpu_s, descendants, kill_hard
+from caudal.simulation.processes import Kept, Waiting, command_line, cpu_s, descendants, kill_hard
 from caudal.simulation.types import Victim
 from caudal.supervisor import Program
 from caudal_base import ids
@@ -60,7 +60,8 @@ _LOOK_EVERY_S: Final = 0.01
 _TEND_EVERY_S: Final = 0.5
 
 _SERVER_BACK_S: Final = 10.0
-"""So long after PostgreSQL was killed a program may end because it could not reach it."""
+"""So long after PostgreSQL was killed a program may end because it could not reach it; longer on a machine
+that is too busy."""
 
 
 class World:
@@ -81,6 +82,8 @@ class World:
         """Programs that ended though nobody killed them."""
         self.workers_killed: list[float] = []
         """When, in seconds since 1970."""
+        self.waiting = Waiting()
+        """Of the workers."""
         self._server_died_at = 0.0
         self._kills = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -189,9 +192,13 @@ class World:
         while True:
             await asyncio.sleep(_TEND_EVERY_S)
             async with self._kills:
+                for name in WORKERS:
+                    if (pid := self.programs[name].pid) is not None:
+                        self.waiting.look(pid)
+                back_s = _SERVER_BACK_S * self.waiting.slowness
                 for name, program in self.programs.items():
                     if program.pid is None:
-                        if time.monotonic() > self._server_died_at + _SERVER_BACK_S:
+                        if time.monotonic() > self._server_died_at + back_s:
                             self.died.append(name)
                         program.start()
 
