@@ -55,7 +55,9 @@ async def test_what_the_book_has_is_there_once(world: PaymentWorld, tmp_path: Pa
     newest = {row["id"]: row for row in sorted(payments, key=lambda row: row["seq"])}
     assert sorted(row["amount"] for row in newest.values()) == [1_000, 1_001, 1_002]
     assert {row["state"] for row in newest.values()} == {"succeeded"}
-    assert {(row["device"], row["merchant"], row["country"]) for row in payments} == {("phone-1", "m1", "ES")}
+    assert {(row["merchant"], row["country"]) for row in payments} == {("m1", "ES")}
+    (device,) = {row["device"] for row in payments}
+    assert device.startswith("device_")
     assert {row["state"] for row in read(tmp_path, "disputes")} == {"open"}
     assert [row["amount"] for row in read(tmp_path, "refunds")] == [200]
     assert sorted(row["state"] for row in read(tmp_path, "attempts")) == ["succeeded"] * 3
@@ -236,7 +238,7 @@ async def test_decisions_and_labels_of_each_run_are_there_once(database: Databas
     row = next(row for row in rows if row["id"] == newest.id)
     assert json.loads(row["features"]) == list(newest.served.features)
     assert (row["outcome"], row["ordinal"], row["as_of"]) == ("approve", newest.ordinal, newest.as_of)
-    assert "203.0.113." not in json.dumps(rows, default=str)
+    assert not [found for found in ("203.0.113.", "phone-") if found in json.dumps(rows, default=str)]
 
 
 async def test_what_a_clock_far_behind_has_written_is_not_missed(database: Database, tmp_path: Path) -> None:

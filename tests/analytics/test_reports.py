@@ -142,6 +142,6 @@ async def test_the_database_and_its_export_say_the_same(database: Database, dsn:
     assert live == lake
     (row,) = [row for row in live.volume if row.kind == "pay_in"]
     assert (row.payments, row.amount, row.approval_bp) == (4, 4_006, 10_000.0)
-    assert live.loss[0].disputed == 1_001
+    assert (live.loss[0].disputed, live.loss[0].dispute_fees) == (1_001, 1_500)
     with pytest.raises(BookNotFound):
         analytics.report_of(dsn, book="another")

@@ -7,14 +7,15 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from caudal import analytics
+from caudal.connectors import PartnerFee
 from caudal.features import Event, record
 from caudal.ledger import BookInfo, require_book_number
 from caudal_base.database import Database
 from caudal_base.decide import Context
 from support.payment_worlds import PaymentWorld, Status, dispute_snapshot
 
-CANARIES = ("Ana Garcia", "calle Mayor", "order-17", "203.0.113.77", "secret-note")
-"""In free texts and addresses: no export may have them."""
+CANARIES = ("Ana Garcia", "calle Mayor", "order-17", "203.0.113.77", "secret-note", "Anas-phone")
+"""In free texts, devices and addresses: no export may have them."""
 
 
 async def exported(database: Database, book_id: int, directory: Path, **more: Any) -> analytics.Exported:
@@ -28,7 +29,7 @@ async def book_of(database: Database, book_id: int) -> BookInfo:
 
 async def some_payments(world: PaymentWorld, count: int = 3) -> list[str]:
     """Payments that succeed, of which one is captured in parts, one refunded and one disputed."""
-    context = Context(device="phone-1", ip="203.0.113.77", merchant="m1", country="ES")
+    context = Context(device="Anas-phone", ip="203.0.113.77", merchant="m1", country="ES")
     made = []
     for number in range(count):
         case = await world.succeeded(
@@ -39,7 +40,8 @@ async def some_payments(world: PaymentWorld, count: int = 3) -> list[str]:
         if number == 0:
             await world.refund(case, 200)
         elif number == 1:
-            await world.hear(dispute_snapshot(case, Status.OPEN))
+            fee = PartnerFee(partner_id="txn_1", amount=1500, currency=case.payment.currency)
+            await world.hear(dispute_snapshot(case, Status.OPEN, fees=(fee,)))
     return made
 
 

@@ -43,7 +43,8 @@ select id, created_at, customer, kind, state, currency, amount, refunded_amount
 """
 
 _DISPUTES: Final = """
-select payment_id, state, amount, coalesce((data ->> 'fee_amount')::bigint, 0)
+select payment_id, state, amount,
+       coalesce((select sum(fee.value::bigint) from json_each_text(data -> 'fees') as fee), 0)::bigint
   from payments.dispute
  where book_id = %(book_id)s
 """

@@ -1,7 +1,7 @@
 """Rows of the tables, from what the database has."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,7 +81,8 @@ def _payment(data: Mapping[str, Any], tokens: Pseudonyms) -> Row:
         *(data.get(name) for name in plain),
         *(data.get(name, 0) for name in amounts),
         data.get("method"), data.get("partner"), data.get("instrument"),
-        context.get("card_token"), context.get("device"), _token(context.get("ip"), tokens),
+        context.get("card_token"), _token(context.get("device"), tokens.device),
+        _token(context.get("ip"), tokens.ip),
         context.get("merchant"), context.get("country"),
         (data.get("decision") or {}).get("verdict"), failure.get("code"), failure.get("class"),
         _moment(data.get("created_at")), _moment(data.get("updated_at")),
@@ -139,8 +140,8 @@ def decoded(text: str) -> Mapping[str, Any]:
     return found
 
 
-def _token(address: str | None, tokens: Pseudonyms) -> str | None:
-    return None if address is None else tokens.ip(address)
+def _token(value: str | None, made: Callable[[str], str]) -> str | None:
+    return None if value is None else made(value)
 
 
 def _moment(text: str | None) -> dt.datetime | None:

@@ -46,8 +46,8 @@ async def export(
     """Write the ledger, payments, decisions and features' events of a book as Parquet.
 
     Run again, it goes on where it ended: each row is there once, whatever was killed where. Names, addresses
-    and free text are not in it; addresses of the internet are tokens. Payments go first: it rests between
-    pages.
+    and free text are not in it; addresses of the internet and devices are tokens. Payments go first: it
+    rests between pages.
     """
     require_models()
     from caudal import analytics
