@@ -1,5 +1,7 @@
 """Measures against values worked out by hand, or by an independent way."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,11 @@ def test_the_mean_over_folds_is_less_certain_than_independent_values_would_make_
     plain = 2.776 * np.std(values, ddof=1) / np.sqrt(5)
     assert found.value == pytest.approx(0.79)
     assert found.high - found.value == pytest.approx(plain * 1.5, rel=1e-3)
+
+
+def test_a_curve_keeps_its_steep_part_when_it_is_thinned() -> None:
+    x = np.concatenate([np.linspace(0, 0.9, 500), np.linspace(0.9, 1, 100_000)])
+    points = metrics.thinned(x, 1 - x)
+    assert len(points) <= 160
+    assert max(later - former for (former, _), (later, _) in itertools.pairwise(points)) < 0.02
+    assert (points[0][0], points[-1][0]) == (0, 1)

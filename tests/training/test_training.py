@@ -1,5 +1,6 @@
 """From a file to models: leaks named, figures of unseen rows, files that score as training did."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from caudal.training import (
     Wishes,
     boosting,
     calibration,
+    evaluating,
     histories,
     leaks,
+    service,
     train,
     write,
 )
@@ -30,8 +33,20 @@ def quiet(_what: str, _done: int, _total: int) -> None:
     """Nobody watches."""
 
 
+FEW_TREES = boosting.Setting(leaves=8, rounds=30, rate=0.15, least_rows=20, columns=0.5, rows=0.8, bags=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """What is tested here holds for thirty trees as for a thousand; the benchmark measures those."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "credit_setting", lambda _rows: FEW_TREES)
+        patch.setattr(evaluating, "fraud_settings", lambda _rows, _positives: (FEW_TREES,))
+        yield
+
+
 @pytest.fixture(scope="module")
-def credit(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def credit(few_trees: None, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     path = write_csv(tmp_path_factory.mktemp("credit") / "loans.csv", loans(2_500))
     wishes = Wishes(groups=("gender", "years"))
     order = Order(
@@ -106,6 +121,8 @@ def test_the_report_needs_nothing_else_and_names_what_matters(credit: Trained, t
     page = write(credit, tmp_path).report.read_text()
     assert "<script" not in page
     assert "http" not in page
+    assert "prefers-color-scheme: dark" in page
+    assert "The risk is <b>state = CHGOFF</b>" in page
     for said in (
         "months",
         "Weight of evidence",
@@ -129,7 +146,7 @@ def test_a_column_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
             purpose=models.Purpose.CREDIT,
             name="loans",
             wishes=Wishes(keep=("months",)),
-            learners=("scorecard",),
+            learners=("lightgbm",),
             repeats=1,
         ),
         quiet,

@@ -37,7 +37,7 @@ def html(trained: Trained) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light"><title>{escape(title)}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
         f"<style>{style}</style></head><body>{body}</body></html>\n"
     )
 
@@ -49,6 +49,7 @@ def _is_fraud(trained: Trained) -> bool:
 def _head(trained: Trained, best: Candidate, title: str) -> Iterator[str]:
     yield f"<header><h1>{escape(title)}</h1>"
     division = trained.division
+    yield f"<p>The risk is <b>{escape(trained.roles.target)} = {escape(trained.roles.positive)}</b>.</p>"
     yield f'<p class="soft">Validated {escape(division.said)}. '
     if division.train_span and division.test_span:
         yield (f"Training {escape(division.train_span.said)}; test {escape(division.test_span.said)}. ")
