@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from caudal import models
-from caudal.models import DriftBounds, Histogram, Registered, Sample, Stage, Terms
+from caudal.models import DriftBounds, Histogram, Input, Registered, Sample, Stage, Terms
 from caudal_base.database import Database
-from support.model_worlds import AMOUNT, COUNTRY, ModelWorld, scorecard_file
+from support.model_worlds import AMOUNT, COUNTRY, ModelWorld, card, scorecard_file
 
 HISTOGRAMS = {
     AMOUNT.name: Histogram(edges=(1_000.0, 10_000.0), counts=(500, 400, 100), missing=0),
@@ -84,6 +84,15 @@ async def test_scores_inputs_and_labels_that_drift_are_told_once_while_they_do(w
     async with world.database.connection() as connection:
         kept = await models.list_drift(connection, world.book_id, model.id)
     assert [bool(found.over) for _, found in kept] == [True, False, True, True]
+
+
+def test_a_ratio_is_held_against_its_own_histogram_though_rows_have_its_parts_alone() -> None:
+    ratio = Input(name="a / b", about="a of b", ratio=("a", "b"))
+    then = {"a / b": Histogram(edges=(0.5,), counts=(50, 50), missing=0)}
+    made = card(inputs=(ratio,), input_histograms=then, score_histogram=None)
+    rows = [Sample({"a": number % 2, "b": 1}, None) for number in range(100)]
+    report = models.look(made, rows, DriftBounds(least_rows=1))
+    assert (report.inputs, report.missing, report.over) == ({"a / b": 0.0}, {}, ())
 
 
 async def test_what_drifts_in_addition_is_told_too_and_what_goes_on_is_not(world: ModelWorld) -> None:

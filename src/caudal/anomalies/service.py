@@ -38,15 +38,14 @@ async def declare(
     `AnomalyStreamInvalid`, also for more than `MAX_STREAMS`, `PersonalDataRefused` and `BookNotFound`.
     """
     rules.refuse_wrong(stream)
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
+    recorded_at = await ledger.lock(connection, book_id)
     there = await store.streams(connection, book_id)
     same = [one for one in there if one.declared == stream]
     if same:
         return same[0]
     if len(there) >= rules.MAX_STREAMS and all(one.declared.name != stream.name for one in there):
         raise AnomalyStreamInvalid(f"a book has {rules.MAX_STREAMS} streams at most", field="name")
-    at = max(at, book.recorded_at)
+    at = max(at, recorded_at)
     kept = await store.insert_stream(connection, book_id, stream, at=at, by=caller.principal.actor)
     record = _record(book_id, "anomalies.declare", stream.name, f"{stream.name}@{kept.version}", caller, at)
     await audit.append(connection, [record])
@@ -101,8 +100,7 @@ async def silence(
     Raises `AnomalySilenceInvalid`, `PersonalDataRefused`, `BookNotFound`.
     """
     rules.refuse_silence(stream=stream, entity=entity, until=until, reason=reason, now=at)
-    async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+    await ledger.lock(connection, book_id)
     made = await store.silence(
         connection, book_id, stream=stream, entity=entity, until=until, reason=reason, at=at,
         by=caller.principal.actor,

@@ -56,11 +56,14 @@ def show_model(out: Console, view: ModelView, missed: Sequence[str]) -> None:
     out.print(facts(rows))
 
 
-def _some(name: str, told: Sequence[str]) -> list[tuple[str, object]]:
+def _first(told: Sequence[str]) -> list[str]:
     """The first of them, and how many more there are; `--json` has all."""
     more = len(told) - _SHOWN
-    rest: list[tuple[str, object]] = [(name, f"… and {more} more")] if more > 0 else []
-    return [*((name, each) for each in told[:_SHOWN]), *rest]
+    return [*told[:_SHOWN], *([f"… and {more} more"] if more > 0 else [])]
+
+
+def _some(name: str, told: Sequence[str]) -> list[tuple[str, object]]:
+    return [(name, each) for each in _first(told)]
 
 
 def show_models(out: Console, views: Sequence[ModelView], cursor: str | None) -> None:
@@ -113,7 +116,7 @@ def show_score(out: Console, model: Registered, score: Score, reasons: Sequence[
         ("model", model.label),
         ("score", "none" if score.value is None else f"{score.value:.6f}"),
         ("why", score.why),
-        ("missing", ", ".join(score.missing) or None),
+        *_some("missing", score.missing),
     ]
     out.print(facts([(name, value) for name, value in rows if value is not None]))
     shown = table("reason", "points", "code", right=("points",))
@@ -151,7 +154,7 @@ def show_drift(out: Console, reports: Sequence[tuple[dt.datetime, DriftReport]])
         shown.add_row(
             cell(at), str(report.rows), "" if report.score is None else f"{report.score:.3f}", worst[0],
             f"{worst[1]:.3f}" if worst[0] else "", "" if report.rate is None else f"{report.rate:.2%}",
-            "; ".join(report.over),
+            "; ".join(_first(report.over)),
         )  # fmt: skip
     out.print(shown if reports else "Nobody has looked yet.")
 

@@ -76,13 +76,12 @@ async def create_products(
     """
     results = [_refusal(product) for product in products]
     valid = [product for product, refusal in zip(products, results, strict=True) if refusal is None]
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
-        kept = iter(await product_store.insert(connection, book_id, valid, at) if valid else ())
+    recorded_at = await ledger.lock(connection, book_id)
+    kept = iter(await product_store.insert(connection, book_id, valid, at) if valid else ())
     done = [next(kept) if refusal is None else refusal for refusal in results]
     await audit.append(connection, [_record(book_id, result, caller, at) for result in done])
-    told = [_told(result, max(at, book.recorded_at)) for result in done if isinstance(result, Product)]
-    await events.append(connection, book_id, told, IdSource(ManualClock(max(at, book.recorded_at))))
+    told = [_told(result, max(at, recorded_at)) for result in done if isinstance(result, Product)]
+    await events.append(connection, book_id, told, IdSource(ManualClock(max(at, recorded_at))))
     return done
 
 

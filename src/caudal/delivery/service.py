@@ -251,10 +251,7 @@ class Endpoints:
 
     async def _locked(self, connection: Connection, book_id: int) -> dt.datetime:
         """Take the book's lock; the moment of what is done under it."""
-        async with connection.pipeline():
-            load = await self._ledger.begin(connection, book_id, ())
-            book = await load.finish()
-        return max(self._clock.now(), book.recorded_at)
+        return max(self._clock.now(), await self._ledger.lock(connection, book_id))
 
     async def _told(
         self, connection: Connection, book_id: int, id: UUID, what: str, now: dt.datetime

@@ -16,6 +16,7 @@ from caudal.events.service import (
     queue_head,
     seq_before,
     statements,
+    tell,
 )
 from caudal.events.types import Envelope, Event, EventPage, NewEvent
 
@@ -38,4 +39,5 @@ __all__ = [
     "queue_head",
     "seq_before",
     "statements",
+    "tell",
 ]

@@ -26,6 +26,7 @@ from caudal.events.errors import EventNotFound
 from caudal.events.types import Event, EventPage, NewEvent
 from caudal_base import ids
 from caudal_base.check import check
+from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.ids import IdSource
 from caudal_base.statements import Statement, execute
@@ -73,6 +74,12 @@ async def append(
         return
     head = await queue_head(connection, book_id)
     await execute(connection, statements(book_id, await head.finish(), new_events, new_ids))
+
+
+async def tell(connection: Connection, book_id: int, told: Sequence[NewEvent]) -> None:
+    """`append`, with ids of the moment of the first of them."""
+    if told:
+        await append(connection, book_id, told, IdSource(ManualClock(told[0].at)))
 
 
 async def find(

@@ -7,6 +7,7 @@ Two round trips: one locks the book and loads, one writes. Callers that add stat
 same two (idempotency keys, audit records) use `begin`, `decide` and `write` directly.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Final
@@ -74,6 +75,14 @@ class Ledger:
     async def begin(self, connection: Connection, book_id: int, commands: Sequence[Command]) -> Load:
         """Queue the book's lock and the loading of what `commands` need, in the caller's pipeline."""
         return await self.begin_with(connection, book_id, Needs(commands))
+
+    async def lock(self, connection: Connection, book_id: int) -> dt.datetime:
+        """Take the book's lock, for what another room keeps under it: the time of its last record.
+
+        Raises `BookNotFound`.
+        """
+        async with connection.pipeline():
+            return (await (await self.begin(connection, book_id, ())).finish()).recorded_at
 
     async def begin_with(self, connection: Connection, book_id: int, needs: Needs) -> Load:
         """`begin` for a room that knows what it needs before it knows its commands."""

@@ -14,7 +14,7 @@ import msgspec
 
 from caudal.models.serving import DriftBounds
 from caudal.models.types import Card, Histogram, InputKind, Row, Value, Written
-from caudal.models.vectors import number_of, text_of
+from caudal.models.vectors import number_of, ratio_of, text_of
 
 _HALF: Final = 0.5
 _95_PERCENT: Final = 1.959963984540054
@@ -60,7 +60,7 @@ class Watch:
             if one.name in card.input_histograms
         }
         self._absent = {one.name: 0 for one in card.inputs}
-        self._kinds = {one.name: one.kind for one in card.inputs}
+        self._inputs_of = [(one.name, one.kind, one.ratio) for one in card.inputs]
         self._rows = self._labels = self._positives = 0
         self._trained = card.training.positives / card.training.rows if card.training.rows else None
 
@@ -69,8 +69,10 @@ class Watch:
         self._rows += 1
         if self._scores is not None and sample.score is not None:
             self._scores.add(sample.score)
-        for name, kind in self._kinds.items():
+        for name, kind, ratio in self._inputs_of:
             value: Value = sample.row.get(name)
+            if value is None and ratio is not None:
+                value = ratio_of(sample.row, ratio)
             taken = text_of(value) if kind is InputKind.CATEGORY else number_of(value)
             self._absent[name] += taken is None
             if name in self._inputs:

@@ -10,7 +10,6 @@ What is refused leaves an audit record too: such refusals are results, so that t
 
 import datetime as dt
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,7 +80,7 @@ async def register(
 
     Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     known = await store.by_hash(connection, book_id, prepared.file.hash)
     if known is not None:
         await _audit(connection, book_id, "models.register", known.label, "unchanged", caller, at)
@@ -99,7 +98,7 @@ async def register(
         size=len(prepared.file.artifact), stage=Stage.REGISTERED,
     )  # fmt: skip
     await _audit(connection, book_id, "models.register", kept.label, "registered", caller, at)
-    await _tell(connection, book_id, moment, [_of_model(kept, "registered", moment)])
+    await events.tell(connection, book_id, [_of_model(kept, "registered", moment)])
     return kept
 
 
@@ -115,7 +114,7 @@ async def change_stage(
     is `ModelNotFound`, `StageRefused`, `SamePerson`, `GateClosed`, or `InvalidRequest` for a share or reason
     that cannot be. Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     action = f"models.{moves.VERBS[stage]}"
     found = await store.get(connection, book_id, id)
     if found is None:
@@ -144,7 +143,7 @@ async def change_stage(
         if one is not None:
             changed = await _model(connection, book_id, one, kept)
             told.append(_of_model(changed, what, moment, caller, override, move.overridden))
-    await _tell(connection, book_id, moment, told)
+    await events.tell(connection, book_id, told)
     return await _model(connection, book_id, id, kept)
 
 
@@ -156,7 +155,7 @@ async def roll_back(
     The present one is retired. Once more goes back once further, to what was promoted before that one. The
     error is `NothingToRollBack`, or `InvalidRequest` for a reason that cannot be. Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     serving = await store.serving(connection, book_id)
     champion = None if serving is None else serving.champion
     earlier = moves.before(await store.champions(connection, book_id))
@@ -180,7 +179,7 @@ async def roll_back(
     if champion is not None:
         taken = await _model(connection, book_id, champion, kept)
         told.append(_of_model(taken, "retired", moment, caller, reason))
-    await _tell(connection, book_id, moment, told)
+    await events.tell(connection, book_id, told)
     return back
 
 
@@ -191,7 +190,7 @@ async def set_terms(
 
     Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     try:
         refuse_terms(terms)
     except CaudalError as error:
@@ -209,7 +208,7 @@ async def set_terms(
         type="model_serving.changed", object_type="model_serving",
         object_id=serving_id(made.version), at=moment, data=serving_view(made),
     )  # fmt: skip
-    await _tell(connection, book_id, moment, [told])
+    await events.tell(connection, book_id, [told])
     return made
 
 
@@ -286,7 +285,7 @@ async def note_drift(
     Told is where something is over its bound that was not so the last time: not the same with each look.
     Raises `BookNotFound`, `ModelNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     serving = await store.serving(connection, book_id)
     model = await _model(connection, book_id, id, serving)
     last = await store.drifts(connection, book_id, id, before=at, limit=1)
@@ -295,7 +294,7 @@ async def note_drift(
     if not known.issuperset(map(_what, report.over)):
         moment = max(at, recorded_at)
         told = _of_model(model, "drifted", moment, missed=report.over)
-        await _tell(connection, book_id, moment, [told])
+        await events.tell(connection, book_id, [told])
 
 
 def _what(over: str) -> str:
@@ -351,12 +350,6 @@ async def _staged(
     return msgspec.structs.replace(model, stage=stage, share=share, shadow_since=since)
 
 
-async def _lock(connection: Connection, book_id: int, ledger: Ledger) -> dt.datetime:
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
-    return book.recorded_at
-
-
 def _of_model(
     model: Registered, what: str, at: dt.datetime, caller: Caller | None = None, reason: str | None = None,
     missed: tuple[str, ...] = (),
@@ -364,11 +357,6 @@ def _of_model(
     by = None if caller is None else caller.principal.actor
     data = model_told(model, by=by, reason=reason, misses=missed)
     return NewEvent(type=f"model.{what}", object_type="model", object_id=data.id, at=at, data=data)
-
-
-async def _tell(connection: Connection, book_id: int, at: dt.datetime, told: Sequence[NewEvent]) -> None:
-    """Write events, under the book's lock; their ids are of its moment."""
-    await events.append(connection, book_id, told, IdSource(ManualClock(at)))
 
 
 def _refuse_reason(reason: str | None, field: str) -> None:

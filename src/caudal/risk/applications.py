@@ -82,8 +82,7 @@ class Applications:
             fired=judged.fired, missing=judged.missing, snoozed=judged.snoozed,
             model_wants=judged.model_wants, shadows=shadows, latency_us=took,
         )  # fmt: skip
-        async with connection.pipeline():
-            await (await self._ledger.begin(connection, book_id, ())).finish()
+        await self._ledger.lock(connection, book_id)
         await store_decisions.insert(connection, book_id, record)
         self._engines.counts.decided(book_id, record)
         return record

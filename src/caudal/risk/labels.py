@@ -91,8 +91,7 @@ async def keep(
     """Write labels, under the book's lock, and tell features of fraud: as happened with the payment."""
     if not labels:
         return
-    async with connection.pipeline():
-        await (await ledger.begin(connection, book_id, ())).finish()
+    await ledger.lock(connection, book_id)
     await store_labels.put(connection, book_id, labels)
     fraud = {label.subject for label in labels if label.kind in _SAYS_FRAUD}
     if fraud:

@@ -30,10 +30,8 @@ from caudal.routing.types import (
     Version,
 )
 from caudal.routing.views import partner_told, rule_set_told
-from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
-from caudal_base.ids import IdSource
 from caudal_base.personal import refuse_personal
 from caudal_base.statements import Statement
 
@@ -53,13 +51,12 @@ async def create(
     What is wrong with them is told by `checking.problems`, and refused when they are published.
     """
     _refuse_personal_in(rules)
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
+    recorded_at = await ledger.lock(connection, book_id)
     version = await store.insert(connection, book_id, rules, at, caller.principal.actor)
     record = _record(book_id, "routing.create", f"rules@{version}", "created", caller, at)
     await audit.append(connection, [record])
     kept = Version(version=version, rules=rules, created_at=at, created_by=caller.principal.actor)
-    await _tell(connection, book_id, _of_rules(kept, "created", max(at, book.recorded_at)))
+    await events.tell(connection, book_id, [_of_rules(kept, "created", max(at, recorded_at))])
     return kept
 
 
@@ -72,8 +69,7 @@ async def publish(
     To publish an older version is to go back to it. The error is the first of `checking.problems`, or
     `RuleSetNotFound`; it leaves an audit record too. Raises `BookNotFound`.
     """
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
+    recorded_at = await ledger.lock(connection, book_id)
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
     if not found:
@@ -89,7 +85,7 @@ async def publish(
         return refused
     await store.publish(connection, book_id, version, at, caller.principal.actor)
     current = msgspec.structs.replace(found[0], published_at=at, published_by=caller.principal.actor)
-    await _tell(connection, book_id, _of_rules(current, "published", max(at, book.recorded_at)))
+    await events.tell(connection, book_id, [_of_rules(current, "published", max(at, recorded_at))])
     return current
 
 
@@ -144,14 +140,13 @@ async def drain(
     if not (1 <= len(reason) <= MAX_REASON and reason.isprintable()):
         raise InvalidRequest(f"1 to {MAX_REASON} printable characters", field="reason")
     refuse_personal(reason, "reason")
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
+    recorded_at = await ledger.lock(connection, book_id)
     before = (await store.drains(connection, book_id)).get(partner)
     made = Drain(partner=partner, reason=reason, since=at, by=caller.principal.actor)
     await store.drain(connection, book_id, made)
     await audit.append(connection, [_record(book_id, "routing.drain", partner, "draining", caller, at)])
     if before is None or before.reason != reason:
-        await _tell_partner(connection, book_id, partner, "drained", at, book.recorded_at)
+        await _tell_partner(connection, book_id, partner, "drained", at, recorded_at)
 
 
 async def resume(
@@ -163,13 +158,12 @@ async def resume(
     Raises `BookNotFound`, `PartnerUnknown`.
     """
     _refuse_stranger(partner, partners)
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
+    recorded_at = await ledger.lock(connection, book_id)
     resumed = await store.resume(connection, book_id, partner)
     result = "resumed" if resumed else "unchanged"
     await audit.append(connection, [_record(book_id, "routing.resume", partner, result, caller, at)])
     if resumed:
-        await _tell_partner(connection, book_id, partner, "resumed", at, book.recorded_at)
+        await _tell_partner(connection, book_id, partner, "resumed", at, recorded_at)
 
 
 async def report(connection: Connection, book_id: int, since: dt.date, through: dt.date) -> list[Figures]:
@@ -213,12 +207,7 @@ async def _tell_partner(
     (now,) = await conditions(connection, book_id, [partner], at=at)
     view = partner_told(now)
     told = NewEvent(type=f"partner.{what}", object_type="partner", object_id=view.id, at=at, data=view)
-    await _tell(connection, book_id, told)
-
-
-async def _tell(connection: Connection, book_id: int, told: NewEvent) -> None:
-    """Write an event, under the book's lock; its id is of the event's moment."""
-    await events.append(connection, book_id, [told], IdSource(ManualClock(told.at)))
+    await events.tell(connection, book_id, [told])
 
 
 def _refuse_personal_in(rules: Rules) -> None:

@@ -35,10 +35,8 @@ from caudal.rules.evaluating import NO_RULES, RuleSet
 from caudal.rules.names import FEATURES, features_of
 from caudal.rules.types import Review, ReviewVerdict, RiskRules, RuleTested, Snooze, Version
 from caudal.rules.views import RiskRuleSetView, rule_set_told, rule_set_view, rule_told
-from caudal_base.clock import ManualClock
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
-from caudal_base.ids import IdSource
 
 MAX_PAGE: Final = 1_000
 _MOST_VERSIONS: Final = 2**31 - 1
@@ -68,7 +66,7 @@ async def draft(
         if checked.problems:
             raise RulesInvalid(checked.problems)
         reads = {name: known[name] for name in checked.reads}
-        recorded_at = await _lock(connection, book_id, ledger)
+        recorded_at = await ledger.lock(connection, book_id)
         version = await store.insert(
             connection, book_id, written, feature_set=number, reads=reads, at=at,
             by=caller.principal.actor, author=caller.principal.id,
@@ -82,7 +80,7 @@ async def draft(
         version=version, rules=written, feature_set=number, reads=reads, created_at=at,
         created_by=caller.principal.actor, author=caller.principal.id,
     )  # fmt: skip
-    await _tell(connection, book_id, _of_set(kept, "drafted", max(at, recorded_at)))
+    await events.tell(connection, book_id, [_of_set(kept, "drafted", max(at, recorded_at))])
     return kept
 
 
@@ -95,7 +93,7 @@ async def review(
     The error is `RuleSetNotFound`, `OwnReview`, `RulesReviewed`, or `InvalidRequest` for a note that cannot
     be kept. Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     found = await store.versions(connection, book_id, [version])
     refused: CaudalError | None = None
     if note is not None and (why := checking.text_fault(note, checking.MAX_NOTE)):
@@ -113,7 +111,7 @@ async def review(
     if refused is not None:
         return refused
     (kept,) = await store.versions(connection, book_id, [version])
-    await _tell(connection, book_id, _of_set(kept, "reviewed", max(at, recorded_at)))
+    await events.tell(connection, book_id, [_of_set(kept, "reviewed", max(at, recorded_at))])
     return kept
 
 
@@ -128,7 +126,7 @@ async def publish(
     # Nothing of a version changes: its tests are run while decisions go on.
     kept = await store.versions(connection, book_id, [version])
     failed = [one for each in kept for one in tests_of(each) if not one.passed]
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     found = await store.versions(connection, book_id, [version])
     before = await store.current(connection, book_id)
     refused: CaudalError | None = None
@@ -149,7 +147,7 @@ async def publish(
     if before is not None and before != version:
         replaced = await store.versions(connection, book_id, [before])
         told += [_of_set(one, "withdrawn", moment) for one in replaced]
-    await _tell(connection, book_id, *told)
+    await events.tell(connection, book_id, told)
     return now
 
 
@@ -288,7 +286,7 @@ async def snooze(
     It holds for the rule of that name in whichever version is published. The error is `RuleNotFound`, or
     `SnoozeInvalid`. Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
     if refused is None and not at < until <= at + MAX_SNOOZE:
         refused = SnoozeInvalid(f"up to {MAX_SNOOZE.days} days from now", field="until")
@@ -297,7 +295,7 @@ async def snooze(
     made = None
     if refused is None:
         made = await store.snooze(connection, book_id, rule, until, reason, at, caller.principal.actor)
-        await _tell(connection, book_id, _of_one(made, "snoozed", max(at, recorded_at)))
+        await events.tell(connection, book_id, [_of_one(made, "snoozed", max(at, recorded_at))])
     await _audit(connection, book_id, "rules.snooze", _of_rule(rule), refused, "snoozed", caller, at)
     return refused or made or _not_found()
 
@@ -310,7 +308,7 @@ async def wake(
 
     The error is `RuleNotFound`, or `SnoozeInvalid` for one that is awake. Raises `BookNotFound`.
     """
-    recorded_at = await _lock(connection, book_id, ledger)
+    recorded_at = await ledger.lock(connection, book_id)
     refused: CaudalError | None = await _no_such_rule(connection, book_id, rule)
     asleep = [one for one in await store.snoozed(connection, book_id) if one.rule == rule and at < one.until]
     if refused is None and not asleep:
@@ -320,7 +318,7 @@ async def wake(
     made = None
     if refused is None:
         made = await store.snooze(connection, book_id, rule, at, reason, at, caller.principal.actor)
-        await _tell(connection, book_id, _of_one(made, "woken", max(at, recorded_at)))
+        await events.tell(connection, book_id, [_of_one(made, "woken", max(at, recorded_at))])
     await _audit(connection, book_id, "rules.wake", _of_rule(rule), refused, "awake", caller, at)
     return refused or made or _not_found()
 
@@ -352,12 +350,6 @@ async def _features(connection: Connection, book_id: int, version: int | None) -
     return found.version, features_of(found.declared)
 
 
-async def _lock(connection: Connection, book_id: int, ledger: Ledger) -> dt.datetime:
-    async with connection.pipeline():
-        book = await (await ledger.begin(connection, book_id, ())).finish()
-    return book.recorded_at
-
-
 def _of_set(version: Version, what: str, at: dt.datetime) -> NewEvent:
     data = rule_set_told(version)
     return NewEvent(
@@ -368,11 +360,6 @@ def _of_set(version: Version, what: str, at: dt.datetime) -> NewEvent:
 def _of_one(made: Snooze, what: str, at: dt.datetime) -> NewEvent:
     data = rule_told(made)
     return NewEvent(type=f"risk_rule.{what}", object_type="risk_rule", object_id=data.id, at=at, data=data)
-
-
-async def _tell(connection: Connection, book_id: int, *told: NewEvent) -> None:
-    """Write events, under the book's lock; their ids are of their moment."""
-    await events.append(connection, book_id, told, IdSource(ManualClock(told[0].at)))
 
 
 def _not_found() -> RuleSetNotFound:
