@@ -20,7 +20,7 @@ from support.worlds import World
 
 REVIEWED = Path(__file__).parents[2] / "docs" / "reference" / "openapi.json"
 DESCRIBED = [endpoint for endpoint in ENDPOINTS if endpoint.documented]
-PAGES = ("/docs", "/docs/schemas", "/docs/errors")
+PAGES = ("/docs", "/docs/webhooks", "/docs/schemas", "/docs/errors")
 
 
 def test_the_reviewed_document_is_current() -> None:
@@ -150,6 +150,17 @@ async def test_every_link_leads_somewhere(world: World) -> None:
                 assert anchor in pages[page or path].anchors, f"{path} links to {target}"
             else:
                 assert (await world.http.get(page)).status_code == 200
+
+
+async def test_the_page_of_webhooks_has_every_event_with_its_example(world: World) -> None:
+    page = (await world.http.get("/docs/webhooks")).text
+    told = (await world.http.get("/openapi.json")).json()["webhooks"]
+
+    assert len(told) > 50
+    for type_ in told:
+        assert page.count(f'<h3 id="{type_}">') == 1
+    assert page.count("<summary>Example</summary>") == len(told)
+    assert "webhook-signature" in page
 
 
 async def test_the_page_of_errors_has_every_code(world: World) -> None:

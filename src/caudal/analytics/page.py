@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from caudal.analytics.reports import Report
 from caudal_base.money import format_decimal
 
-_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0b62a8", "#b4500a", "#0a7a55", "#b3261e", "#8b949c"
+_BLUE, _ORANGE, _RED, _GREY, _INK = "#0b62a8", "#b4500a", "#b3261e", "#8b949c", "#1d2327"
 _CURRENCIES: Final = 4
 """So many currencies are plotted, those with most payments; the tables have all."""
 
@@ -24,6 +24,9 @@ _STYLE: Final = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
     "grid.color": "#dfe3e6", "axes.axisbelow": True, "figure.constrained_layout.use": True,
 }  # fmt: skip
+
+_FEWEST: Final = 7
+"""Periods that a plot has room for, at least."""
 
 Plot = tuple[str, Figure]
 
@@ -83,6 +86,8 @@ def _axes(periods: Sequence[Any]) -> tuple[Figure, Any]:
     figure = Figure(figsize=(9.6, 2.9))
     axes = figure.subplots()
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+    # A single period is no wall of colour.
+    axes.set_xlim(-0.6, max(len(periods), _FEWEST) - 0.4)
     names = [f"{period:%d %b %y}" for period in periods]
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda at, _: names[int(at)] if at == int(at) and 0 <= at < len(names) else "")
@@ -136,7 +141,8 @@ def _frauds(report: Report) -> Iterator[Plot]:
         figure, axes = _axes([row.period for row in rows])
         axes.bar(range(len(rows)), [row.frauds for row in rows], color=_RED, label="frauds")
         axes.set_ylabel("frauds")
-        _rate(axes, [row.fraud_amount_bp for row in rows], "of the amount, bp", _GREY, None)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        _rate(axes, [row.fraud_amount_bp for row in rows], "of the amount, bp", _INK, None)
         yield f"Fraud in {currency}, by when it was paid; what is recent is not all known yet", figure
 
 

@@ -89,6 +89,11 @@ def _operations() -> Answer:
 
 
 @functools.cache
+def _webhooks() -> Answer:
+    return _html(docs_pages.webhooks_page(document()))
+
+
+@functools.cache
 def _schemas() -> Answer:
     return _html(docs_pages.schemas_page(document()))
 
@@ -132,6 +137,7 @@ def _page(path: str, name: str, make: Callable[[], Answer]) -> Endpoint[Any, Any
 
 ENDPOINTS: Final = (
     _page("/docs", "docs", _operations),
+    _page("/docs/webhooks", "docs_webhooks", _webhooks),
     _page("/docs/schemas", "docs_schemas", _schemas),
     _page("/docs/errors", "docs_errors", _errors),
     _page("/docs/style.css", "docs_style", _stylesheet),

@@ -17,6 +17,7 @@ STYLESHEET: Final = "/docs/style.css"
 
 _PAGES: Final = (
     ("/docs", "Operations"),
+    ("/docs/webhooks", "Webhooks"),
     ("/docs/schemas", "Schemas"),
     ("/docs/errors", "Errors"),
     ("/openapi.json", "OpenAPI 3.1"),
@@ -40,6 +41,42 @@ def operations_page(document: Json) -> str:
         for tag in document["tags"]
     )
     return _page("Operations", f"<nav aria-label='Sections'><ul>{tags}</ul></nav>" + "\n".join(parts))
+
+
+def webhooks_page(document: Json) -> str:
+    """Every event that is told of: what it means, what it carries, an example as it is sent."""
+    found = [(type_, methods["post"]) for type_, methods in document["webhooks"].items()]
+    overview = _table(
+        ("Event", "Meaning"),
+        (
+            (f'<a href="#{escape(type_)}">{_code(type_)}</a>', _inline(post["summary"]))
+            for type_, post in found
+        ),
+    )
+    headers = _table(
+        ("Header", ""),
+        (
+            (_code(header["name"]), _inline(header["description"]))
+            for header in document["components"]["parameters"].values()
+            if header["name"].startswith("webhook-")
+        ),
+    )
+    parts = [
+        "<p>What is sent to your endpoints, and stands in the list of events. Every webhook is a POST with "
+        "an event as its body, signed by Standard Webhooks; any 2xx says that it has arrived.</p>",
+        headers,
+        overview,
+    ]
+    for type_, post in found:
+        content = post["requestBody"]["content"]["application/json"]
+        event, form = content["schema"]["allOf"]
+        parts.append(
+            f'<h3 id="{escape(type_)}">{_code(type_)}</h3><p>{_inline(post["summary"])}.</p>'
+            f"<p>{_type(event)}, version {form['properties']['version']['const']}, with data "
+            f"{_type(form['properties']['data'])}</p>"
+            f"<details><summary>Example</summary>{_example(content['example'])}</details>"
+        )
+    return _page("Webhooks", "\n".join(parts))
 
 
 def schemas_page(document: Json) -> str:
