@@ -250,7 +250,8 @@ async def reviews(
             shown.add_row(
                 payment["id"], payment["customer"], money(payment["amount"], payment["currency"]),
                 cell(_moment(payment["created_at"])), cell(_moment(payment.get("review", {}).get("until"))),
-                "" if (score := decision.get("score")) is None else f"{score:.4f}", " ".join(row.get("words", ())),
+                "" if (score := decision.get("score")) is None else f"{score:.4f}",
+                " ".join(row.get("words", ())),
             )  # fmt: skip
         out.print(shown if page["data"] else "Nothing waits for a person.")
         more(out, page["next_cursor"])
