@@ -95,17 +95,21 @@ async def test_another_payment_of_the_same_name_is_refused_and_harms_no_other(el
     assert not isinstance(good, BaseException)
 
 
-async def test_lists_hold_and_limits_of_products_do_not(elsewhere: Elsewhere) -> None:
-    entry = AddEntry(list=ListKind.BLOCK, subject=risk.SubjectKind.DEVICE, value="d-1", reason="case 17")
+@pytest.mark.parametrize(
+    ("subject", "value"), [(risk.SubjectKind.DEVICE, "d-1"), (risk.SubjectKind.CUSTOMER, "user-1")]
+)
+async def test_lists_hold(elsewhere: Elsewhere, subject: risk.SubjectKind, value: str) -> None:
+    entry = AddEntry(list=ListKind.BLOCK, subject=subject, value=value, reason="case 17")
     async with elsewhere.world.database.transaction() as connection:
-        await risk.add_entries(
+        (added,) = await risk.add_entries(
             connection, elsewhere.world.book_id, [entry], caller=CALLER, at=elsewhere.world.clock.now()
         )
+    assert not isinstance(added, CaudalError)
 
     made = await elsewhere.decide("order-1", context=Context(device="d-1"))
 
     assert made.record.decided.outcome is Verdict.DECLINE
-    assert [reason.code for reason in made.record.decided.reasons] == ["blocked_device"]
+    assert [reason.code for reason in made.record.decided.reasons] == [f"blocked_{subject.value}"]
 
 
 async def test_what_becomes_known_of_it_counts_for_those_that_come_later(elsewhere: Elsewhere) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from caudal.access import OPERATOR, Authenticator, Caller, Scope, require
+from caudal.access import Authenticator, Caller, Scope, require
 from caudal.cli.operator import Operator
 from caudal.ledger import BookInfo
 from caudal_base.database import Connection
@@ -28,11 +28,6 @@ KeyOption = Annotated[
 _MOST_KEY: Final = 1_024
 
 
-def as_operator(operator: Operator) -> Caller:
-    """Who acts where nobody else is named."""
-    return Caller(principal=OPERATOR, request_id=operator.request_id)
-
-
 async def acting(
     operator: Operator, book: str, key_file: str | None, scope: Scope
 ) -> tuple[BookInfo, Caller]:
@@ -43,7 +38,7 @@ async def acting(
     """
     found = await operator.book(book)
     if key_file is None:
-        return found, as_operator(operator)
+        return found, operator.caller
     key = _key_in(key_file)
     authenticator = Authenticator(operator.database, operator.clock)
     principal = await authenticator.authenticate(key, request_id=operator.request_id)

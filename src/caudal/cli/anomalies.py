@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from caudal import anomalies
-from caudal.access import OPERATOR, Caller
 from caudal.anomalies import (
     AnomalyDetector,
     AnomalyFilter,
@@ -119,7 +118,7 @@ async def declare(operator: Operator, file: FileArgument, book: BookOption = FIR
     declared: AnomalyStream = read_json(operator, file, AnomalyStream)
     async with operator.database.transaction() as connection:
         kept = await anomalies.declare(
-            connection, found.book_id, declared, caller=_caller(operator), ledger=Ledger(operator.clock),
+            connection, found.book_id, declared, caller=operator.caller, ledger=Ledger(operator.clock),
             at=operator.clock.now(),
         )  # fmt: skip
     operator.terminal.answer(
@@ -142,7 +141,7 @@ async def silence(
     async with operator.database.transaction() as connection:
         made = await anomalies.silence(
             connection, found.book_id, stream=stream, entity=entity, until=now + span_of(span, field="for"),
-            reason=reason, caller=_caller(operator), ledger=Ledger(operator.clock), at=now,
+            reason=reason, caller=operator.caller, ledger=Ledger(operator.clock), at=now,
         )  # fmt: skip
     shape: dict[str, Any] = msgspec.to_builtins(silence_view(made))
     operator.terminal.answer(shape, lambda out: out.print(facts([*shape.items()])))
@@ -166,10 +165,6 @@ async def silences(operator: Operator, book: BookOption = FIRST_BOOK) -> None:
 
     data = [msgspec.to_builtins(silence_view(row)) for row in rows]
     operator.terminal.answer({"data": data}, show_rows)
-
-
-def _caller(operator: Operator) -> Caller:
-    return Caller(principal=OPERATOR, request_id=operator.request_id)
 
 
 def _shape(one: StreamVersion) -> dict[str, Any]:

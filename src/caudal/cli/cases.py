@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from caudal import cases
-from caudal.access import OPERATOR, Caller
 from caudal.cases import (
     AssignCase,
     Case,
@@ -200,7 +199,7 @@ async def reopen(
 async def _carry_out(operator: Operator, book: str, command: CaseCommand, *, dry_run: bool) -> None:
     found = await operator.book(book)
     service = Cases(Ledger(operator.clock), operator.clock, operator.ids)
-    caller = Caller(principal=OPERATOR, request_id=operator.request_id)
+    caller = operator.caller
     async with (
         operator.database.transaction() as connection,
         connection.transaction(force_rollback=dry_run),

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.text import Text
 
 from caudal import customers
-from caudal.access import OPERATOR, Caller
 from caudal.cli.finding import find_customer
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
@@ -192,7 +191,7 @@ async def _change_status(
 
 async def _carry_out(operator: Operator, book: BookInfo, command: CustomerCommand, *, dry_run: bool) -> None:
     service = Customers(Ledger(operator.clock), operator.clock, operator.ids)
-    caller = Caller(principal=OPERATOR, request_id=operator.request_id)
+    caller = operator.caller
     async with (
         operator.database.transaction() as connection,
         connection.transaction(force_rollback=dry_run),

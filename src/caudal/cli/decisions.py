@@ -17,7 +17,15 @@ from caudal.cli.requests import FileArgument, read_json
 from caudal.cli.setup import FIRST_BOOK
 from caudal.cli.terminal import cell, facts, table
 from caudal.ledger import Ledger
-from caudal.risk import Application, Applications, SubjectOf
+from caudal.risk import (
+    Application,
+    Applications,
+    Decider,
+    DecisionDesk,
+    PaymentElsewhere,
+    Record,
+    SubjectOf,
+)
 from caudal_base.decide import Verdict
 
 app = group("What was decided, and why: list decisions, show, explain and replay them.")
@@ -168,6 +176,24 @@ async def make(operator: Operator, file: FileArgument, book: BookOption = FIRST_
             connection, found.book_id,
             Application(subject=asked.subject, values=asked.values, customer=asked.customer),
         )  # fmt: skip
+    _answer(operator, record)
+
+
+@on_database(app, "payment")
+async def on_payment(operator: Operator, file: FileArgument, book: BookOption = FIRST_BOOK) -> None:
+    """Decide on a payment that is carried out elsewhere: FILE is as for POST /v1/decisions/payment."""
+    found = await operator.book(book)
+    asked: PaymentElsewhere = read_json(operator, file, PaymentElsewhere)
+    decider = Decider(operator.clock, operator.ids, elsewhere=True)
+    desk = DecisionDesk(operator.database, Ledger(operator.clock), decider, operator.clock)
+    try:
+        made = await desk.decide(found.book_id, asked, operator.caller)
+    finally:
+        await desk.drain()
+    _answer(operator, made.record)
+
+
+def _answer(operator: Operator, record: Record) -> None:
     made = msgspec.to_builtins(record.decided)
     told = {"id": record.id, "model": record.served.model, **made}
 

@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from caudal import features, risk
-from caudal.access import OPERATOR, Caller
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import BookOption
@@ -27,9 +26,7 @@ async def publish(operator: Operator, file: FileArgument, book: BookOption = FIR
     declared: FeatureSet = read_json(operator, file, FeatureSet)
     async with operator.database.transaction() as connection:
         result = await risk.publish_features(
-            connection, found.book_id, declared, caller=Caller(
-                principal=OPERATOR, request_id=operator.request_id
-            ),
+            connection, found.book_id, declared, caller=operator.caller,
             ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
     if isinstance(result, CaudalError):

@@ -82,7 +82,7 @@ async def create(
             requests_per_second=requests_per_second,
         )
         (issued,) = await access.create_keys(
-            connection, [command], caller=_caller(operator), at=now, new_ids=operator.ids
+            connection, [command], caller=operator.caller, at=now, new_ids=operator.ids
         )
     if not isinstance(issued, IssuedKey):
         raise issued
@@ -144,7 +144,7 @@ async def change(
         (result,) = await access.change_keys(
             connection,
             [ChangeKey(key_id=key_id, requests_per_second=rate)],
-            caller=_caller(operator),
+            caller=operator.caller,
             at=operator.clock.now(),
         )
         names = {one.book_id: one.name for one in await list_books(connection)}
@@ -166,7 +166,7 @@ async def revoke(
     operator.terminal.confirm(f"Revoke {key}? Whoever uses it is refused from now on.", yes=yes)
     async with operator.database.transaction() as connection:
         (result,) = await access.revoke_keys(
-            connection, [RevokeKey(key_id)], caller=_caller(operator), at=operator.clock.now()
+            connection, [RevokeKey(key_id)], caller=operator.caller, at=operator.clock.now()
         )
         names = {one.book_id: one.name for one in await list_books(connection)}
     if not isinstance(result, ApiKey):
@@ -229,10 +229,6 @@ async def _key_id(operator: Operator, named: str, *, field: str) -> UUID:
 
 def _environment(books: list[BookInfo]) -> Environment:
     return Environment.LIVE if any(one.mode is BookMode.LIVE for one in books) else Environment.TEST
-
-
-def _caller(operator: Operator) -> access.Caller:
-    return access.Caller(principal=access.OPERATOR, request_id=operator.request_id)
 
 
 def _books(key: ApiKey, names: dict[int, str]) -> str:

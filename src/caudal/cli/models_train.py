@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from caudal import models
-from caudal.access import OPERATOR, Caller
 from caudal.cli import opening
 from caudal.cli.extras import require_models
 from caudal.cli.frame import Call, ConfigOption, JsonOption, group
@@ -205,7 +204,7 @@ async def _keep(
     try:
         operator = Operator(call, database)
         found = await operator.book(book)
-        caller = Caller(principal=OPERATOR, request_id=operator.request_id)
+        caller = operator.caller
         async with database.transaction() as connection:
             return [
                 await models.register(

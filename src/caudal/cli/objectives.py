@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from caudal import objectives
-from caudal.access import OPERATOR, Caller
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
@@ -126,7 +125,7 @@ async def set_(
             connection,
             found.book_id,
             wanted,
-            caller=Caller(principal=OPERATOR, request_id=operator.request_id),
+            caller=operator.caller,
             ledger=Ledger(operator.clock),
             at=operator.clock.now(),
         )

@@ -6,6 +6,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import typer
 
+from caudal.access import OPERATOR, Caller
 from caudal.cli import opening
 from caudal.cli.exits import Exit
 from caudal.cli.frame import Call, command
@@ -57,6 +58,11 @@ class Operator:
         """The book of this id or name. Raises `BookNotFound`."""
         async with self.database.connection() as connection:
             return await require_book(connection, id_or_name)
+
+    @property
+    def caller(self) -> Caller:
+        """The operator, as rooms and the audit log know him."""
+        return Caller(principal=OPERATOR, request_id=self.request_id)
 
     async def carry_out(
         self,

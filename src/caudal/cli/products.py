@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from caudal import customers
-from caudal.access import OPERATOR, Caller
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption
@@ -39,7 +38,7 @@ async def create(operator: Operator, file: FileArgument, book: BookOption = FIRS
             connection,
             found.book_id,
             [wanted],
-            caller=Caller(principal=OPERATOR, request_id=operator.request_id),
+            caller=operator.caller,
             ledger=Ledger(operator.clock),
             at=operator.clock.now(),
         )

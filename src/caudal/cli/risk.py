@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from caudal import risk
-from caudal.access import OPERATOR, Caller
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
 from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOption, span_of
@@ -69,7 +68,7 @@ async def add(
     )
     async with operator.database.transaction() as connection:
         (result,) = await risk.add_entries(
-            connection, found.book_id, [command], caller=_caller(operator), at=now
+            connection, found.book_id, [command], caller=operator.caller, at=now
         )
     if isinstance(result, CaudalError):
         raise result
@@ -90,7 +89,7 @@ async def remove(
     command = RemoveEntry(list=list, subject=kind, value=value)
     async with operator.database.transaction() as connection:
         (refusal,) = await risk.remove_entries(
-            connection, found.book_id, [command], caller=_caller(operator), at=operator.clock.now()
+            connection, found.book_id, [command], caller=operator.caller, at=operator.clock.now()
         )
     if refusal is not None:
         raise refusal
@@ -132,10 +131,6 @@ async def list_(
         more(out, cursor)
 
     operator.terminal.answer({"data": [_shape(row) for row in rows], "next_cursor": cursor}, show_rows)
-
-
-def _caller(operator: Operator) -> Caller:
-    return Caller(principal=OPERATOR, request_id=operator.request_id)
 
 
 def _cursor(entry: Entry) -> str:
@@ -183,7 +178,7 @@ async def label(
     async with operator.database.transaction() as connection:
         (result,) = await risk.add_labels(
             connection, found.book_id, [AddLabel(subject=subject, kind=kind, note=note)],
-            caller=_caller(operator), ledger=Ledger(operator.clock), at=operator.clock.now(),
+            caller=operator.caller, ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
     if isinstance(result, CaudalError):
         raise result

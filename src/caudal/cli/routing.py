@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from caudal import payments, routing
-from caudal.access import OPERATOR, Caller
 from caudal.cli.exits import Exit
 from caudal.cli.frame import group
 from caudal.cli.operator import Operator, on_database
@@ -61,7 +60,7 @@ async def create(operator: Operator, file: FileArgument, book: BookOption = FIRS
             connection,
             found.book_id,
             rules,
-            caller=_caller(operator),
+            caller=operator.caller,
             ledger=Ledger(operator.clock),
             at=operator.clock.now(),
         )
@@ -80,7 +79,7 @@ async def publish(operator: Operator, version: VersionArgument, book: BookOption
             found.book_id,
             _number(version),
             partners,
-            caller=_caller(operator),
+            caller=operator.caller,
             ledger=Ledger(operator.clock),
             at=operator.clock.now(),
         )
@@ -252,7 +251,7 @@ async def drain(
     names = [*_capabilities(operator, found)]
     async with operator.database.transaction() as connection:
         await routing.drain(
-            connection, found.book_id, partner, reason, names, caller=_caller(operator),
+            connection, found.book_id, partner, reason, names, caller=operator.caller,
             ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
@@ -266,7 +265,7 @@ async def resume(operator: Operator, partner: PartnerArgument, book: BookOption 
     names = [*_capabilities(operator, found)]
     async with operator.database.transaction() as connection:
         await routing.resume(
-            connection, found.book_id, partner, names, caller=_caller(operator),
+            connection, found.book_id, partner, names, caller=operator.caller,
             ledger=Ledger(operator.clock), at=operator.clock.now(),
         )  # fmt: skip
         (now,) = await routing.conditions(connection, found.book_id, [partner], at=operator.clock.now())
@@ -279,10 +278,6 @@ def _answer(operator: Operator, condition: Conditioned) -> None:
     if condition.drain is not None:
         rows += [("since", condition.drain.since), ("why", condition.drain.reason)]
     operator.terminal.answer(shape, lambda out: out.print(facts(rows)))
-
-
-def _caller(operator: Operator) -> Caller:
-    return Caller(principal=OPERATOR, request_id=operator.request_id)
 
 
 def _capabilities(operator: Operator, book: BookInfo) -> Mapping[str, Capabilities]:

@@ -39,7 +39,7 @@ MAX_TEXT: Final = 255
 KINDS: Final = ("pay_in", "payout", "internal")
 
 
-class PaymentElsewhere(msgspec.Struct, frozen=True, kw_only=True):
+class PaymentElsewhere(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A payment that is not ours."""
 
     subject: str

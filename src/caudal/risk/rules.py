@@ -136,7 +136,7 @@ def canonical(subject: SubjectKind, value: str) -> str:
     if not 1 <= len(value) <= MAX_VALUE or not value.isprintable():
         raise EntryInvalid(f"1 to {MAX_VALUE} printable characters", field="value")
     match subject:
-        case SubjectKind.CUSTOMER:
+        case SubjectKind.CUSTOMER if value.startswith(f"{ids.CUSTOMER}_"):
             ids.decode(ids.CUSTOMER, value, field="value")
         case SubjectKind.COUNTRY:
             require_country(value, "value")

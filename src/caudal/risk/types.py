@@ -24,7 +24,7 @@ class SubjectKind(enum.Enum):
     """What an entry names, of a payment."""
 
     CUSTOMER = "customer"
-    """A customer's id."""
+    """A customer's id; of payments elsewhere and applications the caller's own."""
     INSTRUMENT = "instrument"
     """The instrument of a payment, or the card token of its context."""
     DEVICE = "device"
