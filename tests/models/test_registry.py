@@ -257,10 +257,12 @@ async def test_a_challenger_gets_its_share_and_the_same_keys_always(world: Model
     assert chosen.model.id == model.id
 
     await world.changed(model, Stage.CHALLENGER, share=30)
-    thirty = {key for key in keys if models.assign(await world.serving(), key).role is Role.CHALLENGER}
+    serving = await world.serving()
+    thirty = {key for key in keys if models.assign(serving, key).role is Role.CHALLENGER}
     assert ten < thirty
     await world.set_terms(Terms(salt="another"))
-    other = {key for key in keys if models.assign(await world.serving(), key).role is Role.CHALLENGER}
+    serving = await world.serving()
+    other = {key for key in keys if models.assign(serving, key).role is Role.CHALLENGER}
     assert other != thirty
     await world.changed(model, Stage.RETIRED)
     assigned = models.assign(await world.serving(), next(iter(other)))
