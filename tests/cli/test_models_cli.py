@@ -91,6 +91,9 @@ def test_a_model_is_registered_shadowed_promoted_by_another_tried_and_taken_back
     compared = place.models("compare", "card-fraud@2", "--json").json["compared"]
     assert (compared["champion"], compared["rows"], compared["differences"]) == ("card-fraud@1", 0, [])
     assert "too few" in place.models("compare", "card-fraud@2").out
+    silent = place.models("rollback", *key, "--json")
+    assert (silent.code, silent.json["error"]["code"]) == (2, "usage")
+    assert "say why, as in --reason 'too many reviews'" in silent.json["error"]["detail"]
     nothing = place.models("rollback", "--reason", "again", *key, "--json")
     assert (nothing.code, nothing.json["error"]["code"]) == (1, "model_nothing_to_roll_back")
     copy = place.directory / "copy.caudal-model"

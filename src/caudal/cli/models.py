@@ -200,11 +200,20 @@ async def retire(
 @on_database(app, "rollback")
 async def rollback(
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Why; no personal data.")],
+    reason: Annotated[
+        str | None, typer.Option(help="Why: it is wanted, and the audit log keeps it. No personal data.")
+    ] = None,
     key_file: KeyOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
-    """Let the champion before the present one decide again, from the next decision on."""
+    """Let the champion before the present one decide again, from the next decision on.
+
+    Once more goes back once further, to what was promoted before that one.
+    """
+    if reason is None:
+        raise typer.BadParameter(
+            "say why, as in --reason 'too many reviews': the audit log keeps it", param_hint="--reason"
+        )
     found, caller = await acting(operator, book, key_file, Scope.MODELS_APPROVE)
     kept = await committed(
         operator,
