@@ -48,7 +48,7 @@ class Decisions(Collector):
             labels=["of", "stage"],
         )
         for (of, stage), times in self._engines.counts.stages.items():
-            stages.add_metric([of, stage], _cumulated(times), times.sum_s)
+            stages.add_metric([of.value, stage], _cumulated(times), times.sum_s)
         yield from (scores, stages)
 
     def _versions(self) -> Iterator[Metric]:

@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from caudal.risk.decision_types import Record
+from caudal.risk.decision_types import Fallback, Record, SubjectOf
+from caudal_base.decide import Verdict
 
 TIME_BOUNDS_S: Final = (
     1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1,
@@ -26,6 +27,9 @@ class Came(NamedTuple):
     """Why no model decided, though one should have; empty: it did."""
 
 
+_Key = tuple[int, SubjectOf, str | None, str | None, Verdict, Fallback | None]
+
+
 class Times(msgspec.Struct):
     """How long something took."""
 
@@ -42,20 +46,34 @@ class Times(msgspec.Struct):
 class DecisionCounts(msgspec.Struct):
     """Decisions, and how long they and their parts took."""
 
-    decisions: dict[Came, int] = {}
+    kept: dict[_Key, int] = {}
+    """Decisions, by what they are counted by as it comes: a payment waits meanwhile."""
     scores: dict[str, Times] = {}
     """By model, also of shadows."""
-    stages: dict[tuple[str, str], Times] = {}
+    stages: dict[tuple[SubjectOf, str], Times] = {}
     """By what is decided on, and `read` or `decide`."""
+
+    @property
+    def decisions(self) -> dict[Came, int]:
+        """How many decisions came out how."""
+        # A copy made in one step: others go on counting.
+        return {
+            Came(
+                book_id,
+                of.value,
+                model or "",
+                role or "",
+                outcome.value,
+                "" if fallback is None else fallback.value,
+            ): count
+            for (book_id, of, model, role, outcome, fallback), count in list(self.kept.items())
+        }
 
     def decided(self, book_id: int, record: Record) -> None:
         """A decision was made and is to be kept."""
-        served, of = record.served, record.of.value
-        came = Came(
-            book_id, of, served.model or "", served.role or "", record.decided.outcome.value,
-            "" if served.fallback is None else served.fallback.value,
-        )  # fmt: skip
-        self.decisions[came] = self.decisions.get(came, 0) + 1
+        served, of, kept = record.served, record.of, self.kept
+        key = (book_id, of, served.model, served.role, record.decided.outcome, served.fallback)
+        kept[key] = kept.get(key, 0) + 1
         for stage, took_us in record.latency_us.items():
             times = self.stages.get((of, stage))
             if times is None:
