@@ -47,9 +47,9 @@ class AnomalyBurst(_Written, frozen=True, kw_only=True):
 
     window: str = "10m"
     """1m to 6h, and no longer than the period."""
-    odds: int = 100_000
+    odds: int = 1_000_000
     """Told where chance alone would do it in one window of so many: 1,000 to 10^12."""
-    at_least: int = 4
+    at_least: int = 3
 
 
 class AnomalyCounterparty(_Written, frozen=True, kw_only=True):

@@ -47,9 +47,9 @@ class AnomalyBurst(Answer, frozen=True, kw_only=True, omit_defaults=True):
     """Too many events in a short time."""
 
     window: str = "10m"
-    odds: int = 100_000
+    odds: int = 1_000_000
     """Told where chance alone would do it in one window of so many."""
-    at_least: int = 4
+    at_least: int = 3
 
 
 class AnomalyCounterparty(Answer, frozen=True, kw_only=True, omit_defaults=True):
