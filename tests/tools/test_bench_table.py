@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from bench_table import CASES, MARKS, inserted, marked, table
+from bench_table import CASES, MARKS, inserted, marked, models_table, table
 
 START, END = MARKS["ledger"]
 
@@ -98,3 +98,20 @@ def test_only_what_stands_between_the_marks_is_replaced() -> None:
 def test_a_readme_without_both_marks_is_left_alone(readme: str) -> None:
     with pytest.raises(ValueError, match="once each"):
         inserted(readme, "new")
+
+
+def test_figures_of_training_stand_with_their_intervals_beside_what_is_to_be_reached() -> None:
+    case = {
+        "case": "ulb", "learner": "lightgbm", "others": {"scorecard": 0.9712}, "leaks": ["V99"],
+        "seconds": 61.4,
+        "auc": 0.9891, "auc_low": 0.981, "auc_high": 0.995, "ap": 0.781, "ap_low": 0.7, "ap_high": 0.86,
+        "ks": 0.9, "ks_low": 0.85, "ks_high": 0.95,
+    }  # fmt: skip
+    text = models_table({"machine": "A processor, 2 cores", "cases": [case]})
+    assert "Machine: A processor, 2 cores." in text
+    assert row(text, "ulb").endswith(
+        "| lightgbm; scorecard AUC 0.9712 | 0.9891 (0.981 to 0.995) | 0.7810 (0.700 to 0.860) "
+        "| 0.9000 (0.850 to 0.950) | AUC 0.98, AP 0.79: missed by 0.0090 | `V99` | 61 |"
+    )
+    with pytest.raises(ValueError, match="does not know moon"):
+        models_table({"machine": "", "cases": [{**case, "case": "moon"}]})

@@ -22,6 +22,8 @@ from caudal.training import (
     evaluating,
     histories,
     leaks,
+    reading,
+    roles,
     service,
     train,
     write,
@@ -183,6 +185,21 @@ def test_payments_get_the_features_of_their_histories(
     assert {f"features.{one.name}" for one in declared.features} < set(trained.names)
     assert list(features.problems(declared)) == []  # so that it can be published
     models.check_risk_model(models.load(trained.files[0]), latency_us=100_000.0)
+
+
+@pytest.mark.parametrize(
+    ("who", "place"), [("zz2", "zz1"), ("zz1", "customer_of_the_shop"), ("card", "terminal")]
+)
+def test_who_pays_is_told_by_the_name_else_by_whose_amounts_are_alike(
+    tmp_path: Path, who: str, place: str
+) -> None:
+    drawn = payments(55, 55, 12)
+    columns = {place: drawn["place"], "moment": drawn["moment"], who: drawn["who"], "sum": drawn["sum"]}
+    table = reading.read(write_csv(tmp_path / "a.csv", {**columns, "bad": drawn["bad"]}))
+    found = histories.find(table, roles.assign(table, Wishes()))
+    assert found is not None
+    expected = (place, who) if "customer" in place else (who, place)
+    assert (found.columns, found.amount) == (expected, "sum")
 
 
 def test_too_little_data_is_refused_in_words(tmp_path: Path) -> None:

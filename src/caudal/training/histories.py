@@ -31,7 +31,9 @@ _MOST_COLUMNS: Final = 16
 _BEFORE_DAYS: Final = 14
 """How far back the mean lies that a run of frauds has not raised yet."""
 _PAYER: Final = re.compile(r"cust|client|payer|card|cc_?num|account|acct|user|orig|sender|buyer|holder|iban")
-_PAID: Final = re.compile(r"term|merch|shop|store|seller|payee|dest|recipient|vendor|pos|device|ip")
+_PAID: Final = re.compile(
+    r"term|merch|shop|store|seller|payee|dest|recipient|vendor|device|(^|_)(pos|ip)($|_)"
+)
 _LABEL: Final = "label.fraud"
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
