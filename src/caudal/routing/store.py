@@ -21,6 +21,7 @@ from caudal.routing.types import (
 )
 from caudal_base import arrays
 from caudal_base.database import Connection
+from caudal_base.publications import Publications
 from caudal_base.statements import Statement
 
 # Under the book's lock, so that versions and publications have no gaps and no twins.
@@ -32,12 +33,6 @@ select %(book_id)s,
 returning version
 """
 
-_PUBLISH: Final = """
-insert into routing.publication (book_id, number, version, published_at, published_by)
-select %(book_id)s,
-       coalesce((select max(number) from routing.publication where book_id = %(book_id)s), 0) + 1,
-       %(version)s, %(at)s, %(by)s
-"""
 
 _VERSIONS: Final = """
 select r.version, r.rules::text, r.created_at, r.created_by, p.published_at, p.published_by
@@ -54,22 +49,6 @@ select r.version, r.rules::text, r.created_at, r.created_by, p.published_at, p.p
    and r.version = any(%(versions)s)
 """
 
-_LATEST: Final = """
-select version
-  from routing.rule_set
- where book_id = %(book_id)s
-   and version < %(before)s
- order by version desc
- limit %(limit)s
-"""
-
-CURRENT: Final = """
-select version
-  from routing.publication
- where book_id = %(book_id)s
- order by number desc
- limit 1
-"""
 
 STANDING: Final = """
 select 'current' as what, p.version::text, null::text, null::timestamptz, null::timestamptz
@@ -177,17 +156,16 @@ MAX_ROWS: Final = 20_000
 _RULES: Final = msgspec.json.Decoder(Rules)
 
 
+_PUBLICATIONS: Final = Publications("routing")
+publish, latest, current = _PUBLICATIONS.publish, _PUBLICATIONS.latest, _PUBLICATIONS.current
+
+
 async def insert(connection: Connection, book_id: int, rules: Rules, at: dt.datetime, by: str) -> int:
     """Keep rules as the next version, whose number is returned."""
     written = msgspec.json.encode(rules).decode()
     cursor = await connection.execute(_INSERT, {"book_id": book_id, "rules": written, "at": at, "by": by})
     ((version,),) = await cursor.fetchall()
     return int(version)
-
-
-async def publish(connection: Connection, book_id: int, version: int, at: dt.datetime, by: str) -> None:
-    """Make a version the current one."""
-    await connection.execute(_PUBLISH, {"book_id": book_id, "version": version, "at": at, "by": by})
 
 
 async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) -> list[Version]:
@@ -201,18 +179,6 @@ async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) 
         for row in await cursor.fetchall()
     ]  # fmt: skip
     return sorted(found, key=lambda each: -each.version)
-
-
-async def latest(connection: Connection, book_id: int, *, before: int, limit: int) -> list[int]:
-    """The numbers of up to `limit` versions below `before`, the newest first."""
-    parameters = {"book_id": book_id, "before": before, "limit": limit}
-    return [row[0] for row in await (await connection.execute(_LATEST, parameters)).fetchall()]
-
-
-async def current(connection: Connection, book_id: int) -> int | None:
-    """Which version is published last; None: none ever was."""
-    row = await (await connection.execute(CURRENT, {"book_id": book_id})).fetchone()
-    return None if row is None else int(row[0])
 
 
 async def standing(

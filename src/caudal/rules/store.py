@@ -10,6 +10,7 @@ import msgspec
 from caudal.rules.types import Review, ReviewVerdict, RiskRules, Snooze, Version
 from caudal_base import arrays
 from caudal_base.database import Connection
+from caudal_base.publications import Publications
 
 # Under the book's lock, so that versions, publications and snoozes have no gaps and no twins.
 _INSERT: Final = """
@@ -25,12 +26,6 @@ insert into rules.review (book_id, version, verdict, note, reviewed_at, reviewed
 values (%(book_id)s, %(version)s, %(verdict)s, %(note)s, %(at)s, %(by)s)
 """
 
-_PUBLISH: Final = """
-insert into rules.publication (book_id, number, version, published_at, published_by)
-select %(book_id)s,
-       coalesce((select max(number) from rules.publication where book_id = %(book_id)s), 0) + 1,
-       %(version)s, %(at)s, %(by)s
-"""
 
 _VERSIONS: Final = """
 select r.version, r.rules::text, r.feature_set, r.reads::text, r.created_at, r.created_by, r.author,
@@ -50,22 +45,6 @@ select r.version, r.rules::text, r.feature_set, r.reads::text, r.created_at, r.c
  order by r.version desc
 """
 
-_LATEST: Final = """
-select version
-  from rules.rule_set
- where book_id = %(book_id)s
-   and version < %(before)s
- order by version desc
- limit %(limit)s
-"""
-
-CURRENT: Final = """
-select version
-  from rules.publication
- where book_id = %(book_id)s
- order by number desc
- limit 1
-"""
 
 _SNOOZE: Final = """
 with made as (
@@ -107,6 +86,10 @@ _RULES: Final = msgspec.json.Decoder(RiskRules)
 _READS: Final = msgspec.json.Decoder(dict[str, str])
 
 
+_PUBLICATIONS: Final = Publications("rules")
+publish, latest, current = _PUBLICATIONS.publish, _PUBLICATIONS.latest, _PUBLICATIONS.current
+
+
 async def insert(
     connection: Connection, book_id: int, rules: RiskRules, *, feature_set: int, reads: Mapping[str, str],
     at: dt.datetime, by: str, author: UUID,
@@ -127,11 +110,6 @@ async def review(connection: Connection, book_id: int, version: int, made: Revie
         "at": made.at, "by": made.by,
     }  # fmt: skip
     await connection.execute(_REVIEW, parameters)
-
-
-async def publish(connection: Connection, book_id: int, version: int, at: dt.datetime, by: str) -> None:
-    """Make a version the current one."""
-    await connection.execute(_PUBLISH, {"book_id": book_id, "version": version, "at": at, "by": by})
 
 
 async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) -> list[Version]:
@@ -156,18 +134,6 @@ async def versions(connection: Connection, book_id: int, wanted: Sequence[int]) 
         for version, rules, feature_set, reads, created_at, created_by, author, verdict, note, at, by,
         published_at, published_by in rows
     ]  # fmt: skip
-
-
-async def latest(connection: Connection, book_id: int, *, before: int, limit: int) -> list[int]:
-    """The numbers of up to `limit` versions below `before`, the newest first."""
-    parameters = {"book_id": book_id, "before": before, "limit": limit}
-    return [row[0] for row in await (await connection.execute(_LATEST, parameters)).fetchall()]
-
-
-async def current(connection: Connection, book_id: int) -> int | None:
-    """Which version is published last; None: none ever was."""
-    row = await (await connection.execute(CURRENT, {"book_id": book_id})).fetchone()
-    return None if row is None else int(row[0])
 
 
 async def snooze(
