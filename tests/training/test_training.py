@@ -196,10 +196,25 @@ def test_who_pays_is_told_by_the_name_else_by_whose_amounts_are_alike(
     drawn = payments(55, 55, 12)
     columns = {place: drawn["place"], "moment": drawn["moment"], who: drawn["who"], "sum": drawn["sum"]}
     table = reading.read(write_csv(tmp_path / "a.csv", {**columns, "bad": drawn["bad"]}))
-    found = histories.find(table, roles.assign(table, Wishes()))
+    found, unclear = histories.find(table, roles.assign(table, Wishes()))
     assert found is not None
+    assert unclear is None
     expected = (place, who) if "customer" in place else (who, place)
     assert (found.columns, found.amount) == (expected, "sum")
+
+
+@pytest.mark.parametrize(("name", "amount"), [("tx_amount", "tx_amount"), ("zz", None)])
+def test_whole_amounts_are_known_by_their_name_and_else_asked_about(
+    tmp_path: Path, name: str, amount: str | None
+) -> None:
+    drawn = payments(55, 55, 12)
+    columns = {"a": drawn["who"], "b": drawn["place"], "moment": drawn["moment"]}
+    columns |= {name: [round(100 * one) for one in drawn["sum"]], "bad": drawn["bad"]}
+    table = reading.read(write_csv(tmp_path / "a.csv", columns))
+    found, unclear = histories.find(table, roles.assign(table, Wishes()))
+    assert (None if found is None else found.amount) == amount
+    assert (unclear is None) == (amount is not None)
+    assert amount or "a, b come again and again" in str(unclear)
 
 
 def test_too_little_data_is_refused_in_words(tmp_path: Path) -> None:

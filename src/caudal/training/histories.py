@@ -30,6 +30,7 @@ _MOST_COLUMNS: Final = 16
 """A file with more columns was made of histories already."""
 _BEFORE_DAYS: Final = 14
 """How far back the mean lies that a run of frauds has not raised yet."""
+_AMOUNT: Final = re.compile(r"amount|amt($|_)|(^|_)(sum|betrag|montant|importe|valor|price|paid)($|_)")
 _PAYER: Final = re.compile(r"cust|client|payer|card|cc_?num|account|acct|user|orig|sender|buyer|holder|iban")
 _PAID: Final = re.compile(
     r"term|merch|shop|store|seller|payee|dest|recipient|vendor|device|(^|_)(pos|ip)($|_)"
@@ -64,38 +65,42 @@ class Histories(msgspec.Struct, frozen=True, kw_only=True):
     payers: Payers
 
 
-def find(table: Table, roles: Roles) -> Entities | None:
-    """The entities and the amount of a file of payments; None where it does not look like one.
+def find(table: Table, roles: Roles) -> tuple[Entities | None, str | None]:
+    """The entities and the amount of a file of payments, or what is to be said where the amount is unclear.
 
     Entities are codes that come again some times each, but are many: customers, terminals. The amount is the
-    one number with fractions that is never negative. Nothing is taken for one that the names do not forbid.
+    one number that is called one, else the one with fractions that is never negative.
     """
     if roles.time is None or len(table.columns) > _MOST_COLUMNS:
-        return None
+        return None, None
     codes, amounts = [], []
     for name in roles.inputs:
         column = table.columns[name]
-        if column.kind is ColumnKind.CATEGORY:
-            different = len({one for one in column.values.tolist() if one is not None})
-        else:
+        if column.kind is ColumnKind.NUMBER and not _ordered(column, table.columns[roles.time]):
             there = column.values[np.isfinite(column.values)]
-            different = len(np.unique(there))
-            if column.kind is ColumnKind.NUMBER and not column.whole and len(there) and there.min() >= 0:
-                amounts.append((different, name))
+            amounts.append((name, not column.whole and bool(len(there)) and float(there.min()) >= 0))
+            if not column.whole:
                 continue
-            if not column.whole or _ordered(column, table.columns[roles.time]):
-                continue
-        if 50 <= different <= 0.5 * table.rows:
-            codes.append((different, name))
-    if not codes or len(amounts) != 1:
-        return None
-    # Of customers and merchants there are many; of the hours of a day, or countries, there are not.
-    several = [name for different, name in codes if different >= max(50, table.rows // 2_000)]
+        elif column.kind is not ColumnKind.CATEGORY:
+            continue
+        # Of customers and merchants there are many; of the hours of a day, or countries, there are not.
+        if max(50, table.rows // 2_000) <= len(pd.factorize(column.values)[1]) <= 0.5 * table.rows:
+            codes.append(name)
+    named = [name for name, _ in amounts if _AMOUNT.search(name.lower())]
+    amount = next(
+        (each[0] for each in (named, [one for one, fits in amounts if fits]) if len(each) == 1), None
+    )
+    several = [name for name in codes if name != amount]
     if not several:
-        return None
-    amount = table.columns[amounts[0][1]].values
-    several.sort(key=lambda name: _as_payer(name, table.columns[name].values, amount), reverse=True)
-    return Entities(columns=tuple(several[:3]), amount=amounts[0][1])
+        return None, None
+    if amount is None:
+        return None, (
+            f"{', '.join(several[:5])} come again and again: if they are customers, merchants or "
+            "cards, say so with --entity and --amount, so that their histories count."
+        )
+    paid = table.columns[amount].values
+    several.sort(key=lambda name: _as_payer(name, table.columns[name].values, paid), reverse=True)
+    return Entities(columns=tuple(several[:3]), amount=amount), None
 
 
 def _as_payer(name: str, keys: Any, amounts: Floats) -> tuple[int, float]:

@@ -106,12 +106,9 @@ def train(order: Order, progress: Progress) -> Trained:
     describing.require_known(order.described, table.columns)
     assigned = roles.assign(table, wishes, find_time=True)
     table, y = _with_outcome(table, assigned)
-    found = None
-    if order.purpose is models.Purpose.FRAUD:
-        entities = order.entities or simulated or histories.find(table, assigned)
-        if entities is not None:
-            found = histories.build(table, assigned, entities, y, wishes, progress)
-            table, y, assigned = found.table, found.y, found.roles
+    found, assigned = _histories(table, assigned, order, simulated, y, wishes, progress)
+    if found is not None:
+        table, y = found.table, found.y
     division, assigned = _divided(table, y, assigned, order)
     time = None if assigned.time is None else table.columns[assigned.time]
     suspects = leaks.check(
@@ -215,6 +212,28 @@ def _with_outcome(table: Table, assigned: Roles) -> tuple[Table, Any]:
     if table.rows < LEAST_ROWS:
         raise DataTooSmall(f"{table.rows} rows; at least {LEAST_ROWS} are needed", field="data")
     return table, y.astype(np.int64)
+
+
+def _histories(
+    table: Table,
+    assigned: Roles,
+    order: Order,
+    known: histories.Entities | None,
+    y: Any,
+    wishes: Wishes,
+    progress: Progress,
+) -> tuple[histories.Histories | None, Roles]:
+    """Of a file of payments its histories, and the roles of their columns."""
+    if order.purpose is not models.Purpose.FRAUD:
+        return None, assigned
+    entities, unclear = order.entities or known, None
+    if entities is None:
+        entities, unclear = histories.find(table, assigned)
+    if entities is None:
+        more = () if unclear is None else (unclear,)
+        return None, msgspec.structs.replace(assigned, found=(*assigned.found, *more))
+    found = histories.build(table, assigned, entities, y, wishes, progress)
+    return found, found.roles
 
 
 def _divided(table: Table, y: Any, assigned: Roles, order: Order) -> tuple[Split, Roles]:
