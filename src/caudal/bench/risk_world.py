@@ -87,10 +87,12 @@ alter table features.cumulative add constraint cumulative_pkey
     primary key (book_id, series, key, run, event_at, ordinal)
 """
 
-_LAST: Final = """
+_EVENTS: Final = """
 insert into features.event (book_id, ordinal, source, id, event_at, known_at, entities, tags, values)
-values (%(book_id)s, %(events)s, 'history', 'last', %(at)s, %(at)s, '{}', '{}', '{}')
+select %(book_id)s, n, 'history', n::text, %(at)s, %(at)s, '{}', '{}', '{}'
+  from generate_series(greatest(1, %(events)s - 9999), %(events)s) as n
 """
+"""The newest of the history: decisions ask for no others."""
 
 
 class RiskWorld:
@@ -137,7 +139,7 @@ class RiskWorld:
                 blobs = arrays.blobs([key or b"" for key in of])
                 await connection.execute(_HEADS, {"book_id": self.book_id, "series": number, "keys": blobs})
             at = _CLOCK.now() - dt.timedelta(seconds=1)
-            await connection.execute(_LAST, {"book_id": self.book_id, "events": events, "at": at})
+            await connection.execute(_EVENTS, {"book_id": self.book_id, "events": events, "at": at})
         async with self.database.connection() as connection:
             await connection.execute("analyze features.cumulative, features.head, features.event")
 

@@ -27,16 +27,22 @@ select e.source, e.id
 """
 
 # With the ordinal of the newest event, which none of what is asked about has. The arrays stand in selects of
-# their own so that their lengths are no reason to plan a small batch anew each time.
+# their own so that their lengths are no reason to plan a small batch anew each time. A limit or an aggregate,
+# here and below, has each key looked up by itself, though the tables were empty when it was planned; a key has
+# four runs at most.
 HEADS: Final = """
 select null, null, 0, null, coalesce(max(ordinal), 0), 0, 0
   from features.event
  where book_id = %(book_id)s
  union all
-select h.series, h.key, h.run, h.event_at, h.count, h.total, h.squares
+select n.series, n.key, h.run, h.event_at, h.count, h.total, h.squares
   from unnest((select %(series)s), (select %(keys)s)) as n(series, key)
-  join features.head h
-    on h.book_id = %(book_id)s and h.series = n.series and h.key = n.key
+ cross join lateral (
+        select run, event_at, count, total, squares
+          from features.head
+         where book_id = %(book_id)s and series = n.series and key = n.key
+         limit 8
+       ) h
 """
 
 # One seek for each run and bound, however long the history is.
@@ -59,16 +65,19 @@ select p.n, c.event_at, c.count, c.total, c.squares
 """
 
 EXTREMES: Final = """
-select p.n, min(b.least), max(b.greatest)
-  from unnest(%(series)s, %(keys)s, %(after)s, %(through)s)
+select p.n, b.least, b.greatest
+  from unnest((select %(series)s), (select %(keys)s), (select %(after)s), (select %(through)s))
        with ordinality as p(series, key, after, through, n)
-  join features.extreme b
-    on b.book_id = %(book_id)s
-   and b.series = p.series
-   and b.key = p.key
-   and b.bucket > p.after
-   and b.bucket <= p.through
- group by p.n
+ cross join lateral (
+        select min(least) as least, max(greatest) as greatest
+          from features.extreme
+         where book_id = %(book_id)s
+           and series = p.series
+           and key = p.key
+           and bucket > p.after
+           and bucket <= p.through
+       ) b
+ where b.least is not null
 """
 
 # An index-only walk of at most so many different values as are counted.
@@ -89,10 +98,14 @@ select p.n, count(m.value)
 """
 
 LAST_SEEN: Final = """
-select m.series, m.key, m.value, m.last_at
-  from unnest(%(series)s, %(keys)s, %(values)s) as n(series, key, value)
-  join features.member m
-    on m.book_id = %(book_id)s and m.series = n.series and m.key = n.key and m.value = n.value
+select n.series, n.key, n.value, m.last_at
+  from unnest((select %(series)s), (select %(keys)s), (select %(values)s)) as n(series, key, value)
+ cross join lateral (
+        select last_at
+          from features.member
+         where book_id = %(book_id)s and series = n.series and key = n.key and value = n.value
+         limit 1
+       ) m
 """
 
 _INSERT_EVENTS: Final = """
