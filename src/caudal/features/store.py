@@ -27,8 +27,8 @@ select e.source, e.id
 """
 
 # With the ordinal of the newest event, which none of what is asked about has. The arrays stand in selects of
-# their own so that their lengths are no reason to plan a small batch anew each time. A limit or an aggregate,
-# here and below, has each key looked up by itself, though the tables were empty when it was planned; a key has
+# their own, so that their lengths are no reason to plan a small batch anew each time. A limit or an aggregate
+# (here and below) has each key looked up by itself, though tables were empty when it was planned; a key has
 # four runs at most.
 HEADS: Final = """
 select null, null, 0, null, coalesce(max(ordinal), 0), 0, 0
