@@ -49,19 +49,27 @@ async def touched_by(connection: Connection, statement: str, values: Mapping[str
 
 
 async def touched_as_prepared(
-    connection: Connection, statement: str, values: Mapping[str, tuple[str, Any]]
+    connection: Connection,
+    statement: str,
+    values: Mapping[str, tuple[str, Any]],
+    meanwhile: LiteralString | None = None,
 ) -> Touched:
-    """Of the plan that the server keeps for any values, once the statement is prepared; values with types."""
+    """Of the plan that the server keeps for any values, once the statement is prepared; values with types.
+
+    It is planned before `meanwhile` is carried out, and touches what is there afterwards.
+    """
     places = {name: f"${place}" for place, name in enumerate(values, start=1)}
     prepared = statement % places
     types = ", ".join(type_ for type_, _ in values.values())
     async with AsyncClientCursor(connection) as cursor:
         await cursor.execute("set plan_cache_mode = force_generic_plan")
         await cursor.execute(f"prepare explained ({types}) as {prepared}".encode())
-        arguments = ", ".join(["%s"] * len(values))
-        await cursor.execute(
-            f"{_EXPLAIN} execute explained ({arguments})".encode(), [value for _, value in values.values()]
-        )
+        execute = f"execute explained ({', '.join(['%s'] * len(values))})".encode()
+        given = [value for _, value in values.values()]
+        if meanwhile is not None:
+            await cursor.execute(execute, given)
+            await cursor.execute(meanwhile)
+        await cursor.execute(_EXPLAIN.encode() + execute, given)
         told = await _told(cursor)
         await cursor.execute("deallocate explained")
         await cursor.execute("reset plan_cache_mode")

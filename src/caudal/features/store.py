@@ -48,9 +48,14 @@ select n.series, n.key, h.run, h.event_at, h.count, h.total, h.squares
 # One seek for each run and bound, however long the history is.
 UPTO: Final = """
 select p.n, c.event_at, c.count, c.total, c.squares
-  from unnest(%(series)s, %(keys)s, %(bounds)s) with ordinality as p(series, key, bound, n)
-  join features.head h
-    on h.book_id = %(book_id)s and h.series = p.series and h.key = p.key
+  from unnest((select %(series)s), (select %(keys)s), (select %(bounds)s))
+       with ordinality as p(series, key, bound, n)
+ cross join lateral (
+        select run
+          from features.head
+         where book_id = %(book_id)s and series = p.series and key = p.key
+         limit 8
+       ) h
  cross join lateral (
         select event_at, count, total, squares
           from features.cumulative
