@@ -76,8 +76,13 @@ _OLD_KEYS: Final = KEYS.format(data="old.data")
 MADE: Final = """
 select d.data::text
   from unnest((select %(subjects)s)) as n(subject)
-  join risk.decision d
-    on d.book_id = %(book_id)s and d.subject = n.subject and d.of = 1
+ cross join lateral (
+        select data
+          from risk.decision
+         where book_id = %(book_id)s and subject = n.subject and of = 1
+         order by id
+         limit 1
+       ) d
 """
 
 DELETE_OLD: Final = f"""
