@@ -2,7 +2,7 @@
 
 Rates rise until p99 is beyond its budget, something is shed or a queue grows; the highest rate that held is
 then offered for longer. Latencies count from the moment when a request was due. Rules choose the partner of
-each payment, and an endpoint of the customer's hears of everything in order.
+each payment, features and rules decide on it, and an endpoint of the customer's hears of everything in order.
 """
 
 import contextlib

@@ -10,6 +10,7 @@ import msgspec
 from caudal import routing
 from caudal.access import OPERATOR, Caller, CreateKey, Environment, IssuedKey, Scope, create_keys
 from caudal.bench import http_load
+from caudal.bench.risk_world import publish
 from caudal.bench.world import World
 from caudal.connectors import Registry
 from caudal.customers import (
@@ -96,6 +97,8 @@ class PaymentsWorld:
     async def make(cls, dsn: str, directory: Path, sink: str) -> AsyncIterator["PaymentsWorld"]:
         """A world on a database without books: rules say who gets a payment, and `sink` hears of each.
 
+        Every payment is decided on by features and rules.
+
         `directory` is the data directory of the programs that work on it.
         """
         async with World.on(dsn, BOOK) as world:
@@ -103,6 +106,7 @@ class PaymentsWorld:
             customers = await _customers(world, caller)
             await _route(world, caller)
             await _listen(world, directory, sink)
+            await publish(world)
             yield cls(world, await _key(world, caller), customers)
 
     def requests(
