@@ -1,8 +1,10 @@
 """Decisions with models: who decides, by what score, with what reasons, and who does where none answers."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from caudal import models, risk
@@ -21,7 +23,13 @@ from support.rule_worlds import rule
 COUNTED = FeatureSet(
     features=(Feature(name="card_count_1h", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1h"),)
 )
-TERMS = Terms(challenge_at=0.03, review_at=0.2, decline_at=0.9, fallback=models.Outcome.REVIEW, deadline_ms=2)
+TERMS = Terms(
+    challenge_at=0.03, review_at=0.2, decline_at=0.9, fallback=models.Outcome.REVIEW, deadline_ms=1_000
+)
+"""On whatever machine there is time enough."""
+
+SLOWER = msgspec.structs.replace(TERMS, deadline_ms=100)
+HURRIED = msgspec.structs.replace(TERMS, deadline_ms=2)
 
 
 @pytest.fixture
@@ -120,11 +128,9 @@ class _Says:
         return []
 
 
-def spin() -> None:
+def spin(deadline_ms: int = HURRIED.deadline_ms) -> None:
     """Take longer than there is time."""
-    import time
-
-    end = time.perf_counter_ns() + TERMS.deadline_ms * 1_100_000
+    end = time.perf_counter_ns() + deadline_ms * 1_100_000
     while time.perf_counter_ns() < end:
         pass
 
@@ -147,7 +153,7 @@ async def test_where_no_model_answers_the_policy_decides_and_says_so(
     desk: DecisionDesk, monkeypatch: pytest.MonkeyPatch, score: Score, work: Callable[[], object],
     fallback: Fallback,
 ) -> None:  # fmt: skip
-    await serve(desk, scorecard_file())
+    await serve(desk, scorecard_file(), terms=HURRIED if work is spin else TERMS)
     says = _Says(score, work)
     monkeypatch.setattr(LoadedModel, "score", lambda self, row: risk_score(says, row))
 
@@ -202,13 +208,13 @@ async def test_the_policy_approves_what_is_small_where_it_decides(desk: Decision
 async def test_a_shadow_that_is_slow_takes_no_time_from_what_decides(
     desk: DecisionDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await serve(desk, scorecard_file())
-    await serve(desk, scorecard_file(1.0), Stage.SHADOW)
+    await serve(desk, scorecard_file(), terms=SLOWER)
+    await serve(desk, scorecard_file(1.0), Stage.SHADOW, terms=SLOWER)
     scored = LoadedModel.score
 
     def score(self: LoadedModel, row: models.Row) -> Any:
         if self.ref == "card-fraud@2":
-            spin()
+            spin(SLOWER.deadline_ms)
         return scored(self, row)
 
     monkeypatch.setattr(LoadedModel, "score", score)
