@@ -38,6 +38,9 @@ STOPS_WITHIN_S: Final = 5.0
 RECORDED_WITHIN_S: Final = 15.0
 """What a worker that is killed has not written down is no older than this."""
 
+SEEN_WITHIN_S: Final = 1.0
+"""What a worker had sent when it was killed is seen at the endpoint a little later."""
+
 _COMES: Final = frozenset(Manner) - ENDING
 """Manners of endpoints at which everything arrives in the end; at one that is gone, unless it has said so."""
 
@@ -312,8 +315,8 @@ def _attempts_differ(deliveries: Deliveries, endpoint: Received) -> Iterator[str
         if count <= logged[event, status]:
             continue
         came = [each.at for each in endpoint.by_event[event] if each.status == status]
-        within_s = RECORDED_WITHIN_S * deliveries.slowness
-        lost = sum(deliveries.killed_between(at, at + within_s) for at in came)
+        within_s, before_s = RECORDED_WITHIN_S * deliveries.slowness, SEEN_WITHIN_S * deliveries.slowness
+        lost = sum(deliveries.killed_between(at - before_s, at + within_s) for at in came)
         times = logged[event, status]
         if count - times > lost:
             yield f"{endpoint.name}: {event} {count} times with {status}, {times} times in the log"
