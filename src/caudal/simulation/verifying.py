@@ -65,6 +65,12 @@ class Keyring:
                 return key
         return None
 
+    def was_good(self, headers: Mapping[str, str], body: bytes, signed_at: float) -> bool:
+        """Whether a key signed it that was in force then, though it may have ended since."""
+        return any(
+            key.ends is not None and signed_at < key.ends and key.verify(headers, body) for key in self.keys
+        )
+
 
 def hmac_key(secret: str) -> Verify:
     """Verifies `v1` with `whsec_…`."""
