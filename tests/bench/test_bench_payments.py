@@ -15,7 +15,14 @@ from caudal.bench.payments_accepting import grows, recovered_at
 from caudal.bench.payments_to_end import Run
 
 TINY = payments.Size(
-    probe_s=0.3, seconds=0.6, to_end_s=0.6, first_to_end=40.0, rates=1, step=1.2, connections=300
+    probe_s=0.3,
+    seconds=0.6,
+    to_end_s=0.6,
+    first_to_end=40.0,
+    rates=1,
+    step=1.2,
+    connections=300,
+    decided=False,
 )
 
 

@@ -45,6 +45,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """From one of them to the next, as a factor."""
     connections: int
     """Of the load generator: as many requests may be under way."""
+    decided: bool = True
+    """Whether features and rules decide on each payment."""
 
 
 FULL: Final = Size(
@@ -74,7 +76,8 @@ async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
         tempfile.TemporaryDirectory(prefix="caudal-bench-") as directory,
         running(sink, {}, lambda: answers(sink_port, "/")),
     ):
-        async with PaymentsWorld.make(dsn, Path(directory), f"http://127.0.0.1:{sink_port}/") as world:
+        hears = f"http://127.0.0.1:{sink_port}/"
+        async with PaymentsWorld.make(dsn, Path(directory), hears, decided=size.decided) as world:
             api_port, sandbox_port = free_port(), free_port()
             settings = {
                 "CAUDAL_DATA_DIR": directory,

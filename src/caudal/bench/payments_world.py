@@ -94,10 +94,12 @@ class PaymentsWorld:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def make(cls, dsn: str, directory: Path, sink: str) -> AsyncIterator["PaymentsWorld"]:
+    async def make(
+        cls, dsn: str, directory: Path, sink: str, *, decided: bool
+    ) -> AsyncIterator["PaymentsWorld"]:
         """A world on a database without books: rules say who gets a payment, and `sink` hears of each.
 
-        Every payment is decided on by features and rules.
+        With `decided` features and rules decide on every payment.
 
         `directory` is the data directory of the programs that work on it.
         """
@@ -106,7 +108,8 @@ class PaymentsWorld:
             customers = await _customers(world, caller)
             await _route(world, caller)
             await _listen(world, directory, sink)
-            await publish(world)
+            if decided:
+                await publish(world)
             yield cls(world, await _key(world, caller), customers)
 
     def requests(
