@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from conftest import Server
 
 
-_TERMINATE = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s"
+_TERMINATE = (
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+    " where datname = %s and backend_type = 'client backend'"
+)
 
 
 class Outage:
@@ -38,10 +41,7 @@ class Outage:
     def cut(self) -> None:
         """End the connections that there are."""
         with psycopg.connect(self._server.admin_dsn, autocommit=True) as connection:
-            connection.execute(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s",
-                (self._name,),
-            )
+            connection.execute(_TERMINATE, (self._name,))
 
     def _allow(self, allowed: bool) -> None:
         statement = sql.SQL("alter database {} allow_connections {}").format(

@@ -82,6 +82,7 @@ async def kill_connections(database: Database) -> None:
         await connection.execute(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
+            " and backend_type = 'client backend'"
         )
 
 

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from caudal.bench import payments
+from caudal.bench.climbing import grows
 from caudal.bench.http_load import LoadFailed, request
 from caudal.bench.open_load import Generator, Offered, Sample
-from caudal.bench.payments_accepting import grows, recovered_at
+from caudal.bench.payments_accepting import recovered_at
 from caudal.bench.payments_to_end import Run
 
 TINY = payments.Size(

@@ -246,7 +246,8 @@ async def test_a_worker_survives_that_all_its_connections_are_cut(crew: Any, not
     async with crew.desk.database.connection() as connection:
         await connection.execute(
             "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
+            "where datname = current_database() and pid <> pg_backend_pid() "
+            "and backend_type = 'client backend'"
         )
     gate.open.set()
     await crew.until_gone()

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -29,8 +31,9 @@ from caudal.models import (
     Stage,
     StageRefused,
     Terms,
+    store,
 )
-from caudal_base.database import Database
+from caudal_base.database import Connection, Database
 from caudal_base.errors import InvalidRequest
 from caudal_base.personal import PersonalDataRefused
 from support.model_worlds import ANA, BEN, ROW, ModelWorld, scorecard_file
@@ -335,6 +338,33 @@ async def test_what_was_prepared_is_not_read_when_it_comes_to_serve(world: Model
 
     assert shadow.scorer is not None
     assert elsewhere.scorer is None
+
+
+async def test_what_is_prepared_meanwhile_takes_no_model_from_a_book_that_is_loaded(
+    world: ModelWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caudal.models.directory.MAX_SCORERS", 1)
+    served = [await world.register(scorecard_file(shift=float(n))) for n in range(2)]
+    for model in served:
+        await world.changed(model, Stage.SHADOW)
+    later = await world.register(scorecard_file(shift=9.0))
+    directory = models.Directory()
+    async with world.database.connection() as connection:
+        await directory.load_model(connection, world.book_id, served[0].id)
+    reading = store.contents
+
+    async def read(connection: Connection, book_id: int, wanted: Sequence[UUID]) -> object:
+        found = await reading(connection, book_id, wanted)
+        monkeypatch.setattr(store, "contents", reading)
+        async with world.database.connection() as another:
+            await directory.load_model(another, book_id, later.id)
+        return found
+
+    monkeypatch.setattr(store, "contents", read)
+    async with world.database.connection() as connection:
+        shadows = (await directory.load(connection, world.book_id)).shadows
+
+    assert [shadow.scorer is not None for shadow in shadows] == [True, True]
 
 
 async def test_what_served_is_found_again_by_its_version(world: ModelWorld) -> None:

@@ -131,7 +131,7 @@ async def test_a_model_of_applications_that_is_late_leaves_it_to_the_policy(
     lender: Lender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await lender.serve()
-    monkeypatch.setattr("caudal.risk.applications.Deadline", lambda _, counts: Deadline(0, counts))
+    monkeypatch.setattr("caudal.risk.decider.Deadline", lambda _, counts: Deadline(0, counts))
 
     made = await lender.decide(values=SAFE)
 

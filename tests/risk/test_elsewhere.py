@@ -175,3 +175,17 @@ async def test_what_no_payment_can_be_is_refused(
 
     assert (refused.value.code, refused.value.field) == (code, field)
     assert await elsewhere.world.count("risk.decision") == 0
+
+
+async def test_of_two_payments_of_one_name_at_once_the_first_has_its_own_features(
+    elsewhere: Elsewhere,
+) -> None:
+    await elsewhere.world.publish(BY_CARD)
+
+    first, other = await asyncio.gather(
+        elsewhere.decide("order-1"), elsewhere.decide("order-1", instrument="pm_2"), return_exceptions=True
+    )
+
+    assert isinstance(other, DecisionDiffers)
+    assert not isinstance(first, BaseException)
+    assert (first.record.served.fallback, first.record.served.features) == (None, (0, 0))

@@ -16,8 +16,8 @@ import msgspec
 
 from caudal.access import Scope
 from caudal.bench import http_load, ledger_http
+from caudal.bench.climbing import Climb
 from caudal.bench.open_load import Generator
-from caudal.bench.payments_accepting import Climb
 from caudal.bench.processes import free_port
 from caudal.bench.report import Case, Progress, Report, machine, percentile
 from caudal.bench.risk_world import RiskWorld

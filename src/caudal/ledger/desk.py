@@ -17,7 +17,8 @@ from caudal.ledger.book import Book
 from caudal.ledger.commands import ChangeLimit, ChangeStatus, Command
 from caudal.ledger.service import LOT, Decided, Ledger, lots
 from caudal.ledger.types import Outcome, OutcomeStatus
-from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.coalesce import Limits, Stats
+from caudal_base.coalescers import Coalescers
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
 from caudal_base.pipelines import queue_commit
@@ -61,8 +62,9 @@ class Desk:
         """`limits` bounds each book's batches and queue."""
         self._database = database
         self._ledger = ledger
-        self._limits = limits or Limits(max_weight=LOT)
-        self._coalescers: dict[int, Coalescer[Order, Reply]] = {}
+        self._coalescers = Coalescers[Order, Reply](
+            self._run, weight=_weight, limits=limits or Limits(max_weight=LOT)
+        )
 
     async def carry_out(self, book_id: int, order: Order) -> Reply:
         """Carry out an order; long ones in lots, so that others get in between.
@@ -72,7 +74,7 @@ class Desk:
         """
         parts = lots(order.commands)
         if len(parts) <= 1:
-            return await self._submit(book_id, order)
+            return await self._coalescers.submit(book_id, order)
         if order.claim is not None:
             replay = await self._replay(book_id, order.claim)
             if replay is not None:
@@ -80,32 +82,21 @@ class Desk:
         done: list[Outcome] = []
         for part in parts[:-1]:
             collected: list[Outcome] = []
-            await self._submit(book_id, _lot(order, part, collected))
+            await self._coalescers.submit(book_id, _lot(order, part, collected))
             done += collected
         # The key is claimed with the last lot: should the work stop before, a repeat finds the first.
         last = msgspec.structs.replace(
             order, commands=parts[-1], render=lambda outcomes: order.render([*done, *outcomes])
         )
-        return await self._submit(book_id, last)
+        return await self._coalescers.submit(book_id, last)
 
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
-        for coalescer in self._coalescers.values():
-            await coalescer.drain()
+        await self._coalescers.drain()
 
     def stats(self) -> dict[int, Stats]:
         """Each book's counters."""
-        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
-
-    async def _submit(self, book_id: int, order: Order) -> Reply:
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is None:
-            coalescer = Coalescer[Order, Reply](
-                lambda orders: self._run(book_id, orders), weight=_weight, limits=self._limits
-            )
-            self._coalescers[book_id] = coalescer
-            coalescer.start()
-        return await coalescer.submit(order)
+        return self._coalescers.stats()
 
     async def _replay(self, book_id: int, claim: Claim) -> Reply | None:
         async with self._database.connection() as connection:

@@ -105,7 +105,9 @@ class Directory:
             return {}
         rows = await store.identities(connection, book_id, sorted(set(wanted)))
         hashes = {row[3] for row in rows}
-        unknown = [id for id, _, _, hash_ in rows if hash_ not in self._scorers]
+        # Held here: while some are read, others may leave the process's own to make room.
+        scorers = {hash_: self._scorers[hash_] for hash_ in hashes if hash_ in self._scorers}
+        unknown = [id for id, _, _, hash_ in rows if hash_ not in scorers]
         why: dict[str, str] = {}
         if unknown:
             for _, _, _, hash_, card, artifact in await store.contents(connection, book_id, unknown):
@@ -114,10 +116,11 @@ class Directory:
                 except CaudalError as refused:
                     why[hash_] = refused.code
                 else:
+                    scorers[hash_] = scorer
                     self._keep(hash_, scorer, hashes)
         return {
             id: Loaded(
-                id=id, name=name, version=version, hash=hash_, scorer=self._scorers.get(hash_),
+                id=id, name=name, version=version, hash=hash_, scorer=scorers.get(hash_),
                 why=why.get(hash_),
             )
             for id, name, version, hash_ in rows

@@ -18,7 +18,8 @@ from caudal.payments.commands import CallerCommand, CreatePayment
 from caudal.payments.outcomes import Outcome, OutcomeStatus
 from caudal.payments.service import Payments
 from caudal_base import telemetry
-from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.coalesce import Limits, Stats
+from caudal_base.coalescers import Coalescers
 from caudal_base.database import Connection, Database
 from caudal_base.errors import CaudalError
 from caudal_base.pipelines import queue_commit
@@ -48,8 +49,7 @@ class PaymentDesk:
         """`limits` bounds each book's batches and queue."""
         self._database = database
         self._payments = payments
-        self._limits = limits or LIMITS
-        self._coalescers: dict[int, Coalescer[PaymentOrder, Reply]] = {}
+        self._coalescers = Coalescers[PaymentOrder, Reply](self._run, limits=limits or LIMITS)
 
     async def carry_out(self, book_id: int, order: PaymentOrder) -> Reply:
         """Carry out an order.
@@ -57,14 +57,7 @@ class PaymentDesk:
         Raises `Unavailable` when the queue is full or the outcome could not be learned, `KeyReused` for an
         idempotency key that has answered another request, `BookNotFound`.
         """
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is None:
-            coalescer = Coalescer[PaymentOrder, Reply](
-                lambda orders: self._run(book_id, orders), limits=self._limits
-            )
-            self._coalescers[book_id] = coalescer
-            coalescer.start()
-        return await coalescer.submit(order)
+        return await self._coalescers.submit(book_id, order)
 
     async def try_out(self, connection: Connection, book_id: int, command: CallerCommand) -> Outcome:
         """What would come of `command` now, in a transaction that the caller rolls back."""
@@ -73,18 +66,15 @@ class PaymentDesk:
 
     def admit(self, book_id: int) -> None:
         """Raise `Unavailable` where an order would be refused now: before any work is put into it."""
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is not None:
-            coalescer.admit()
+        self._coalescers.admit(book_id)
 
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
-        for coalescer in self._coalescers.values():
-            await coalescer.drain()
+        await self._coalescers.drain()
 
     def stats(self) -> dict[int, Stats]:
         """Each book's counters."""
-        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
+        return self._coalescers.stats()
 
     async def _run(self, book_id: int, orders: Sequence[PaymentOrder]) -> Sequence[Reply | CaudalError]:
         """One transaction for all of `orders`."""

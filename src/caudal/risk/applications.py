@@ -13,7 +13,7 @@ import msgspec
 
 from caudal.ledger import Ledger
 from caudal.risk import deciding, rules, store, store_decisions
-from caudal.risk.decider import Deadline
+from caudal.risk.decider import Allowance
 from caudal.risk.deciding import Judged
 from caudal.risk.decision_types import Record, Served, Shadow, SubjectOf, Value
 from caudal.risk.engine import Engine, Engines
@@ -88,18 +88,11 @@ class Applications:
         return record
 
     def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
-        serving = engine.serving
-        allowed_us = 0 if serving is None else serving.deadline_us
-        deadline = Deadline(allowed_us, self._engines.counts)
-        judges, row = engine.judges(served), deciding.row_of(served, ())
-        model = None if judges.model is None else deadline.over(judges.model)
-        judges = msgspec.structs.replace(judges, rules=engine.application_rules, model=model)
-        judged = deciding.decide(served, judges, row)
-        spare = Deadline(allowed_us // 2, self._engines.counts)
-        shadows = () if serving is None else serving.shadows
-        return judged, tuple(
-            [Shadow(model=each.ref, score=spare.over(each).score(row).value) for each in shadows]
-        )
+        judges = msgspec.structs.replace(engine.judges(served), rules=engine.application_rules)
+        row = deciding.row_of(served, ())
+        if engine.serving is None:
+            return deciding.decide(served, judges, row), ()
+        return Allowance(engine.serving, self._engines.counts).judged(served, judges, row)
 
     async def _met(self, connection: Connection, book_id: int, application: Application) -> Met:
         if application.customer is None:

@@ -15,7 +15,7 @@ import structlog
 from caudal.features import Asked, Feature, Lookup
 from caudal.risk import deciding, facts, store, store_decisions
 from caudal.risk.counts import DecisionCounts
-from caudal.risk.deciding import Judged
+from caudal.risk.deciding import Judged, Judges
 from caudal.risk.decision_types import (
     Fallback,
     Finding,
@@ -26,10 +26,12 @@ from caudal.risk.decision_types import (
     Served,
     Shadow,
     SubjectOf,
+    Value,
 )
 from caudal.risk.engine import Engine, Engines
 from caudal.risk.lists_and_limits import Batch as Listed
 from caudal.risk.lists_and_limits import ListsAndLimits
+from caudal.risk.serving_models import Serving
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.clock import Clock
@@ -111,8 +113,7 @@ class Deciding:
         self._lookup = reading.lookup
         self._now = reading.as_of
         self._read_us = 0
-        self._deadline: Deadline | None = None
-        self._deadline_of_shadows: Deadline | None = None
+        self._allowance: Allowance | None = None
         self._asked = reading.asked
         self._made: dict[str, Record] = {}
         self._kept: list[Record] = []
@@ -185,23 +186,11 @@ class Deciding:
 
     def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
         judges = engine.judges(served)
-        serving = engine.serving
-        if serving is None:
-            return deciding.decide(served, judges, deciding.row_of(served, engine.names)), ()
         row = deciding.row_of(served, engine.names)
-        deadline = self._deadline = self._deadline or Deadline(serving.deadline_us, self._engines.counts)
-        if judges.model is not None:
-            judges = msgspec.structs.replace(judges, model=deadline.over(judges.model))
-        judged = deciding.decide(served, judges, row)
-        if not serving.shadows:
-            return judged, ()
-        # Of their own: whatever serves for comparison takes no time from what decides.
-        spare = self._deadline_of_shadows = self._deadline_of_shadows or Deadline(
-            serving.deadline_us // 2, self._engines.counts
-        )
-        shadows = [Shadow(model=model.ref, score=spare.over(model).score(row).value)
-                   for model in serving.shadows]  # fmt: skip
-        return judged, tuple(shadows)
+        if engine.serving is None:
+            return deciding.decide(served, judges, row), ()
+        self._allowance = self._allowance or Allowance(engine.serving, self._engines.counts)
+        return self._allowance.judged(served, judges, row)
 
     def _decision(
         self, subject: Subject, served: Served, judged: Judged, shadows: tuple[Shadow, ...], took_ns: int
@@ -246,6 +235,28 @@ class Deciding:
         if self._lookup is not None:
             found += self._lookup.writes()
         return found
+
+
+class Allowance:
+    """The time of a batch's models, from which each of its decisions takes."""
+
+    def __init__(self, serving: Serving, counts: DecisionCounts) -> None:
+        """As the terms of serving say."""
+        self._shadows = serving.shadows
+        self._deadline = Deadline(serving.deadline_us, counts)
+        # Of their own: whatever serves for comparison takes no time from what decides.
+        self._spare = Deadline(serving.deadline_us // 2, counts)
+
+    def judged(
+        self, served: Served, judges: Judges, row: dict[str, Value]
+    ) -> tuple[Judged, tuple[Shadow, ...]]:
+        """What comes of it, and what those say that decide nothing."""
+        if judges.model is not None:
+            judges = msgspec.structs.replace(judges, model=self._deadline.over(judges.model))
+        judged = deciding.decide(served, judges, row)
+        return judged, tuple(
+            [Shadow(model=each.ref, score=self._spare.over(each).score(row).value) for each in self._shadows]
+        )
 
 
 class Deadline:

@@ -23,7 +23,8 @@ from caudal.risk.errors import DecisionDiffers, PaymentInvalid
 from caudal.risk.showing import FeatureShown, shown
 from caudal_base import ids
 from caudal_base.clock import Clock
-from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.coalesce import Limits, Stats
+from caudal_base.coalescers import Coalescers
 from caudal_base.database import Connection, Database
 from caudal_base.decide import Context, Subject
 from caudal_base.errors import CaudalError
@@ -89,8 +90,7 @@ class DecisionDesk:
         self._ledger = ledger
         self._clock = clock
         self._decider = decider
-        self._limits = limits or LIMITS
-        self._coalescers: dict[int, Coalescer[_Order, Made]] = {}
+        self._coalescers = Coalescers[_Order, Made](self._run, limits=limits or LIMITS)
 
     async def decide(self, book_id: int, payment: PaymentElsewhere, caller: Caller) -> Made:
         """Decide, and keep the decision.
@@ -99,14 +99,7 @@ class DecisionDesk:
         another payment, `BookNotFound`, `Unavailable` when the queue is full or the outcome is not known.
         """
         refuse_unfit(payment)
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is None:
-            coalescer = Coalescer[_Order, Made](
-                lambda orders: self._run(book_id, orders), limits=self._limits
-            )
-            self._coalescers[book_id] = coalescer
-            coalescer.start()
-        return await coalescer.submit(_Order(payment, caller))
+        return await self._coalescers.submit(book_id, _Order(payment, caller))
 
     async def try_out(
         self, connection: Connection, book_id: int, payment: PaymentElsewhere, caller: Caller
@@ -120,18 +113,15 @@ class DecisionDesk:
 
     def admit(self, book_id: int) -> None:
         """Raise `Unavailable` where an order would be refused now: before any work is put into it."""
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is not None:
-            coalescer.admit()
+        self._coalescers.admit(book_id)
 
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
-        for coalescer in self._coalescers.values():
-            await coalescer.drain()
+        await self._coalescers.drain()
 
     def stats(self) -> dict[int, Stats]:
         """Each book's counters."""
-        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
+        return self._coalescers.stats()
 
     async def _run(self, book_id: int, orders: Sequence[_Order]) -> Sequence[Made | CaudalError]:
         async with self._database.transaction() as connection:
@@ -141,11 +131,13 @@ class DecisionDesk:
         self, connection: Connection, book_id: int, orders: Sequence[_Order], *, commit: bool
     ) -> list[Made | CaudalError]:
         """One transaction for all: what is read comes in one round trip, what is written goes in another."""
-        subjects = {order.payment.subject: order.payment.as_subject() for order in orders}
+        # Two of one name may be two payments: each is asked about.
+        subjects = [order.payment.as_subject() for order in orders]
+        names = list({subject.payment_id for subject in subjects})
         async with connection.pipeline():
             lock = await self._ledger.begin(connection, book_id, ())
-            earlier = await store_decisions.queue_made(connection, book_id, list(subjects))
-            pending = await self._decider.begin(connection, book_id, list(subjects.values()))
+            earlier = await store_decisions.queue_made(connection, book_id, names)
+            pending = await self._decider.begin(connection, book_id, subjects)
             await lock.finish()
             known = {record.subject: Made(record=record, repeated=True)
                      for record in await store_decisions.records_of(earlier)}  # fmt: skip
@@ -153,8 +145,7 @@ class DecisionDesk:
         await pending.ready(now)
         results: list[Made | CaudalError] = []
         records: list[audit.Record] = []
-        for order in orders:
-            subject = order.payment.as_subject()
+        for order, subject in zip(orders, subjects, strict=True):
             made = known.get(subject.payment_id)
             if made is not None:
                 results.append(made if _is_of(made.record, subject) else DecisionDiffers(

@@ -15,7 +15,8 @@ from caudal.ledger import BookDirectory
 from caudal.webhooks import rules, service
 from caudal.webhooks.types import NewInbound, Unsettled
 from caudal_base.clock import Clock
-from caudal_base.coalesce import Coalescer, Limits, Stats
+from caudal_base.coalesce import Limits, Stats
+from caudal_base.coalescers import Coalescers
 from caudal_base.database import Database
 from caudal_base.errors import CaudalError
 from caudal_base.ids import IdSource
@@ -57,7 +58,7 @@ class Inbox:
         self._clock = clock
         self._ids = new_ids
         self._book_ids: dict[str, int] = {}
-        self._coalescers: dict[int, Coalescer[NewInbound, bool]] = {}
+        self._coalescers = Coalescers[NewInbound, bool](self._run, limits=LIMITS)
         self.counts = InboxCounts(partners.names)
 
     async def receive(self, partner_name: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -70,16 +71,16 @@ class Inbox:
         partner = self._partners.get(partner_name)
         events = await self._verified(partner, headers, body)
         book_id = await self._book_of(partner)
-        now, coalescer = self._clock.now(), self._coalescer(book_id)
+        now = self._clock.now()
         new = [
             NewInbound(id=self._ids.new(), partner=partner.name, inbound=inbound, received_at=now)
             for inbound in events
         ]
         if len(new) == 1:
-            fresh = [await coalescer.submit(new[0])]
+            fresh = [await self._coalescers.submit(book_id, new[0])]
         else:
             # Of events that come together each is a request of its own; they end in one transaction or two.
-            fresh = await asyncio.gather(*(coalescer.submit(each) for each in new))
+            fresh = await asyncio.gather(*(self._coalescers.submit(book_id, each) for each in new))
         for each in fresh:
             counted = self.counts.received if each else self.counts.repeated
             counted[partner.name] = counted.get(partner.name, 0) + 1
@@ -125,20 +126,11 @@ class Inbox:
 
     def stats(self) -> dict[int, Stats]:
         """Each book's queue."""
-        return {book_id: coalescer.stats() for book_id, coalescer in self._coalescers.items()}
+        return self._coalescers.stats()
 
     async def drain(self) -> None:
         """Finish what waits, refuse what comes."""
-        for coalescer in self._coalescers.values():
-            await coalescer.drain()
-
-    def _coalescer(self, book_id: int) -> Coalescer[NewInbound, bool]:
-        coalescer = self._coalescers.get(book_id)
-        if coalescer is None:
-            coalescer = Coalescer[NewInbound, bool](lambda new: self._run(book_id, new), limits=LIMITS)
-            self._coalescers[book_id] = coalescer
-            coalescer.start()
-        return coalescer
+        await self._coalescers.drain()
 
     async def _run(self, book_id: int, new: Sequence[NewInbound]) -> Sequence[bool | CaudalError]:
         """One transaction for all of `new`."""
