@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -49,8 +50,10 @@ class Elsewhere:
 
 
 @pytest.fixture
-async def elsewhere(shared_database: Database) -> Elsewhere:
-    return Elsewhere(DecisionDesk(shared_database, (await new_book(shared_database)).book_id))
+async def elsewhere(shared_database: Database) -> AsyncIterator[Elsewhere]:
+    made = Elsewhere(DecisionDesk(shared_database, (await new_book(shared_database)).book_id))
+    yield made
+    await made.desk.drain()
 
 
 async def test_each_counts_for_those_behind_it_and_rules_decide(elsewhere: Elsewhere) -> None:

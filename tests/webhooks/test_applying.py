@@ -254,6 +254,7 @@ async def test_a_webhook_of_another_book_is_out_of_reach(post: Post) -> None:
     other = await new_post(post.database)
     id = await other.arrived("never-1")
     await other.work()
+    await other.inbox.drain()
 
     (result,) = await post.replay(id)
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -87,8 +88,10 @@ def event(shop: Shop, name: str, about: Json) -> Json:
 
 
 @pytest.fixture
-async def shop(webhooks_database: Database) -> Shop:
-    return await Shop.make(webhooks_database)
+async def shop(webhooks_database: Database) -> AsyncIterator[Shop]:
+    made = await Shop.make(webhooks_database)
+    yield made
+    await made.inbox.drain()
 
 
 async def test_a_webhook_that_comes_before_the_answer_to_the_call_moves_the_money_once(shop: Shop) -> None:
