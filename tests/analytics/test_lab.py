@@ -108,7 +108,7 @@ async def test_features_are_to_the_bit_what_was_served(known: Known, where: str)
 
 async def test_an_export_and_the_database_give_the_same_table(known: Known) -> None:
     with known.open("export") as one, known.open("database") as other:
-        for rows in Rows:
+        for rows in (Rows.DECISIONS, Rows.PAYMENTS, Rows.HISTORY):
             tables = [each.training_set(maturity="12h", rows=rows) for each in (one, other)]
             assert tables[0].schema == tables[1].schema
             assert tables[0].to_pylist() == tables[1].to_pylist(), rows

@@ -18,9 +18,10 @@ from typing import Any, Final, Self
 import msgspec
 import pyarrow as pa
 
+from caudal.analytics import values
 from caudal.analytics.deriving import derived
 from caudal.analytics.errors import TrainingSetInvalid
-from caudal.analytics.sources import ExportSource, PostgresSource, Source
+from caudal.analytics.sources import MAIN, Asked, ExportSource, PostgresSource, Source
 from caudal.analytics.types import Rows, Wanted
 from caudal.features import Feature, FeatureSet, problems, summed_series
 from caudal.risk import BAD
@@ -28,18 +29,21 @@ from caudal.risk import BAD
 LABELS: Final = (*sorted(kind.value for kind in BAD), "label.fraud")
 """What makes a row 1: kinds of labels, and sources of features' events whose ids are payments'."""
 
+_TAKEN: Final = frozenset({"subject", "at", "known", "customer", "label", "labelled_at"})
 _LONGEST_DAYS: Final = 3_660
 _UNITS: Final = {"h": "hours", "d": "days"}
 
 
-def open(where: str | Path, *, book: str = "main") -> "Lab":
+def open(where: str | Path, *, book: str | None = None) -> "Lab":
     """History to learn from: the directory of an export, or a database by DSN.
+
+    `book` is by default the only one of an export, else `main`.
 
     Raises `ExportMissing`, `ExportDamaged`, `ExportNewer`, `BookNotFound`, and what psycopg raises.
     """
     text = str(where)
     if text.startswith(("postgresql://", "postgres://")) or "dbname=" in text:
-        return Lab(PostgresSource(text, book))
+        return Lab(PostgresSource(text, book or MAIN))
     return Lab(ExportSource(Path(where), book))
 
 
@@ -91,13 +95,17 @@ class Lab:
         `since` (included) and `until` (excluded) bound the moment of the decision.
         `as_of` is when we look: nothing that became known later is in the set; by default the newest moment
         in the history. Columns: `subject`, `at`, `known`, `customer`, `amount`, `currency`, the features,
-        `label`, `labelled_at`.
+        `label`, `labelled_at`. Applications have no features: their columns are `subject`, `at`, `customer`,
+        the values that they were decided on, `label`, `labelled_at`.
 
         Raises `TrainingSetInvalid` for features that cannot be published, and for what is no time.
         """
-        declared = self._declared(features)
+        of = _choice(rows)
+        if of is Rows.APPLICATIONS and features is not None:
+            raise TrainingSetInvalid("applications have values, and no features", field="features")
+        declared = FeatureSet(features=()) if of is Rows.APPLICATIONS else self._declared(features)
         wanted = Wanted(
-            rows=_choice(rows),
+            rows=of,
             since_us=_us(since, "since"),
             until_us=_us(until, "until"),
             as_of_us=_us(as_of, "as_of"),
@@ -105,20 +113,15 @@ class Lab:
             labels=tuple(labels),
         )
         with self._source.asked(wanted) as asked:
-            count = asked.table.num_rows
-            names = ("subject", "as_of_us", "known", "customer", "amount", "currency")
-            columns = {name: asked.table[name] for name in names}
-            columns = {"at" if name == "as_of_us" else name: column for name, column in columns.items()}
-            columns["at"] = _moments(columns["at"])
-            moments, own = asked.table["as_of_us"], asked.table["amount"]
-            made = {
-                feature.name: derived(feature, asked.parts(feature), count, moments, own)
-                # Those of one series one after another: they are made of the same sums.
-                for feature in sorted(declared.features, key=lambda each: repr(summed_series(each)))
-            }
-            columns |= {feature.name: made[feature.name] for feature in declared.features}
-            columns["label"] = asked.table["label"].cast(pa.int8())
-            columns["labelled_at"] = _moments(asked.table["labelled_us"])
+            table = asked.table
+            columns = {"subject": table["subject"], "at": _moments(table["as_of_us"])}
+            if of is Rows.APPLICATIONS:
+                columns |= {"customer": table["customer"], **_values(table)}
+            else:
+                columns |= {name: table[name] for name in ("known", "customer", "amount", "currency")}
+                columns |= _features(declared, asked)
+            columns["label"] = table["label"].cast(pa.int8())
+            columns["labelled_at"] = _moments(table["labelled_us"])
         return pa.table(columns)
 
     def _declared(self, features: FeatureSet | Sequence[Feature] | int | None) -> FeatureSet:
@@ -128,13 +131,33 @@ class Lab:
         wrong = problems(declared)
         if wrong:
             raise TrainingSetInvalid(wrong[0][1], field=wrong[0][0])
-        taken = {"subject", "at", "known", "customer", "amount", "currency", "label", "labelled_at"}
+        taken = _TAKEN | {"amount", "currency"}
         for number, feature in enumerate(declared.features):
             if feature.name in taken:
                 raise TrainingSetInvalid(
                     "a column of every set has this name", field=f"features[{number}].name"
                 )
         return declared
+
+
+def _features(declared: FeatureSet, asked: Asked) -> dict[str, Any]:
+    """Their columns, in the order in which they were declared."""
+    count, moments, own = asked.table.num_rows, asked.table["as_of_us"], asked.table["amount"]
+    made = {
+        feature.name: derived(feature, asked.parts(feature), count, moments, own)
+        # Those of one series one after another: they are made of the same sums.
+        for feature in sorted(declared.features, key=lambda each: repr(summed_series(each)))
+    }
+    return {feature.name: made[feature.name] for feature in declared.features}
+
+
+def _values(table: Any) -> dict[str, Any]:
+    """What applications were decided on. Raises `TrainingSetInvalid` for a name that is in every set."""
+    found = values.columns(table["facts"].to_pylist())
+    for name in sorted(found.keys() & _TAKEN):
+        raise TrainingSetInvalid(f"applications have a value {name}: a column of every set has this name",
+                                 field="rows")  # fmt: skip
+    return found
 
 
 def _moments(us: Any) -> Any:
@@ -145,7 +168,7 @@ def _choice(rows: Rows | str) -> Rows:
     try:
         return Rows(rows)
     except ValueError:
-        raise TrainingSetInvalid("decisions, payments or history", field="rows") from None
+        raise TrainingSetInvalid(f"one of {', '.join(each.value for each in Rows)}", field="rows") from None
 
 
 def _us(moment: dt.datetime | None, field: str) -> int | None:

@@ -1,7 +1,7 @@
 """The SQL of training sets, for DuckDB over an export and for PostgreSQL.
 
 Both begin with relations of the same columns: `feature_events` (`ordinal`, `source`, `id`, `event_us`,
-`known_us`, `entities`, `tags`, `vals`), `decisions` (`id`, `subject`, `customer`, `as_of_us`, `ordinal`,
+`known_us`, `entities`, `tags`, `vals`), `decided` (`id`, `of`, `subject`, `customer`, `as_of_us`, `ordinal`,
 `facts`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether that says
 how it came out, or counts only where it is asked for). The rest is one text.
 """
@@ -10,13 +10,14 @@ from typing import Final
 
 from caudal.analytics.types import Rows
 from caudal.features import Aggregate, Dialect, Feature
+from caudal.risk import SubjectOf
 
 EXPORT_RELATIONS: Final = """
 create or replace temp view history as
 select ordinal, source, id, event_us, known_us, entities, tags, vals
   from feature_events;
 create or replace temp view decided as
-select id, subject, customer, epoch_us(as_of) as as_of_us, ordinal, facts
+select id, "of", subject, customer, epoch_us(as_of) as as_of_us, ordinal, facts
   from decisions;
 create or replace temp view told as
 select id as subject, source as name, known_us, false as is_word
@@ -59,7 +60,7 @@ select ordinal, source, id,
  where book_id = %(book_id)s
 ),
 decided as (
-select id::text as id, subject, customer,
+select id::text as id, case of when 1 then 'payment' else 'application' end as "of", subject, customer,
        (extract(epoch from (data ->> 'as_of')::timestamptz) * 1000000)::bigint as as_of_us,
        (data ->> 'ordinal')::bigint as ordinal,
        (data -> 'served' -> 'facts')::jsonb as facts
@@ -79,7 +80,10 @@ _PAYMENT: Final = "payment"
 _ENTITIES: Final = ("customer", "card", "device", "ip", "merchant")
 _TAGS: Final = ("kind", "currency", "method", "country")
 
-COLUMNS: Final = ("n", "subject", "at_us", "known", "customer", "amount", "currency", "label", "labelled_us")
+COLUMNS: Final = (
+    "n", "subject", "as_of_us", "known", "customer", "amount", "currency", "facts", "label", "labelled_us",
+)  # fmt: skip
+"""Of the rows of a training set, but for what their features go by."""
 
 
 class Words:
@@ -122,12 +126,13 @@ def known_events(rows: Rows) -> str:
 def asked(rows: Rows, words: Words) -> str:
     """The rows of a training set, of the relations and `known_events`."""
     limit = "(select coalesce(max(known_us), 0) from known_events)"
-    if rows is Rows.DECISIONS:
-        limit = f"greatest({limit}, (select coalesce(max(as_of_us), 0) from decided))"
+    if rows in (Rows.DECISIONS, Rows.APPLICATIONS):
+        words_end = "(select coalesce(max(known_us), 0) from told)"
+        limit = f"greatest({limit}, (select coalesce(max(as_of_us), 0) from decided), {words_end})"
     since, until, as_of = (words.parameter(name) for name in ("since", "until", "as_of"))
     maturity, is_bad = words.parameter("maturity"), words.names("labels")
     return f"""
-with found as ({_decisions(words) if rows is Rows.DECISIONS else _payments(words)}
+with found as ({_found(rows, words)}
 ),
 looked as (
 select coalesce({as_of}, {limit}) as us
@@ -150,7 +155,7 @@ select m.n, t.known_us, t.name {is_bad} as is_bad,
    and t.known_us <= m.looked_us
    and (t.is_word or t.name {is_bad})
 )
-select m.n, m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.entities, m.tags,
+select m.n, m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.facts, m.entities, m.tags,
        case when w.is_bad then 1 else 0 end as label,
        w.known_us as labelled_us
   from wanted m
@@ -159,18 +164,32 @@ select m.n, m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.
    and w.place = 1"""
 
 
+def _found(rows: Rows, words: Words) -> str:
+    if rows is Rows.APPLICATIONS:
+        return _APPLICATIONS
+    return _decisions(words) if rows is Rows.DECISIONS else _payments(words)
+
+
+_APPLICATIONS: Final = f"""
+select d.subject, d.as_of_us, d.ordinal as known, d.customer, cast(null as bigint) as amount,
+       cast(null as text) as currency, cast(d.facts as text) as facts, null as entities, null as tags
+  from decided d
+ where d."of" = '{SubjectOf.APPLICATION.value}'"""
+
+
 def _decisions(words: Words) -> str:
     def fact(name: str) -> str:
         return words.text("d.facts", f"payment.{name}")
 
     return f"""
 select d.subject, d.as_of_us, d.ordinal as known, d.customer, cast({fact("amount")} as bigint) as amount,
-       {fact("currency")} as currency,
+       {fact("currency")} as currency, cast(null as text) as facts,
        coalesce(e.entities, {words.object("d.facts", "payment.", _ENTITIES)}) as entities,
        coalesce(e.tags, {words.object("d.facts", "payment.", _TAGS)}) as tags
   from decided d
   left join history e
-    on e.source = '{_PAYMENT}' and e.id = d.subject"""
+    on e.source = '{_PAYMENT}' and e.id = d.subject
+ where d."of" = '{SubjectOf.PAYMENT.value}'"""
 
 
 def _payments(words: Words) -> str:
@@ -178,7 +197,7 @@ def _payments(words: Words) -> str:
 select k.id as subject, k.known_us as as_of_us, k.ordinal - 1 as known,
        {words.text("k.entities", "customer")} as customer,
        cast({words.text("k.vals", "amount")} as bigint) as amount,
-       {words.text("k.tags", "currency")} as currency, k.entities, k.tags
+       {words.text("k.tags", "currency")} as currency, cast(null as text) as facts, k.entities, k.tags
   from known_events k
  where k.source = '{_PAYMENT}'"""
 

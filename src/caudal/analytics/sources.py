@@ -20,16 +20,19 @@ from caudal.analytics.writing import folder
 from caudal.features import Aggregate, Dialect, Feature
 from caudal.ledger import BookNotFound
 
+MAIN: Final = "main"
+"""The book that is meant where none is named."""
+
 _PARTS: Final = ("n", "events", "total", "squares", "total_text", "squares_text", "last_us")
-_TEXTS: Final = frozenset({"subject", "customer", "currency", "total_text", "squares_text"})
+_TEXTS: Final = frozenset({"subject", "customer", "currency", "facts", "total_text", "squares_text"})
 
 
 class Asked(Protocol):
     """The rows of a training set, and what their features are made of."""
 
     table: Any
-    """`n` from 0, `subject`, `as_of_us`, `known`, `customer`, `amount`, `currency`, `label`,
-    `labelled_us`."""
+    """`n` from 0, `subject`, `as_of_us`, `known`, `customer`, `amount`, `currency`, `facts` (of applications:
+    their values as JSON), `label`, `labelled_us`."""
 
     def parts(self, feature: Feature) -> Any:
         """A pyarrow table as `deriving.derived` reads it."""
@@ -54,9 +57,14 @@ class Source(Protocol):
 class ExportSource:
     """An export."""
 
-    def __init__(self, directory: Path, book: str) -> None:
-        """Raises `ExportMissing`, `ExportDamaged`, `ExportNewer`."""
+    def __init__(self, directory: Path, book: str | None) -> None:
+        """Of `book`; None is the only one, else the main one.
+
+        Raises `ExportMissing`, `ExportDamaged`, `ExportNewer`.
+        """
         manifest = manifests.read(directory)
+        if book is None:
+            book = next(iter(manifest.books)) if len(manifest.books) == 1 else MAIN
         if book not in manifest.books:
             there = ", ".join(sorted(manifest.books)) or "no book"
             raise ExportMissing(f"it has {there}, and not {book}", field="book")
@@ -181,18 +189,9 @@ class _PostgresAsked:
             f"with {queries.RELATIONS},\nknown_events as materialized (\n{events}\n),\n"
             f"asked_rows as materialized ({rows}\n)\n"
         )
-        columns = (
-            "n",
-            "subject",
-            "as_of_us",
-            "known",
-            "customer",
-            "amount",
-            "currency",
-            "label",
-            "labelled_us",
+        self.table = self._read(
+            f"select {', '.join(queries.COLUMNS)} from asked_rows order by n", queries.COLUMNS
         )
-        self.table = self._read(f"select {', '.join(columns)} from asked_rows order by n", columns)
 
     def parts(self, feature: Feature) -> Any:
         asked = "(select n, known, as_of_us, entities, tags from asked_rows)"

@@ -9,11 +9,13 @@ class Rows(enum.Enum):
     """What the rows of a training set are."""
 
     DECISIONS = "decisions"
-    """Decisions as they were made, each with what was known."""
+    """Decisions on payments as they were made, each with what was known."""
     PAYMENTS = "payments"
     """Events of payments as they became known, whether or not anything was decided on them."""
     HISTORY = "history"
     """Events of payments that were imported later: as if each had been known when it happened."""
+    APPLICATIONS = "applications"
+    """Decisions on applications, each with the values that it was decided on."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""`caudal models train`: from a file to a validated, explained and, with --book, registered model."""
+"""`caudal models train`: from a file or an export to a validated, explained and, with --book, kept model."""
 
 import asyncio
 import inspect
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -24,7 +25,19 @@ from caudal_base.errors import InvalidRequest
 train = group("Train a model on a file: checked for leaks, validated, calibrated, explained, with a report.")
 
 DataFile = Annotated[
-    Path, typer.Option("--data", metavar="FILE", help="CSV with a header (also .gz), or Parquet.")
+    Path,
+    typer.Option(
+        "--data", metavar="FILE",
+        help="CSV with a header (also .gz), Parquet, or the directory of an export (`caudal export`).",
+    ),
+]  # fmt: skip
+RowsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Of an export: decisions, payments, history or applications. (default: decisions; credit: "
+        "applications)",
+    ),
 ]
 DataDir = Annotated[
     Path | None,
@@ -43,6 +56,10 @@ DescribeFile = Annotated[
     ),
 ]
 
+OUTCOME_DELAY: Final = "30d"
+"""Of an export: how long a decision has to come out, unless it is said."""
+TRAINING_SET: Final = "training-set.parquet"
+
 _NAME: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -52,6 +69,7 @@ def _columns(help: str) -> Any:
 
 def _options(
     data: DataFile,
+    rows: RowsOption = None,
     name: Annotated[str | None, typer.Option(help="The model's name. (default: from the file's)")] = None,
     out: OutDir = None,
     book: Annotated[
@@ -81,7 +99,8 @@ def _options(
         int | None, typer.Option(min=1, max=50, help="How often the folds are repeated.")
     ] = None,
     label_delay: Annotated[
-        str | None, typer.Option(metavar="SPAN", help="How long until an outcome is known: 7d.")
+        str | None,
+        typer.Option(metavar="SPAN", help="How long until an outcome is known: 7d. (of an export: 30d)"),
     ] = None,
     leave_out: Annotated[list[str] | None, _columns("Do not train on it.")] = None,
     keep: Annotated[list[str] | None, _columns("Train on it whatever the checks say.")] = None,
@@ -140,9 +159,14 @@ def _train(
     from caudal import training
 
     order = _order(training, purpose, data, own)
-    with call.terminal.progress() as progress:
-        trained = training.train(order, progress)
     folder = out or data.parent / f"{order.name}-model"
+    with call.terminal.progress() as progress:
+        if data.is_dir():
+            progress("Reading the export", 0, 0)
+            order = _of_export(order, own, book, folder)
+        elif own["rows"] is not None:
+            raise InvalidRequest("rows are chosen of an export, and --data is a file", field="--rows")
+        trained = training.train(order, progress)
     written = training.write(trained, folder)
     registered = None
     if book is not None:
@@ -150,6 +174,31 @@ def _train(
             registered = asyncio.run(_keep(call, dsn, book, trained.files))
     answer = training.summary(trained, written, registered)
     call.terminal.answer(answer, lambda console: _show(console, answer))
+
+
+def _of_export(order: Any, own: dict[str, Any], book: str | None, folder: Path) -> Any:
+    """The same order for what was known at each decision in the export, kept beside the models."""
+    import pyarrow.parquet
+
+    from caudal import analytics
+    from caudal.analytics import lab
+
+    credit = order.purpose is models.Purpose.CREDIT
+    delay = span_of(own["label_delay"] or OUTCOME_DELAY, field="--label-delay")
+    with lab.open(order.path, book=book) as history:
+        found = history.training_set(
+            rows=own["rows"] or ("applications" if credit else "decisions"), maturity=delay
+        )
+    if found.num_rows == 0:
+        raise analytics.TrainingSetInvalid(
+            "nothing in the export had that long to come out: other --rows, or a shorter --label-delay",
+            field="--label-delay",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / TRAINING_SET
+    pyarrow.parquet.write_table(found, file)
+    wishes = msgspec.structs.replace(order.wishes, label_delay_days=delay.total_seconds() / 86_400)
+    return msgspec.structs.replace(order, path=file, wishes=wishes)
 
 
 def _order(training: Any, purpose: models.Purpose, data: Path, own: dict[str, Any]) -> Any:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from caudal.features import rules, store
+from caudal.features import rules, store, store_reads
 from caudal.features.plan import Kept, Keyed
-from caudal.features.store import Cursor, Head, SeriesKey, SumRow
+from caudal.features.store import SumRow
+from caudal.features.store_reads import Answers, Head, SeriesKey
 from caudal.features.types import Event, Kind, Sums
 from caudal_base.database import Connection
 from caudal_base.statements import Statement
@@ -44,7 +45,6 @@ class Keeping:
         self._wanted: set[SeriesKey] = set()
         self._crowded: set[SeriesKey] = set()
         """Keys that can begin no further run."""
-        self._cursor: Cursor | None = None
         self._rows: list[SumRow] = []
         self._late: list[tuple[SumRow, int]] = []
         self._extremes: list[tuple[int, bytes, int, int]] = []
@@ -59,15 +59,20 @@ class Keeping:
         sums = self._sums
         self._wanted.update(each for each in keys.items() if each[0] in sums)
 
-    async def queue(self, connection: Connection) -> None:
-        """Ask for the heads of what is wanted; in a pipeline this does not wait."""
-        self._cursor = await store.queue_heads(connection, self._book_id, list(self._wanted))
+    def wanted(self) -> list[SeriesKey]:
+        """Whose heads are read before anything is added."""
+        return list(self._wanted)
 
-    async def arrive(self) -> None:
-        """Read the answer."""
-        if self._cursor is not None:
-            self.last_ordinal, self.heads = await store.heads_of(self._cursor)
-            self._crowded = {of for of, heads in self.heads.items() if len(heads) == MAX_RUNS}
+    async def read(self, connection: Connection) -> None:
+        """Read the heads of what is wanted, alone."""
+        heads = self.wanted()
+        cursor = await store_reads.queue_heads(connection, self._book_id, heads)
+        self.arrive(await store_reads.answers(cursor, heads))
+
+    def arrive(self, answers: Answers) -> None:
+        """Take up what was read."""
+        self.last_ordinal, self.heads = answers.last_ordinal, answers.heads
+        self._crowded = {of for of, heads in self.heads.items() if len(heads) == MAX_RUNS}
 
     def add(self, event: Event, ordinal: int) -> list[Added]:
         """Add an event of the past or of now to each series that it belongs to; which they are."""

@@ -15,10 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from caudal.features import rules, store
+from caudal.features import rules, store, store_reads
 from caudal.features.keeping import Added, Keeping, newest_of
 from caudal.features.plan import Asked, Kept, Plan, Read, SeriesReads, own_value
-from caudal.features.store import Cursor, SeriesKey
+from caudal.features.store_reads import Cursor, SeriesKey, Wanted
 from caudal.features.types import Aggregate, Event, Kind, Sums, Value
 from caudal_base.check import check
 from caudal_base.database import Connection
@@ -56,7 +56,7 @@ class Lookup:
         self._extremes = _Asking[tuple[int, int] | None](None)
         self._members = _Asking[int](0)
         self._seen: dict[tuple[int, bytes, UUID], dt.datetime] = {}
-        self._seen_cursor: Cursor | None = None
+        self._reading: tuple[Cursor, Wanted] | None = None
         for each in asked:
             self._want(each)
 
@@ -85,40 +85,35 @@ class Lookup:
                     self._seen[number, key, value] = _NEVER
 
     async def queue(self, connection: Connection) -> None:
-        """Ask for all of it, in a number of statements that does not depend on how many are asked about."""
-        book_id, readers = self._book_id, self._readers
-        await self._keeping.queue(connection)
-        if self._sums.found:
-            bounds = [(*of, bound) for of in self._sums.found for bound in readers[of[0]].bounds]
-            if bounds:
-                self._sums.cursor = await store.queue_upto(connection, book_id, bounds)
-        if self._extremes.found:
-            buckets = [(*of, *each) for of in self._extremes.found for each in readers[of[0]].buckets]
-            self._extremes.cursor = await store.queue_extremes(connection, book_id, buckets)
-        if self._members.found:
-            most = rules.MOST_DISTINCT
-            bounds = [(*of, bound) for of in self._members.found for bound in readers[of[0]].bounds]
-            self._members.cursor = await store.queue_members(connection, book_id, bounds, most)
-        if self._seen:
-            self._seen_cursor = await store.queue_last_seen(connection, book_id, list(self._seen))
+        """Ask for all of it, in one statement; in a pipeline this does not wait."""
+        readers = self._readers
+        wanted = Wanted(
+            heads=self._keeping.wanted(),
+            upto=[(*of, bound) for of in self._sums.found for bound in readers[of[0]].bounds],
+            extremes=[(*of, *each) for of in self._extremes.found for each in readers[of[0]].buckets],
+            members=[(*of, bound) for of in self._members.found for bound in readers[of[0]].bounds],
+            most=rules.MOST_DISTINCT,
+            seen=list(self._seen),
+        )
+        self._reading = await store_reads.queue(connection, self._book_id, wanted), wanted
 
     async def arrive(self) -> None:
         """Read the answers."""
-        await self._keeping.arrive()
-        self.last_ordinal = self._keeping.last_ordinal
-        if self._sums.cursor is not None:
-            places = self._sums.places()
-            for probe, event_at, own in await store.upto_of(self._sums.cursor):
-                _add_upto(*places[probe], own, event_at)
-        if self._extremes.cursor is not None:
-            for place, least, greatest in await self._extremes.cursor.fetchall():
-                self._extremes.put(place - 1, (least, greatest))
-        if self._members.cursor is not None:
-            for place, count in await self._members.cursor.fetchall():
-                self._members.put(place - 1, count)
-        if self._seen_cursor is not None:
-            for series, key, value, last_at in await self._seen_cursor.fetchall():
-                self._seen[series, bytes(key), value] = last_at
+        if self._reading is None:
+            return
+        cursor, wanted = self._reading
+        answers = await store_reads.answers(cursor, wanted.heads)
+        self._keeping.arrive(answers)
+        self.last_ordinal = answers.last_ordinal
+        places = self._sums.places()
+        for place, event_at, own in answers.upto:
+            _add_upto(*places[place], own, event_at)
+        for place, least, greatest in answers.extremes:
+            self._extremes.put(place, (least, greatest))
+        for place, count in answers.members:
+            self._members.put(place, count)
+        for place, last_at in answers.seen:
+            self._seen[wanted.seen[place]] = last_at
 
     def vector(self, asked: Asked) -> tuple[Value, ...]:
         """The value of each feature of the set, in its order: None where it is missing."""
@@ -242,7 +237,6 @@ class _Asking(Generic[V]):
     def __init__(self, nothing: V) -> None:
         """`nothing` is what is found where there is nothing."""
         self.found: dict[SeriesKey, list[V]] = {}
-        self.cursor: Cursor | None = None
         self._nothing = nothing
         self._places: list[tuple[list[V], int]] | None = None
 

@@ -133,8 +133,7 @@ async def fill(connection: Connection, book_id: int, *, ledger: Ledger, limit: i
     keeping = Keeping(book_id, chosen)
     for _, event in events:
         keeping.want(event.entities, event.tags)
-    await keeping.queue(connection)
-    await keeping.arrive()
+    await keeping.read(connection)
     for ordinal, event in events:
         keeping.add(event, ordinal)
     if statements := keeping.statements():

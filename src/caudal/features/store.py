@@ -6,111 +6,18 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncCursor
-from psycopg.rows import TupleRow
 
+from caudal.features.store_reads import SeriesKey
 from caudal.features.types import Event, Sums
 from caudal_base import arrays
 from caudal_base.database import Connection
 from caudal_base.statements import Statement
-
-Cursor = AsyncCursor[TupleRow]
-
-SeriesKey = tuple[int, bytes]
-"""The number of a series, and a key in it."""
 
 KNOWN: Final = """
 select e.source, e.id
   from unnest(%(sources)s, %(ids)s) as n(source, id)
   join features.event e
     on e.book_id = %(book_id)s and e.source = n.source and e.id = n.id
-"""
-
-# With the ordinal of the newest event, which none of what is asked about has. The arrays stand in selects of
-# their own, so that their lengths are no reason to plan a small batch anew each time. A limit or an aggregate
-# (here and below) has each key looked up by itself, though tables were empty when it was planned; a key has
-# four runs at most.
-HEADS: Final = """
-select null, null, 0, null, coalesce(max(ordinal), 0), 0, 0
-  from features.event
- where book_id = %(book_id)s
- union all
-select n.series, n.key, h.run, h.event_at, h.count, h.total, h.squares
-  from unnest((select %(series)s), (select %(keys)s)) as n(series, key)
- cross join lateral (
-        select run, event_at, count, total, squares
-          from features.head
-         where book_id = %(book_id)s and series = n.series and key = n.key
-         limit 8
-       ) h
-"""
-
-# One seek for each run and bound, however long the history is.
-UPTO: Final = """
-select p.n, c.event_at, c.count, c.total, c.squares
-  from unnest((select %(series)s), (select %(keys)s), (select %(bounds)s))
-       with ordinality as p(series, key, bound, n)
- cross join lateral (
-        select run
-          from features.head
-         where book_id = %(book_id)s and series = p.series and key = p.key
-         limit 8
-       ) h
- cross join lateral (
-        select event_at, count, total, squares
-          from features.cumulative
-         where book_id = %(book_id)s
-           and series = p.series
-           and key = p.key
-           and run = h.run
-           and event_at <= p.bound
-         order by event_at desc, ordinal desc
-         limit 1
-       ) c
-"""
-
-EXTREMES: Final = """
-select p.n, b.least, b.greatest
-  from unnest((select %(series)s), (select %(keys)s), (select %(after)s), (select %(through)s))
-       with ordinality as p(series, key, after, through, n)
- cross join lateral (
-        select min(least) as least, max(greatest) as greatest
-          from features.extreme
-         where book_id = %(book_id)s
-           and series = p.series
-           and key = p.key
-           and bucket > p.after
-           and bucket <= p.through
-       ) b
- where b.least is not null
-"""
-
-# An index-only walk of at most so many different values as are counted.
-MEMBERS: Final = """
-select p.n, count(m.value)
-  from unnest((select %(series)s), (select %(keys)s), (select %(after)s))
-       with ordinality as p(series, key, after, n)
- cross join lateral (
-        select value
-          from features.member
-         where book_id = %(book_id)s
-           and series = p.series
-           and key = p.key
-           and last_at > p.after
-         limit %(most)s
-       ) m
- group by p.n
-"""
-
-LAST_SEEN: Final = """
-select n.series, n.key, n.value, m.last_at
-  from unnest((select %(series)s), (select %(keys)s), (select %(values)s)) as n(series, key, value)
- cross join lateral (
-        select last_at
-          from features.member
-         where book_id = %(book_id)s and series = n.series and key = n.key and value = n.value
-         limit 1
-       ) m
 """
 
 _INSERT_EVENTS: Final = """
@@ -197,13 +104,6 @@ update features.cumulative
 """
 
 
-class Head(NamedTuple):
-    """The newest row of a run."""
-
-    event_at: dt.datetime
-    sums: Sums
-
-
 class SumRow(NamedTuple):
     """A row of running sums."""
 
@@ -213,90 +113,6 @@ class SumRow(NamedTuple):
     event_at: dt.datetime
     ordinal: int
     sums: Sums
-
-
-class Upto(NamedTuple):
-    """What a run had summed up at a bound."""
-
-    probe: int
-    event_at: dt.datetime
-    sums: Sums
-
-
-async def queue_heads(connection: Connection, book_id: int, wanted: Sequence[SeriesKey]) -> Cursor:
-    """Ask for the newest row of each run of these keys, and for the newest event; this does not wait."""
-    return await connection.execute(HEADS, {"book_id": book_id, **_keys(wanted)})
-
-
-async def heads_of(cursor: Cursor) -> tuple[int, dict[SeriesKey, list[Head]]]:
-    """The answer to `queue_heads`: the newest event's ordinal, and the runs of each key, in order."""
-    last_ordinal = 0
-    runs: dict[SeriesKey, dict[int, Head]] = {}
-    for series, key, run, event_at, count, total, squares in await cursor.fetchall():
-        if series is None:
-            last_ordinal = count
-        else:
-            head = Head(event_at, Sums(count, int(total), int(squares)))
-            runs.setdefault((series, bytes(key)), {})[run] = head
-    return last_ordinal, {of: [heads[run] for run in sorted(heads)] for of, heads in runs.items()}
-
-
-async def queue_upto(
-    connection: Connection, book_id: int, wanted: Sequence[tuple[int, bytes, dt.datetime]]
-) -> Cursor:
-    """Ask what each run of these keys had summed up at a moment."""
-    parameters = {
-        "book_id": book_id,
-        **_keys([(series, key) for series, key, _ in wanted]),
-        "bounds": arrays.timestamps([bound for _, _, bound in wanted]),
-    }
-    return await connection.execute(UPTO, parameters)
-
-
-async def upto_of(cursor: Cursor) -> list[Upto]:
-    """The answer to `queue_upto`: a row for each run that had begun; `probe` counts what was asked from 0."""
-    return [
-        Upto(n - 1, event_at, Sums(count, int(total), int(squares)))
-        for n, event_at, count, total, squares in await cursor.fetchall()
-    ]
-
-
-async def queue_extremes(
-    connection: Connection, book_id: int, wanted: Sequence[tuple[int, bytes, int, int]]
-) -> Cursor:
-    """Ask for the extremes of buckets: those behind the first number, up to and with the second."""
-    parameters = {
-        "book_id": book_id,
-        **_keys([(series, key) for series, key, _, _ in wanted]),
-        "after": arrays.bigints([after for _, _, after, _ in wanted]),
-        "through": arrays.bigints([through for _, _, _, through in wanted]),
-    }
-    return await connection.execute(EXTREMES, parameters)
-
-
-async def queue_members(
-    connection: Connection, book_id: int, wanted: Sequence[tuple[int, bytes, dt.datetime]], most: int
-) -> Cursor:
-    """Ask how many different values were seen after a moment, up to `most`."""
-    parameters = {
-        "book_id": book_id,
-        **_keys([(series, key) for series, key, _ in wanted]),
-        "after": arrays.timestamps([after for _, _, after in wanted]),
-        "most": most,
-    }
-    return await connection.execute(MEMBERS, parameters)
-
-
-async def queue_last_seen(
-    connection: Connection, book_id: int, wanted: Sequence[tuple[int, bytes, UUID]]
-) -> Cursor:
-    """Ask when these values were seen last."""
-    parameters = {
-        "book_id": book_id,
-        **_keys([(series, key) for series, key, _ in wanted]),
-        "values": arrays.uuids([value for _, _, value in wanted]),
-    }
-    return await connection.execute(LAST_SEEN, parameters)
 
 
 async def known(connection: Connection, book_id: int, events: Iterable[Event]) -> set[tuple[str, str]]:

@@ -8,8 +8,10 @@ from caudal.features import Entity
 from caudal.training.histories import Entities
 from caudal.training.types import Table, Wishes
 
-_MARKS: Final = frozenset({"subject", "at", "known", "label", "labelled_at"})
-_KEYS: Final = ("subject", "known", "customer", "labelled_at")
+_MARKS: Final = frozenset({"subject", "at", "customer", "label", "labelled_at"})
+_OF_PAYMENTS: Final = "known"
+"""Sets of payments have it; of applications, none."""
+_KEYS: Final = ("subject", _OF_PAYMENTS, "customer", "labelled_at")
 _PAYMENT: Final = ("amount", "currency")
 
 _SIMULATED: Final = frozenset(
@@ -58,17 +60,18 @@ def of_simulation(table: Table, wishes: Wishes) -> tuple[Table, Wishes]:
 
 
 def renamed(table: Table, wishes: Wishes) -> tuple[Table, Wishes]:
-    """A set of the lab with `payment.…` and `features.…` for its columns; any other table as it is.
+    """A set of the lab with the names that decisions have for its columns; any other table as it is.
 
-    What it is about and when its label came are no inputs; its outcome and its time are known.
+    Those are `payment.…` and `features.…`; applications' values have their own. What a row is about and when
+    its label came are no inputs; its outcome and its time are known.
     """
     if not table.columns.keys() >= _MARKS:
         return table, wishes
     names = {name: f"payment.{name}" for name in _PAYMENT}
-    kept = _MARKS | {"customer"}
+    kept = _MARKS | {_OF_PAYMENTS} if _OF_PAYMENTS in table.columns else table.columns.keys()
     columns = {}
     for name, column in table.columns.items():
-        new = names.get(name, name if name in kept else f"features.{name}")
+        new = name if name in kept else names.get(name, f"features.{name}")
         columns[new] = msgspec.structs.replace(column, name=new)
     there = tuple(name for name in _KEYS if name in columns)
     return msgspec.structs.replace(table, columns=columns), msgspec.structs.replace(

@@ -45,11 +45,12 @@ def split(y: Any, time: Column | None, wishes: Wishes, repeats: int | None) -> S
     ordered = time.values[order]
     train_mask, test_mask, said = _bounds(order, ordered, time, wishes)
     train, test = order[train_mask], order[test_mask]
+    gap = ""
     if wishes.label_delay_days and len(test):
         begins = float(time.values[test].min())
         train = train[time.values[train] < begins - _delay(time, wishes.label_delay_days)]
-        said += f", what was known {wishes.label_delay_days:g} days before the test"
-    for rows, which in ((train, "training"), (test, "test")):
+        gap = f", what was known {wishes.label_delay_days:g} days before the test"
+    for rows, which in ((train, f"training{gap and gap + ','}"), (test, "test")):
         positives = int(y[rows].sum())
         if positives < LEAST_POSITIVES or len(rows) - positives < LEAST_POSITIVES:
             raise DataTooSmall(
@@ -59,7 +60,7 @@ def split(y: Any, time: Column | None, wishes: Wishes, repeats: int | None) -> S
             )
     return Split(
         division=Division.OUT_OF_TIME,
-        said=said,
+        said=said + gap,
         train=train,
         test=test,
         train_span=span(time, train),
