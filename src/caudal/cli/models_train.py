@@ -49,6 +49,10 @@ DataDir = Annotated[
 OutDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where files go. (default: a folder beside the data)")
 ]
+DelayOption = Annotated[
+    str | None,
+    typer.Option(metavar="SPAN", help="How long until an outcome is known: 7d. (of an export: 30d)"),
+]
 DescribeFile = Annotated[
     Path | None,
     typer.Option(
@@ -98,10 +102,7 @@ def _options(
     repeats: Annotated[
         int | None, typer.Option(min=1, max=50, help="How often the folds are repeated.")
     ] = None,
-    label_delay: Annotated[
-        str | None,
-        typer.Option(metavar="SPAN", help="How long until an outcome is known: 7d. (of an export: 30d)"),
-    ] = None,
+    label_delay: DelayOption = None,
     leave_out: Annotated[list[str] | None, _columns("Do not train on it.")] = None,
     keep: Annotated[list[str] | None, _columns("Train on it whatever the checks say.")] = None,
     category: Annotated[list[str] | None, _columns("Its numbers are codes.")] = None,
