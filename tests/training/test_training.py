@@ -14,6 +14,7 @@ from caudal.training import (
     ColumnUnfit,
     DataTooSmall,
     Division,
+    Entities,
     Order,
     Trained,
     Wishes,
@@ -163,7 +164,9 @@ def test_payments_get_the_features_of_their_histories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(histories, "WINDOWS", (7,))
-    path = write_csv(tmp_path / "payments.csv", payments(55, 55, 40))
+    drawn = payments(55, 55, 40)
+    drawn["sum"][7] = drawn["sum"][70] = None
+    path = write_csv(tmp_path / "payments.csv", drawn)
     trained = train(
         Order(
             path=path,
@@ -173,6 +176,7 @@ def test_payments_get_the_features_of_their_histories(
         ),
         quiet,
     )
+    assert [(row.number, row.why) for row in trained.table.bad_rows] == [(8, "no amount"), (71, "no amount")]
     assert "payment.amount" in trained.names
     assert "features.merchant_frauds_7d" in trained.names
     shares = [one.ratio for one in trained.files[0].card.inputs if one.ratio is not None]
@@ -185,6 +189,13 @@ def test_payments_get_the_features_of_their_histories(
     assert {f"features.{one.name}" for one in declared.features} < set(trained.names)
     assert list(features.problems(declared)) == []  # so that it can be published
     models.check_risk_model(models.load(trained.files[0]), latency_us=100_000.0)
+
+
+def test_an_amount_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "payments.csv", payments(55, 55, 12))
+    entities = Entities(columns=("who",), amount="place")
+    with pytest.raises(ColumnUnfit, match="place holds no amounts: it is read as a category"):
+        train(Order(path=path, purpose=models.Purpose.FRAUD, name="a", entities=entities), quiet)
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,11 @@ def shares(entities: Entities) -> tuple[tuple[str, str], ...]:
 def build(
     table: Table, roles: Roles, entities: Entities, y: Any, wishes: Wishes, progress: Progress
 ) -> Histories:
-    """The features of each payment that is trained or tested on. Raises `ColumnUnknown`, `ColumnUnfit`."""
-    for name in (*entities.columns, entities.amount):
+    """The features of each payment that is trained or tested on; each has an amount.
+
+    Raises `ColumnUnknown`, `ColumnUnfit`.
+    """
+    for name in entities.columns:
         reading.require(table.columns, name)
     if roles.time is None:
         raise ColumnUnfit("histories need a time: name its column with --time", field="time")
@@ -222,8 +225,6 @@ def build(
     moments = _microseconds(table.columns[roles.time])[order]
     scale = 1 if entities.minor_units else 100
     amounts = np.round(table.columns[entities.amount].values[order] * scale)
-    if not np.all(np.isfinite(amounts)):
-        raise ColumnUnfit(f"{entities.amount} is missing in some rows", field=entities.amount)
     ordinary = int(np.quantile(amounts, ORDINARY_SHARE))
     declarations = declared(entities, delay_s, ordinary)
     outcome = y[order]

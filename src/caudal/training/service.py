@@ -206,12 +206,28 @@ def _with_outcome(table: Table, assigned: Roles) -> tuple[Table, Any]:
         timeless = keep & ~np.isfinite(table.columns[assigned.time].values)
         bad += [BadRow(int(table.numbers[place]), "no time") for place in np.flatnonzero(timeless)]
         keep &= ~timeless
+    table, y = _kept(table, y, keep, bad)
+    return table, y.astype(np.int64)
+
+
+def _with_amount(table: Table, y: Any, name: str) -> tuple[Table, Any]:
+    """The payments whose amount is there. Raises `ColumnUnknown`, `ColumnUnfit`, `DataTooSmall`."""
+    reading.require(table.columns, name)
+    amounts = table.columns[name]
+    if amounts.kind is not ColumnKind.NUMBER:
+        raise ColumnUnfit(f"{name} holds no amounts: it is read as a {amounts.kind.value}", field=name)
+    keep = np.isfinite(amounts.values)
+    bad = [BadRow(int(table.numbers[place]), "no amount") for place in np.flatnonzero(~keep)]
+    return _kept(table, y, keep, bad)
+
+
+def _kept(table: Table, y: Any, keep: Any, bad: Sequence[BadRow]) -> tuple[Table, Any]:
+    """The rows that `keep` says, without `bad` ones. Raises `DataTooSmall`."""
     if not keep.all():
-        table = reading.take(table, keep, tuple(bad[: reading.NAMED_ROWS]), len(bad))
-        y = y[keep]
+        table, y = reading.take(table, keep, tuple(bad[: reading.NAMED_ROWS]), len(bad)), y[keep]
     if table.rows < LEAST_ROWS:
         raise DataTooSmall(f"{table.rows} rows; at least {LEAST_ROWS} are needed", field="data")
-    return table, y.astype(np.int64)
+    return table, y
 
 
 def _histories(
@@ -232,6 +248,7 @@ def _histories(
     if entities is None:
         more = () if unclear is None else (unclear,)
         return None, msgspec.structs.replace(assigned, found=(*assigned.found, *more))
+    table, y = _with_amount(table, y, entities.amount)
     found = histories.build(table, assigned, entities, y, wishes, progress)
     return found, found.roles
 
