@@ -50,7 +50,7 @@ def zipped(content: bytes) -> bytes:
     "content",
     [
         b"",
-        gzip.compress(CONTENT),
+        gzip.compress(CONTENT, mtime=0),
         zipped(b"0" * 50_000_000),
         pickle.dumps({"model": 1}),
         CONTENT[:-1],

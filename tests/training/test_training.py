@@ -193,8 +193,8 @@ def test_payments_get_the_features_of_their_histories(
 
 def test_an_amount_that_is_no_number_is_refused(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "payments.csv", payments(55, 55, 12))
-    entities = Entities(columns=("who",), amount="place")
-    with pytest.raises(ColumnUnfit, match="place holds no amounts: it is read as a category"):
+    entities = Entities(columns=("who",), amount="moment")
+    with pytest.raises(ColumnUnfit, match="moment holds no amounts: it is read as a date"):
         train(Order(path=path, purpose=models.Purpose.FRAUD, name="a", entities=entities), quiet)
 
 

@@ -25,7 +25,7 @@ from caudal.training import (
 from caudal.training.boosting import credit_setting
 from caudal.training.daily import Daily
 from caudal.training.describing import Described
-from caudal.training.errors import DataTooSmall
+from caudal.training.errors import ColumnUnfit, DataTooSmall
 from caudal.training.evaluating import Work
 from caudal.training.splits import Split
 from caudal.training.types import (
