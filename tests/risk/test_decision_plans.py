@@ -1,12 +1,14 @@
 """At size: links and the order of decisions and labels cost what they give, however many there are."""
 
+import datetime as dt
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import pytest
 
 from caudal.analytics import store as exports
-from caudal.risk import store_links
+from caudal.risk import store_labels, store_links
 from caudal_base import arrays
 from caudal_base.database import Connection
 from support.plans import filled, require_known_planner, touched_by
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 BOOK = 1
 MANY = 40_000
+NOW: Final = dt.datetime.now(dt.UTC)
 
 # Half of all payments come from one device.
 FILL = """
@@ -82,3 +85,26 @@ async def test_what_follows_decisions_reads_behind_a_place(
 
     assert set(told.scanned) <= {"linked"}
     assert told.blocks <= most, told.plan
+
+
+# What has been said of decisions: all of them have been called frauds just now, none of them before.
+SPAN: Final = {"of": 1, "after": UUID(int=0), "limit": 200}
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "rows"),
+    [
+        (store_labels.TOLD, {"known_by": NOW + dt.timedelta(days=1)}, 200),
+        (store_labels.SILENT, {"known_by": NOW - dt.timedelta(days=1), "silent": UUID(int=MANY)}, 200),
+        (store_labels.ENDS, {"known_by": NOW + dt.timedelta(days=1), "before": UUID(int=MANY)}, 1),
+    ],
+    ids=["told", "silent", "ends"],
+)
+async def test_how_decisions_ended_is_read_for_as_many_as_are_asked_for(
+    connection: Connection, statement: str, values: dict[str, Any], rows: int
+) -> None:
+    told = await touched_by(connection, statement, {"book_id": BOOK, **SPAN, **values})
+
+    assert told.scanned == []
+    assert told.rows == rows
+    assert told.blocks <= 1_700, told.plan
