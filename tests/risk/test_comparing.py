@@ -7,8 +7,9 @@ import msgspec
 
 from caudal import models, risk
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
-from caudal.models import Stage, Terms
-from caudal.risk import AddLabel, LabelKind
+from caudal.models import DriftBounds, Stage, Terms
+from caudal.risk import AddLabel, Label, LabelKind
+from caudal.risk.labels import keep
 from caudal_base.database import Database
 from support.decision_desks import DecisionDesk
 from support.ledgers import new_book
@@ -56,6 +57,17 @@ class Compared:
             )  # fmt: skip
         assert all(isinstance(one, risk.Label) for one in made), made
 
+    async def disputed(self) -> None:
+        """All that was paid, by its payers, for a reason that is not fraud."""
+        desk, now = self.desk, self.desk.clock.now()
+        other = LabelKind.OTHER_DISPUTE_OPENED
+        labels = [
+            Label(subject=one.subject, kind=other, event_at=one.at, known_at=now, source="someone")
+            for one in await desk.records()
+        ]
+        async with desk.database.transaction() as connection:
+            await keep(connection, desk.book_id, labels, ledger=desk.ledger, at=now)
+
     async def compare(self, model: models.Registered) -> models.Comparison | None:
         desk = self.desk
         async with desk.database.connection() as connection:
@@ -75,13 +87,13 @@ async def test_a_model_that_does_not_see_what_the_champion_sees_is_found_worse(
     await made.desk.with_model(scorecard_file(), OPEN)
     worse = await made.desk.with_model(blind(), stage=Stage.SHADOW)
     await made.paid(120)
-    # What nobody speaks of is good after 120 days, and not known before.
+    # Of what is younger than 120 days bad ends are known before good ones.
     early = await made.compare(worse)
     made.desk.clock.advance(risk.FRAUD_DELAY + dt.timedelta(days=1))
     found = await made.compare(worse)
 
     assert early is not None
-    assert (early.rows, early.bad, early.differences) == (30, 30, ())
+    assert (early.rows, early.bad, early.differences) == (0, 0, ())
     assert found is not None
     assert (found.champion, found.rows, found.bad, found.unscored) == ("card-fraud@1", 120, 30, 0)
     by_name = {one.measure: one for one in found.differences}
@@ -137,13 +149,45 @@ async def test_the_newest_word_counts_and_features_that_were_not_kept_are_not_ma
     made.desk.clock.advance(dt.timedelta(days=1))
     frauds = [one.subject for one in await made.desk.records() if one.served.facts["payment.amount"] > 10_000]  # type: ignore[operator]
     await made.label(frauds[:1], LabelKind.LEGITIMATE)
+    made.desk.clock.advance(risk.FRAUD_DELAY)
 
     found, nothing = await made.compare(beside), await made.compare(without)
 
     assert found is not None
-    assert (found.rows, found.bad) == (2, 1)
+    assert (found.rows, found.bad) == (8, 1)
     assert nothing is not None
     assert nothing.rows == 0
+
+
+async def test_the_terms_may_say_how_soon_ends_are_known(shared_database: Database) -> None:
+    made = await world(shared_database)
+    soon = msgspec.structs.replace(OPEN, drift=DriftBounds(label_after_days=10))
+    await made.desk.with_model(scorecard_file(), soon)
+    other = await made.desk.with_model(scorecard_file(1.0), stage=Stage.SHADOW)
+    await made.paid(40)
+    made.desk.clock.advance(dt.timedelta(days=11))
+    await made.paid(80)
+
+    found = await made.compare(other)
+
+    assert found is not None
+    assert (found.rows, found.bad) == (40, 10)
+
+
+async def test_a_dispute_for_another_reason_does_not_end_what_it_is_about(shared_database: Database) -> None:
+    """Neither does it take back what was said before, nor is it a word, where silence is one."""
+    made = await world(shared_database)
+    await made.desk.with_model(scorecard_file(), OPEN)
+    other = await made.desk.with_model(scorecard_file(1.0), stage=Stage.SHADOW)
+    await made.paid(8)
+    made.desk.clock.advance(dt.timedelta(days=1))
+    await made.disputed()
+    made.desk.clock.advance(risk.FRAUD_DELAY)
+
+    found = await made.compare(other)
+
+    assert found is not None
+    assert (found.rows, found.bad) == (8, 2)
 
 
 async def test_there_is_nothing_to_compare_with_where_there_is_no_other_champion(

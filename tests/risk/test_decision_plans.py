@@ -94,7 +94,15 @@ SPAN: Final = {"of": 1, "after": UUID(int=0), "limit": 200}
 @pytest.mark.parametrize(
     ("statement", "values", "rows"),
     [
-        (store_labels.TOLD, {"known_by": NOW + dt.timedelta(days=1)}, 200),
+        (
+            store_labels.TOLD,
+            {
+                "known_by": NOW + dt.timedelta(days=1),
+                "silent": UUID(int=MANY + 1),
+                "silent_since": NOW + dt.timedelta(days=1),
+            },
+            200,
+        ),
         (store_labels.SILENT, {"known_by": NOW - dt.timedelta(days=1), "silent": UUID(int=MANY)}, 200),
         (store_labels.ENDS, {"known_by": NOW + dt.timedelta(days=1), "before": UUID(int=MANY)}, 1),
     ],

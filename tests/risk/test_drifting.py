@@ -4,8 +4,9 @@ import datetime as dt
 
 from caudal import models, risk
 from caudal.models import DriftBounds, Histogram, Stage, Terms
-from caudal.risk import AddLabel, LabelKind
+from caudal.risk import AddLabel, Label, LabelKind
 from caudal.risk.drifting import measure
+from caudal.risk.labels import keep
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
 from support.decision_desks import DecisionDesk
@@ -72,3 +73,32 @@ async def test_labels_are_those_of_decisions_that_are_old_enough_for_silence_to_
     assert (early.rows, early.labels, early.rate, early.over) == (60, 0, None, ())
     assert (late.rows, late.labels, late.rate) == (60, 60, 0.5)
     assert [one.partition(":")[0] for one in late.over] == ["label"]
+
+
+async def test_a_dispute_for_another_reason_does_not_end_what_it_is_about(database: Database) -> None:
+    world = await ModelWorld.make(database)
+    desk = DecisionDesk(database, world.book_id)
+    desk.clock = world.clock
+    desk.decider = risk.Decider(desk.clock, IdSource(desk.clock), desk.engines)
+    await world.set_terms(Terms(decline_at=0.0, drift=DriftBounds(label_after_days=30)))
+    model = await world.champion(scorecard_file(score_histogram=None))
+    subjects = [desk.subject() for _ in range(6)]
+    await desk.decide(*subjects)
+    now = desk.clock.now()
+    said = [
+        (LabelKind.FRAUD, subjects[:2], now),
+        (LabelKind.OTHER_DISPUTE_OPENED, subjects[:4], now + dt.timedelta(days=1)),
+    ]
+    async with database.transaction() as connection:
+        for kind, about, at in said:
+            labels = [
+                Label(subject=one.payment_id, kind=kind, event_at=now, known_at=at, source="someone")
+                for one in about
+            ]
+            await keep(connection, world.book_id, labels, ledger=world.ledger, at=at)
+    later = now + dt.timedelta(days=31)
+    async with database.connection() as connection:
+        report = (await measure(connection, world.book_id, [model.id], now=later))[model.id]
+
+    # All were declined: of four of them nobody has said how they would have ended.
+    assert (report.labels, report.rate) == (2, 1.0)

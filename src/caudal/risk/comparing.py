@@ -1,8 +1,8 @@
 """A model held against the champion, on what was decided and has come to an end.
 
 Both score what decisions were served, so that it does not matter who decided then, or was a shadow. Left out
-is what either was trained on, what lacks a feature that either reads, and declines of which nobody said
-anything: they never had a chance to come to a bad end.
+is what either was trained on, what is too young for its end to be known, what lacks a feature that either
+reads, and declines of which nobody said anything: they never had a chance to come to a bad end.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from caudal import features, models
 from caudal.models import Case, Comparison, Purpose, Registered, Scorer
 from caudal.risk import deciding, store_labels
 from caudal.risk.decision_types import Record, Row, SubjectOf
-from caudal.risk.labels import CREDIT_DELAY, FRAUD_DELAY, is_bad
+from caudal.risk.labels import delays_of, is_bad
 from caudal_base.database import Connection
 
 MOST: Final = 10_000
@@ -36,12 +36,13 @@ async def compare(
     champion = await models.get_registered(connection, book_id, serving.champion)
     if champion.card.purpose is not model.card.purpose:
         return None
-    credit = model.card.purpose is Purpose.CREDIT
+    of = SubjectOf.APPLICATION if model.card.purpose is Purpose.CREDIT else SubjectOf.PAYMENT
     trained = [one.card.training.data_to for one in (champion, model)]
     ended = await store_labels.ended(
-        connection, book_id, of=SubjectOf.APPLICATION if credit else SubjectOf.PAYMENT,
+        connection, book_id, of=of,
         made_from=max([end for end in trained if end is not None], default=_LONG_AGO),
-        silent_since=now - (CREDIT_DELAY if credit else FRAUD_DELAY), known_by=now, limit=MOST,
+        silent_since=now - delays_of(serving.terms.drift.label_after_days).after(of), known_by=now,
+        limit=MOST,
     )  # fmt: skip
     rows = await _rows(connection, book_id, [record for record, _ in ended], (champion, model))
     ends = [kind is not None and is_bad(kind) for _, kind in ended]

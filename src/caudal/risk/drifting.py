@@ -9,7 +9,7 @@ from caudal.ledger import Ledger
 from caudal.models import DriftBounds, Purpose, Sample, Watch
 from caudal.risk import deciding, store_labels
 from caudal.risk.decision_types import Record, SubjectOf
-from caudal.risk.labels import CREDIT_DELAY, FRAUD_DELAY, is_bad
+from caudal.risk.labels import delays_of, is_bad
 from caudal.risk.trying_rules import each_matured
 from caudal_base.database import Connection
 
@@ -69,12 +69,10 @@ async def _ends(
     connection: Connection, book_id: int, purpose: Purpose, bounds: DriftBounds, now: dt.datetime
 ) -> tuple[int, int]:
     """How many decisions have ended, and how many of them badly."""
-    credit = purpose is Purpose.CREDIT
-    after = CREDIT_DELAY if credit else FRAUD_DELAY
-    if bounds.label_after_days is not None:
-        after = dt.timedelta(days=bounds.label_after_days)
+    of = SubjectOf.APPLICATION if purpose is Purpose.CREDIT else SubjectOf.PAYMENT
+    after = delays_of(bounds.label_after_days).after(of)
     found = await store_labels.ends(
-        connection, book_id, of=SubjectOf.APPLICATION if credit else SubjectOf.PAYMENT,
+        connection, book_id, of=of,
         made_from=now - after - LABEL_SPAN, made_before=now - after, known_by=now, limit=MOST,
     )  # fmt: skip
     bad = sum(count for kind, count in found.items() if kind is not None and is_bad(kind))

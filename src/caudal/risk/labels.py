@@ -10,14 +10,15 @@ from uuid import UUID
 
 import msgspec
 
-from caudal import audit, features
+from caudal import audit, features, models
 from caudal.access import Caller
 from caudal.features import Event
 from caudal.ledger import Ledger
+from caudal.models import DriftBounds
 from caudal.risk import store_labels
-from caudal.risk.decision_types import Record
+from caudal.risk.decision_types import Record, SubjectOf
 from caudal.risk.errors import LabelInvalid
-from caudal.risk.types import AddLabel, Label, LabelKind
+from caudal.risk.types import BAD, AddLabel, Label, LabelKind
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.database import Connection
@@ -41,6 +42,20 @@ _SAYS_FRAUD: Final = frozenset({LabelKind.FRAUD, LabelKind.DISPUTE_LOST})
 _BY_PEOPLE: Final = frozenset({LabelKind.FRAUD, LabelKind.LEGITIMATE, LabelKind.REPAID, LabelKind.DEFAULTED})
 
 
+class LabelDelays(msgspec.Struct, frozen=True, kw_only=True):
+    """How old decisions are when their ends are known.
+
+    Of younger ones mostly the bad ends are: those are reported, and good ones are silence.
+    """
+
+    payment: dt.timedelta = FRAUD_DELAY
+    application: dt.timedelta = CREDIT_DELAY
+
+    def after(self, of: SubjectOf) -> dt.timedelta:
+        """Of what was decided on."""
+        return self.application if of is SubjectOf.APPLICATION else self.payment
+
+
 class Matured(msgspec.Struct, frozen=True, kw_only=True):
     """A decision of the past, and what is known of it."""
 
@@ -50,6 +65,21 @@ class Matured(msgspec.Struct, frozen=True, kw_only=True):
     kind: LabelKind | None = None
     """The newest word on it; None: nobody has said anything."""
     known_at: dt.datetime | None = None
+
+
+def delays_of(label_after_days: int | None) -> LabelDelays:
+    """Those that somebody declared, in days; None: nobody did."""
+    if label_after_days is None:
+        return LabelDelays()
+    after = dt.timedelta(days=label_after_days)
+    return LabelDelays(payment=after, application=after)
+
+
+async def label_delays(connection: Connection, book_id: int) -> LabelDelays:
+    """A book's: `label_after_days` of the drift in the terms of its models, else 120 days and a year."""
+    serving = await models.get_serving(connection, book_id)
+    bounds = DriftBounds() if serving is None else serving.terms.drift
+    return delays_of(bounds.label_after_days)
 
 
 async def add_labels(
@@ -143,7 +173,7 @@ async def matured(
 
 def is_bad(kind: LabelKind) -> bool:
     """Whether a word on a decision says that it came to a bad end."""
-    return kind in (LabelKind.DISPUTE_OPENED, LabelKind.DEFAULTED) or kind in _SAYS_FRAUD
+    return kind in BAD
 
 
 def _bad(record: Record, kind: LabelKind | None, silent_since: dt.datetime) -> bool | None:

@@ -75,8 +75,11 @@ select subject, kind
  order by subject, known_at desc, kind desc
 """
 
-# The newest word on each subject that was known at a moment. Of fraud other disputes say nothing.
-MATURED: Final = """
+# What a label has to be to say how something ended: of fraud other disputes say nothing.
+_SAYS_AN_END: Final = "kind not in ('other_dispute_opened', 'other_dispute_won', 'other_dispute_lost')"
+
+# The newest word on each subject that was known at a moment.
+MATURED: Final = f"""
 select d.data::text, l.kind, l.known_at
   from risk.decision d
   left join lateral (
@@ -85,7 +88,7 @@ select d.data::text, l.kind, l.known_at
          where book_id = %(book_id)s
            and subject = d.subject
            and known_at <= %(known_by)s
-           and kind not in ('other_dispute_opened', 'other_dispute_won', 'other_dispute_lost')
+           and {_SAYS_AN_END}
          order by known_at desc, kind desc, source desc
          limit 1
        ) l on true
@@ -96,23 +99,27 @@ select d.data::text, l.kind, l.known_at
  limit %(limit)s
 """
 
-# Subjects with the newest words first; of several decisions on one, the last.
-TOLD: Final = """
+# Subjects with the newest words first; of several decisions on one, the last. Only what is as old as silence
+# has to be to say something: of newer ones bad ends are known before good ones.
+TOLD: Final = f"""
 select distinct on (l.known_at, l.subject) l.subject, d.data::text, l.kind
   from (select subject, kind, known_at
           from risk.label
          where book_id = %(book_id)s
            and known_at <= %(known_by)s
+           and event_at < %(silent_since)s
+           and {_SAYS_AN_END}
          order by known_at desc
          limit %(limit)s) l
   join risk.decision d on d.book_id = %(book_id)s and d.subject = l.subject
  where d.of = %(of)s
    and d.id > %(after)s
+   and d.id < %(silent)s
  order by l.known_at desc, l.subject, d.id desc, l.kind desc
 """
 
 # What nobody has said anything about for so long that nobody will; without declines (3).
-SILENT: Final = """
+SILENT: Final = f"""
 select d.data::text
   from risk.decision d
  where d.book_id = %(book_id)s
@@ -126,6 +133,7 @@ select d.data::text
          where l.book_id = %(book_id)s
            and l.subject = d.subject
            and l.known_at <= %(known_by)s
+           and {_SAYS_AN_END}
        )
  order by d.id desc
  limit %(limit)s
@@ -133,7 +141,7 @@ select d.data::text
 
 
 # How decisions of a span have ended, as far as it is known; of declines only what somebody said.
-ENDS: Final = """
+ENDS: Final = f"""
 select l.kind, count(*)
   from (select subject, outcome
           from risk.decision
@@ -149,6 +157,7 @@ select l.kind, count(*)
          where book_id = %(book_id)s
            and subject = d.subject
            and known_at <= %(known_by)s
+           and {_SAYS_AN_END}
          order by known_at desc, kind desc, source desc
          limit 1
        ) l on true
@@ -256,14 +265,15 @@ async def ended(
     connection: Connection, book_id: int, *, of: SubjectOf, made_from: dt.datetime,
     silent_since: dt.datetime, known_by: dt.datetime, limit: int,
 ) -> list[tuple[Record, LabelKind | None]]:  # fmt: skip
-    """Decisions whose end is known, each with the newest word on it: up to `limit` with one, and without.
+    """Decisions before `silent_since`, each with the newest word on it: up to `limit` with one, and without.
 
-    What was decided before `silent_since` and nobody has said anything about has come to a good end, unless
-    it was declined. The newest of both are found.
+    What nobody has said anything about for so long has come to a good end, unless it was declined. The newest
+    of both are found.
     """
     parameters = {
         "book_id": book_id, "of": OF[of], "after": ids.uuid7(max(made_from, _FIRST), bytes),
-        "silent": ids.uuid7(max(silent_since, _FIRST), bytes), "known_by": known_by, "limit": limit,
+        "silent": ids.uuid7(max(silent_since, _FIRST), bytes), "silent_since": silent_since,
+        "known_by": known_by, "limit": limit,
     }  # fmt: skip
     told: dict[str, tuple[Record, LabelKind | None]] = {}
     for subject, data, kind in await (await connection.execute(TOLD, parameters)).fetchall():
