@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from caudal import features
 from caudal.api import Decisions, described
 from caudal.api.book_metrics import Books
+from caudal.features import Aggregate, Entity, Feature, FeatureSet
 from caudal.models import Outcome, Stage, Terms
 from caudal.objectives import evaluate
 from caudal.risk import Decider, Engines
 from caudal_base.database import Database
 from caudal_base.ids import IdSource
+from support.customer_worlds import CALLER
 from support.decision_desks import DecisionDesk
 from support.ledgers import new_book
 from support.model_worlds import scorecard_file
@@ -117,6 +120,26 @@ async def test_objectives_are_there_once_they_are_evaluated(world: PaymentWorld)
     assert found["caudal_objective_burn_rate" + str({**of, "window": "1h"})] == 0.0
     assert found["caudal_objective_alert" + str({**of, "severity": "page"})] == 0.0
     assert 0 <= found["caudal_objective_evaluated_age_seconds" + str({"book": of["book"]})] < 60
+
+
+async def test_how_far_features_are_behind_is_told_of_each_book(world: PaymentWorld) -> None:
+    services = world.services
+    labels = str({"book": str(world.book.book_id)})
+    events, seconds = "caudal_features_behind_events" + labels, "caudal_features_behind_seconds" + labels
+    found = await looked(Books(services.database, services.clock, fresh_s=0.0))
+    assert (found[events], found[seconds]) == (0, 0)
+
+    count = Feature(name="paid", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="1d")
+    async with services.database.transaction() as connection:
+        await features.publish(
+            connection, world.book.book_id, FeatureSet(features=(count,)), caller=CALLER,
+            ledger=services.ledger, at=services.clock.now(),
+        )  # fmt: skip
+    await world.succeeded(await world.customer())
+
+    found = await looked(Books(services.database, services.clock, fresh_s=0.0))
+    assert found[events] >= 2
+    assert 0 < found[seconds] < 60
 
 
 async def test_decisions_are_counted_by_model_role_outcome_and_fallback_with_what_scores_took(

@@ -71,6 +71,15 @@ BURNING = f"""
 """
 
 
+UNREAD = f"""
+    insert into features.feature_set (book_id, version, declared, created_at, created_by)
+    values (1, 1, '{{}}', now() - interval '1 day', 'x');
+    insert into events.head (book_id, seq) values (1, 1);
+    insert into events.event (book_id, seq, id, type, object_type, object_id, at, data)
+    values (1, 1, '{LATE}', 'payment.succeeded', 'payment', '{LATE}', now() - interval '6 min', '{{}}')
+"""
+
+
 def endpoint(status: str, reason: str, failing: str, behind: str = "null") -> str:
     return f"""
         insert into delivery.endpoint (book_id, id, url, types, ordered, concurrency, status, reason,
@@ -148,6 +157,7 @@ TROUBLES = [
         "objective_burning",
         "main/ledger_reads",
     ),
+    (UNREAD, "insert into risk.followed (book_id, seq) values (1, 1)", "features_behind", "main"),
     (
         "drop index payments.attempt_unsettled_idx",
         None,

@@ -112,6 +112,7 @@ class Books(Collector):
         yield from self._objectives()
         yield from self._cases()
         yield from self._anomalies()
+        yield from self._features()
 
     def _jobs(self) -> Iterator[Metric]:
         count = GaugeMetricFamily(
@@ -208,6 +209,23 @@ class Books(Collector):
                 late = 0.0 if one.since is None else max((found.at - one.since).total_seconds(), 0.0)
                 events.add_metric([book, one.stream], one.events)
                 seconds.add_metric([book, one.stream], late)
+        yield from (events, seconds)
+
+    def _features(self) -> Iterator[Metric]:
+        events = GaugeMetricFamily(
+            "caudal_features_behind_events",
+            "Events of the book of which features and labels do not know yet.",
+            labels=["book"],
+        )
+        seconds = GaugeMetricFamily(
+            "caudal_features_behind_seconds",
+            "How long the first of them has waited; 0 where there is none.",
+            labels=["book"],
+        )
+        for book, found in self._kept.found.items():
+            since = found.features.since
+            events.add_metric([book], found.features.events)
+            seconds.add_metric([book], 0.0 if since is None else max((found.at - since).total_seconds(), 0.0))
         yield from (events, seconds)
 
     def _objectives(self) -> Iterator[Metric]:

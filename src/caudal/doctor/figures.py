@@ -8,7 +8,7 @@ from typing import Final, LiteralString
 
 import msgspec
 
-from caudal import anomalies, cases, events, jobs, routing
+from caudal import anomalies, cases, events, jobs, risk, routing
 from caudal.objectives import Watched, watched
 from caudal_base import arrays
 from caudal_base.database import Connection
@@ -99,6 +99,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Open ones by kind and severity; of the `MOST` that are due first."""
     anomalies: list[anomalies.Behind]
     """Of each stream that is watched."""
+    features: risk.Behind
+    """How far features and labels are behind."""
     routed: list[routing.Figures]
     """Of the present day, UTC, by lane."""
 
@@ -134,5 +136,6 @@ async def figures(
         objectives=await watched(connection, book_id),
         cases=await cases.open_counts(connection, book_id, now=now, most=MOST),
         anomalies=await anomalies.behind(connection, book_id),
+        features=await risk.behind(connection, book_id),
         routed=await routing.report(connection, book_id, now.date(), now.date()),
     )

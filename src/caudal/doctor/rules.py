@@ -17,6 +17,7 @@ from caudal.doctor.types import (
 )
 from caudal.objectives import Severity as ObjectiveSeverity
 from caudal.objectives import Watched
+from caudal.risk import Behind as FeaturesBehind
 
 OVERDUE_AFTER: Final = dt.timedelta(minutes=2)
 """A job that was due so long ago has nobody to do it: an idle worker looks four times a second."""
@@ -35,6 +36,9 @@ REVIEW_AFTER: Final = dt.timedelta(hours=4)
 
 BEHIND_AFTER: Final = dt.timedelta(minutes=10)
 """Streams are followed every ten seconds."""
+
+FEATURES_BEHIND_AFTER: Final = dt.timedelta(minutes=5)
+"""Payments are followed every five seconds; after a restart, some minutes' worth is read within seconds."""
 
 UNEVALUATED_AFTER: Final = dt.timedelta(minutes=10)
 """An evaluation is a minute old; one that is older than this was of another time."""
@@ -193,6 +197,22 @@ def anomalies_behind(found: Sequence[Behind], book: str, now: dt.datetime) -> It
                 remedy=f"caudal jobs list --book {book} shows whether anomalies.follow runs; start another "
                 "caudal worker if it is slow",
             )
+
+
+def features_behind(found: FeaturesBehind, book: str, now: dt.datetime) -> Iterable[Finding]:
+    """Features and labels that do not keep up with what becomes of payments."""
+    if found.since is not None and now - found.since > FEATURES_BEHIND_AFTER:
+        yield Finding(
+            code="features_behind",
+            severity=Severity.WARNING,
+            subject=book,
+            what=f"features and labels are {quantity(found.events, 'event', 'events')} behind: what became "
+            f"of payments and disputes in the last {in_words(now - found.since)} counts in no decision yet",
+            since=found.since,
+            count=found.events,
+            remedy=f"caudal jobs list --book {book} shows whether risk.follow runs; start another "
+            "caudal worker if it is slow. Decisions go on with what is known",
+        )
 
 
 def parked(groups: Sequence[Group]) -> Iterable[Finding]:

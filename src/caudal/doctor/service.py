@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from caudal import anomalies, audit, cases, objectives, webhooks
+from caudal import anomalies, audit, cases, objectives, risk, webhooks
 from caudal.doctor import rules, rules_server, store
 from caudal.doctor.types import MANY, Clocks, Disk, Finding, Group, Severity
 from caudal.ledger import BookInfo, list_books
@@ -228,6 +228,7 @@ def _of_book(
         (f"objectives of {name}", promises),
         (f"cases of {name}", work_of_people),
         (f"anomalies of {name}", detection),
+        (f"features of {name}", lambda: _known(connection, book, clock)),
     ]
 
 
@@ -240,6 +241,11 @@ async def _work(
     opened_at: dt.datetime | None = None if book is None else book.created_at
     found = await store.work(connection, number, name, before=now - rules.OVERDUE_AFTER, opened_at=opened_at)
     return rules.work(found, name, now, running=patient.running)
+
+
+async def _known(connection: Connection, book: BookInfo, clock: Clock) -> Iterable[Finding]:
+    """Of what became of payments, to features and labels."""
+    return rules.features_behind(await risk.behind(connection, book.book_id), book.name, clock.now())
 
 
 async def _indexes(connection: Connection) -> Iterable[Finding]:

@@ -34,7 +34,7 @@ from caudal.risk.errors import (
     PaymentInvalid,
 )
 from caudal.risk.features_in import publish_features, record_events
-from caudal.risk.following import FOLLOW, follow
+from caudal.risk.following import FOLLOW, behind, follow
 from caudal.risk.labels import (
     CREDIT_DELAY,
     FRAUD_DELAY,
@@ -59,6 +59,7 @@ from caudal.risk.types import (
     BAD,
     AddEntry,
     AddLabel,
+    Behind,
     Entry,
     EntryFilter,
     Label,
@@ -89,6 +90,7 @@ __all__ = [
     "Applications",
     "Batch",
     "Because",
+    "Behind",
     "Came",
     "Decider",
     "DecisionCounts",
@@ -127,6 +129,7 @@ __all__ = [
     "add_entries",
     "add_labels",
     "backtest",
+    "behind",
     "compare",
     "explain",
     "features_of",

@@ -14,10 +14,10 @@ import msgspec
 from caudal import events, features, jobs
 from caudal.features import Event
 from caudal.ledger import Ledger
-from caudal.risk import facts, store_decisions, store_labels, store_links
+from caudal.risk import facts, store_behind, store_decisions, store_labels, store_links
 from caudal.risk.dispute_reasons import label_of
 from caudal.risk.labels import keep, told_of
-from caudal.risk.types import Label
+from caudal.risk.types import Behind, Label
 from caudal_base.database import Connection
 from caudal_base.decide import Context, Subject, Verdict
 
@@ -79,6 +79,11 @@ async def follow(
     more = len(found) == limit
     await store_labels.followed_to(connection, book_id, found[-1].seq if more else head)
     return more
+
+
+async def behind(connection: Connection, book_id: int) -> Behind:
+    """How far features and labels are behind the book's events. One statement."""
+    return await store_behind.behind(connection, book_id)
 
 
 async def _take_in(

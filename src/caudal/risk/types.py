@@ -147,6 +147,15 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind in BAD
 
 
+class Behind(msgspec.Struct, frozen=True, kw_only=True):
+    """How far features and labels are behind the events of their book."""
+
+    events: int
+    """That have not been read, of whatever type."""
+    since: dt.datetime | None
+    """When the first of them happened, or since when anything decides, if that is later; None: none waits."""
+
+
 class Met(NamedTuple):
     """What of lists and limits a payment meets, as codes: `blocked_device`, `limit_per_day`."""
 
