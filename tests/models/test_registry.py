@@ -317,7 +317,7 @@ async def test_a_process_loads_a_model_once_and_learns_of_each_change(world: Mod
     shadow = (await world.serving()).shadows[0]
     assert shadow.scorer is not None
     assert shadow.scorer.score(ROW).raw == 0.75
-    assert await world.serving() is await world.serving()
+    assert (await world.serving()).shadows[0].scorer is shadow.scorer
     await world.changed(model, Stage.CHAMPION)
     champion = (await world.serving()).champion
     assert champion is not None

@@ -16,7 +16,7 @@ from caudal.risk import (
     NoModelServes,
     SubjectKind,
 )
-from caudal.risk.decider import Deadline
+from caudal.risk.allowances import Deadline
 from caudal_base.database import Database
 from caudal_base.decide import Verdict
 from support.customer_worlds import new_customer_id
@@ -77,7 +77,7 @@ async def test_a_model_of_applications_that_is_late_leaves_it_to_the_policy(
     lender: Lender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await lender.serve()
-    monkeypatch.setattr("caudal.risk.decider.Deadline", lambda _, counts: Deadline(0, counts))
+    monkeypatch.setattr("caudal.risk.allowances.Deadline", lambda _, *of: Deadline(0, *of))
 
     made = await lender.decide(values=SAFE)
 

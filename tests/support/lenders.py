@@ -35,12 +35,11 @@ class Lender:
         named = models.assemble(card, artifact)
         of = {"ledger": Ledger(self.clock), "at": self.clock.now()}
         measured = models.Measured(latency_us=5.0, latency_p99_us=9.0)
+        terms = Terms(review_at=0.02, decline_at=0.04, purpose=models.Purpose.CREDIT)
         async with self.database.transaction() as connection:
             prepared = models.Prepared(file=named, measured=measured)
             made = await models.register(connection, self.book_id, prepared, caller=ANA, **of)
-            await models.set_terms(
-                connection, self.book_id, Terms(review_at=0.02, decline_at=0.04), caller=BEN, **of
-            )
+            await models.set_terms(connection, self.book_id, terms, caller=BEN, **of)
             for stage in dict.fromkeys((Stage.SHADOW, upto)):
                 result = await models.change_stage(connection, self.book_id, made.id, stage, caller=BEN, **of)
                 assert isinstance(result, models.Registered), result

@@ -55,7 +55,7 @@ class Decisions(Collector):
         versions = GaugeMetricFamily(
             "caudal_decides_by_version",
             "The version by which the process decided last: of the feature set, the rule set, and what "
-            "serves; 0: there is none.",
+            "serves payments (`serving`) and applications (`credit`); 0: there is none.",
             labels=["book", "of"],
         )
         shares = GaugeMetricFamily(
@@ -64,12 +64,13 @@ class Decisions(Collector):
             labels=["book", "model", "role"],
         )
         for book_id, engine in self._engines.all.items():
-            book, rules, serving = str(book_id), engine.rules, engine.serving
+            book, rules = str(book_id), engine.rules
             versions.add_metric([book, "feature_set"], engine.plan.version)
             versions.add_metric([book, "rule_set"], 0 if rules is None else rules.version)
-            versions.add_metric([book, "serving"], 0 if serving is None else serving.version)
-            for ref, role, share in () if serving is None else serving.shares:
-                shares.add_metric([book, ref, role], share / 100)
+            for name, serving in (("serving", engine.serving), ("credit", engine.applications.serving)):
+                versions.add_metric([book, name], 0 if serving is None else serving.version)
+                for ref, role, share in () if serving is None else serving.shares:
+                    shares.add_metric([book, ref, role], share / 100)
         yield from (versions, shares)
 
 

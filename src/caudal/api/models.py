@@ -20,7 +20,7 @@ from caudal.api.queries import PageQuery
 from caudal.api.request import Request
 from caudal.api.views import View, json_answer
 from caudal.idempotency import Answer
-from caudal.models import DriftReport, Registered, Stage, Terms, Value
+from caudal.models import DriftReport, Purpose, Registered, Stage, Terms, Value
 from caudal_base import ids
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError, InvalidRequest
@@ -32,6 +32,17 @@ Override = Annotated[
     str, Meta(min_length=1, max_length=200, description="Why the gate is passed by, without personal data.")
 ]
 Artifact = Annotated[str, Meta(description="Base64: the text of LightGBM, ONNX, or a scorecard's JSON.")]
+
+
+ServedPurpose = Annotated[
+    Purpose, Meta(description="`fraud`: who decides on payments; `credit`: on applications.")
+]
+
+
+class ServingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose serving."""
+
+    purpose: ServedPurpose = Purpose.FRAUD
 
 
 class NewModel(RequestBody, frozen=True, kw_only=True):
@@ -61,6 +72,7 @@ class NewRollback(RequestBody, frozen=True, kw_only=True):
     """Why a champion is taken back."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=200, description="Why, without personal data.")]
+    purpose: ServedPurpose = Purpose.FRAUD
 
 
 class DriftView(View, frozen=True, kw_only=True):
@@ -219,7 +231,7 @@ async def score_row(request: Request[NoQuery, NewScoring]) -> Answer:
     async with request.services.database.connection() as connection:
         model = await models.get_model(connection, request.book_id, request.ids["model"])
         file = await models.get_file(connection, request.book_id, model.id)
-        serving = await models.get_serving(connection, request.book_id)
+        serving = await models.get_serving(connection, request.book_id, purpose=model.card.purpose)
     made = await asyncio.to_thread(models.score_one, file, row)
     return json_answer(200, score_view(model, made, Terms() if serving is None else serving.terms))
 
@@ -302,19 +314,20 @@ async def roll_back(request: Request[Write, NewRollback]) -> Answer:
     async def work(connection: Connection) -> Answer:
         return _changed(
             await models.roll_back(
-                connection, request.book_id, reason=request.body.reason, caller=caller_of(request),
-                ledger=services.ledger, at=services.clock.now(),
+                connection, request.book_id, reason=request.body.reason, purpose=request.body.purpose,
+                caller=caller_of(request), ledger=services.ledger, at=services.clock.now(),
             )
         )  # fmt: skip
 
     return await request.once(work, dry_run=request.query.dry_run)
 
 
-async def read_serving(request: Request[NoQuery, NoBody]) -> Answer:
+async def read_serving(request: Request[ServingQuery, NoBody]) -> Answer:
     """GET /v1/model-serving"""
+    purpose = request.query.purpose
     async with request.services.database.connection() as connection:
-        found = await models.get_serving(connection, request.book_id)
-    return json_answer(200, models.serving_view(found))
+        found = await models.get_serving(connection, request.book_id, purpose=purpose)
+    return json_answer(200, models.serving_view(found, purpose))
 
 
 async def set_terms(request: Request[Write, Terms]) -> Answer:

@@ -28,7 +28,7 @@ from caudal.cli.options import DEFAULT_LIMIT, AfterOption, BookOption, LimitOpti
 from caudal.cli.requests import FileArgument, read_json
 from caudal.cli.setup import FIRST_BOOK
 from caudal.ledger import BookInfo, Ledger
-from caudal.models import Comparison, Registered, Stage, Terms, Value
+from caudal.models import Comparison, Purpose, Registered, Stage, Terms, Value
 from caudal_base import ids
 from caudal_base.errors import PayloadTooLarge
 
@@ -42,6 +42,9 @@ ModelArgument = Annotated[
 ModelFileArgument = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="A model file (*.caudal-model), as `caudal models train` writes."),
+]
+PurposeOption = Annotated[
+    Purpose, typer.Option(help="Of models that decide on payments (fraud), or on applications (credit).")
 ]
 OverrideOption = Annotated[
     str | None,
@@ -203,6 +206,7 @@ async def rollback(
     reason: Annotated[
         str | None, typer.Option(help="Why: it is wanted, and the audit log keeps it. No personal data.")
     ] = None,
+    purpose: PurposeOption = Purpose.FRAUD,
     key_file: KeyOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
@@ -218,8 +222,8 @@ async def rollback(
     kept = await committed(
         operator,
         lambda connection: models.roll_back(
-            connection, found.book_id, reason=reason, caller=caller, ledger=Ledger(operator.clock),
-            at=operator.clock.now(),
+            connection, found.book_id, reason=reason, purpose=purpose, caller=caller,
+            ledger=Ledger(operator.clock), at=operator.clock.now(),
         ),
     )  # fmt: skip
     await _answer(operator, found, kept)
@@ -247,15 +251,16 @@ async def terms(
 async def serving(
     operator: Operator,
     version: Annotated[int | None, typer.Option(help="What served then. (default: now)")] = None,
+    purpose: PurposeOption = Purpose.FRAUD,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """Show who decides, by which terms."""
     found = await operator.book(book)
     async with operator.database.connection() as connection:
-        kept = await models.get_serving(connection, found.book_id, version)
+        kept = await models.get_serving(connection, found.book_id, purpose=purpose, version=version)
     if kept is None and version:
         raise models.ModelNotFound("the book has no such version of what serves", field="version")
-    view = models.serving_view(kept)
+    view = models.serving_view(kept, purpose)
     operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_serving(out, view))
 
 

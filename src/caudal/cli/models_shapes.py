@@ -84,7 +84,8 @@ def show_serving(out: Console, view: ServingView) -> None:
     terms = view.terms
     rows: list[tuple[str, Any]] = [
         ("version", str(view.version)),
-        ("champion", view.champion or "none: the fallback decides"),
+        ("purpose", view.purpose.value),
+        ("champion", view.champion or "none: no model decides; where one did, the fallback does"),
         ("challenger", None if view.challenger is None else f"{view.challenger} ({view.share} %)"),
         *(("shadow", each) for each in view.shadows),
         ("challenge at", terms.challenge_at),
@@ -100,10 +101,10 @@ def show_serving(out: Console, view: ServingView) -> None:
 
 def show_history(out: Console, views: Sequence[ServingView], cursor: str | None) -> None:
     """Changes of what serves, a line each."""
-    shown = table("version", "what", "model", "champion", "share", "at", "by", "reason")
+    shown = table("version", "purpose", "what", "model", "champion", "share", "at", "by", "reason")
     for view in views:
         shown.add_row(
-            str(view.version), view.what or "", view.model or "", view.champion or "",
+            str(view.version), view.purpose.value, view.what or "", view.model or "", view.champion or "",
             str(view.share) if view.challenger else "", cell(view.at), view.by or "", view.reason or "",
         )  # fmt: skip
     out.print(shown if views else "Nothing ever served.")

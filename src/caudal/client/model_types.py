@@ -94,6 +94,8 @@ class ModelTerms(_Written, frozen=True, kw_only=True):
     drift: ModelDriftBounds = ModelDriftBounds()
     salt: str = "caudal"
     """Another one splits keys between champion and challenger anew."""
+    purpose: str = "fraud"
+    """Models of `fraud` decide on payments, of `credit` on applications."""
 
 
 class ModelMeasured(Answer, frozen=True, kw_only=True):
@@ -134,6 +136,7 @@ class ModelServing(Answer, frozen=True, kw_only=True):
 
     id: str
     version: int
+    purpose: str
     terms: ModelTerms
     champion: str | None = None
     challenger: str | None = None
@@ -248,7 +251,14 @@ class NewModelScoring(Body, frozen=True, kw_only=True):
     row: Mapping[str, str | float | None]
 
 
+class ModelServingQuery(Body, frozen=True, kw_only=True):
+    """GET /v1/model-serving"""
+
+    purpose: str
+
+
 class NewModelRollback(Body, frozen=True, kw_only=True):
     """POST /v1/model-serving/rollback"""
 
     reason: str
+    purpose: str = "fraud"

@@ -15,6 +15,7 @@ from caudal.client.model_types import (
     ModelDrifts,
     ModelScore,
     ModelServing,
+    ModelServingQuery,
     ModelTerms,
     NewModel,
     NewModelChallenge,
@@ -104,15 +105,16 @@ class Models:
         return await self._act(id, "retire", body, idempotency_key, dry_run)
 
     async def roll_back(
-        self, reason: str, *, idempotency_key: str | None = None, dry_run: bool = False
-    ) -> Model:
+        self, reason: str, *, purpose: str = "fraud", idempotency_key: str | None = None,
+        dry_run: bool = False,
+    ) -> Model:  # fmt: skip
         """Let the champion before the present one decide again. Raises `Conflict` where there was none."""
-        path = f"{_SERVING}/rollback"
-        return await self._write(Model, path, NewModelRollback(reason=reason), idempotency_key, dry_run)
+        body = NewModelRollback(reason=reason, purpose=purpose)
+        return await self._write(Model, f"{_SERVING}/rollback", body, idempotency_key, dry_run)
 
-    async def serving(self) -> ModelServing:
-        """Who decides, by which terms."""
-        return await self._sender.read(ModelServing, _SERVING)
+    async def serving(self, purpose: str = "fraud") -> ModelServing:
+        """Who decides on payments (`fraud`) or applications (`credit`), by which terms."""
+        return await self._sender.read(ModelServing, _SERVING, query=ModelServingQuery(purpose=purpose))
 
     async def set_terms(
         self, terms: ModelTerms, *, idempotency_key: str | None = None, dry_run: bool = False

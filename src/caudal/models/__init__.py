@@ -3,7 +3,7 @@
     prepared = models.prepare(content)                              # a model file: checked, loaded, measured
     kept = await models.register(connection, book_id, prepared, caller=…, ledger=ledger, at=now)
 
-    serving = await directory.load(connection, book_id)             # one statement a batch
+    serving = await directory.load(connection, book_id, Purpose.FRAUD)
     chosen = models.assign(serving, payment_id)                     # champion or challenger, by the key
     score = chosen.model.scorer.score(row)                          # never raises; `why` where there is none
     models.outcome_of(serving.terms, score.value)
@@ -14,7 +14,7 @@ unpickled. Its hash is over both, and a decision of the past finds model and ter
 
 from caudal.models.checking import ContractBroken, check_risk_model, rows_like
 from caudal.models.comparing import Case, Comparison, Difference, compare
-from caudal.models.directory import Directory, Waiting, load_serving
+from caudal.models.directory import Directory
 from caudal.models.drift import DriftReport, Sample, Watch, interval, look, stability_index
 from caudal.models.engines import Engine, EngineFailed, Parts
 from caudal.models.errors import (
@@ -165,7 +165,6 @@ __all__ = [
     "ToldModelView",
     "Training",
     "Value",
-    "Waiting",
     "Watch",
     "artifact_of",
     "assemble",
@@ -183,7 +182,6 @@ __all__ = [
     "list_models",
     "list_serving",
     "load",
-    "load_serving",
     "look",
     "misses",
     "model_view",

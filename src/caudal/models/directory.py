@@ -1,4 +1,4 @@
-"""What serves, as a process keeps it: models are loaded once, and asked about with each batch."""
+"""What serves, as a process keeps it: models are loaded once."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -10,62 +10,42 @@ from caudal.models import scoring, store
 from caudal.models.errors import ModelNotFound
 from caudal.models.scoring import Scorer
 from caudal.models.serving import NO_SERVING, Loaded, Serving, ServingVersion
+from caudal.models.types import Purpose
 from caudal_base.database import Connection
 from caudal_base.errors import CaudalError
 
-CAPACITY: Final = 1_000
 MAX_SCORERS: Final = 64
 PREPARED: Final = 4
 """So many of a book's newest models are loaded before anybody has them serve."""
 
 
 class Directory:
-    """What serves in every book that this process decides for. Belongs to one event loop.
+    """Models as a process keeps them, for all of its books. Belongs to one event loop.
 
-    waiting = await directory.queue(connection, book_id)     # one statement; in a pipeline without waiting
-    serving = await directory.arrive(waiting)
-
-    Models are known by their content: a shadow that becomes the champion is not loaded again.
+    They are known by their content: a shadow that becomes the champion is not loaded again.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        """Keep what serves in `capacity` books at most; the oldest known leave first."""
-        self._capacity = capacity
-        self._known: dict[int, Serving] = {}
+    def __init__(self) -> None:
+        """Nothing is loaded yet."""
         self._scorers: dict[str, Scorer] = {}
         self._looked_at: set[UUID] = set()
         """Models that `prepare` need not look at again: they are loaded, or cannot be."""
 
-    async def queue(self, connection: Connection, book_id: int) -> "Waiting":
-        """Ask what serves. A batch goes by what is true as it is asked."""
-        known = self._known.get(book_id, NO_SERVING)
-        return Waiting(
-            book_id, known, connection, await store.queue_current(connection, book_id, known.version)
-        )
-
-    async def arrive(self, waiting: "Waiting") -> Serving:
-        """What serves; `NO_SERVING` where nobody ever said.
+    async def load(self, connection: Connection, book_id: int, purpose: Purpose = Purpose.FRAUD) -> Serving:
+        """What serves a purpose now; `NO_SERVING` where nobody ever said.
 
         A model that was not known is read and loaded meanwhile, for some 100 ms, off the event loop.
         """
-        version, found = await store.current_of(waiting.cursor)
-        if found is None:
-            return waiting.known if version == waiting.known.version else NO_SERVING
-        serving = await self._load(waiting.connection, waiting.book_id, found)
-        self._known.pop(waiting.book_id, None)
-        self._known[waiting.book_id] = serving
-        while len(self._known) > self._capacity:
-            del self._known[next(iter(self._known))]
-        return serving
-
-    async def load(self, connection: Connection, book_id: int) -> Serving:
-        """Both at once."""
-        return await self.arrive(await self.queue(connection, book_id))
+        found = await store.serving(connection, book_id, purpose)
+        return NO_SERVING if found is None else await self._load(connection, book_id, found)
 
     async def prepare(self, connection: Connection, book_id: int) -> None:
         """Load what may come to serve, off every batch's way: the newest models, and those that serve."""
-        found = await store.serving(connection, book_id)
-        serving = () if found is None else (found.champion, found.challenger, *found.shadows)
+        serving: list[UUID | None] = []
+        for purpose in Purpose:
+            found = await store.serving(connection, book_id, purpose)
+            if found is not None:
+                serving += (found.champion, found.challenger, *found.shadows)
         newest = await store.newest(connection, book_id, PREPARED)
         wanted = {each for each in (*serving, *newest) if each is not None and each not in self._looked_at}
         self._looked_at |= (await self._models(connection, book_id, sorted(wanted))).keys()
@@ -74,7 +54,7 @@ class Directory:
         """What served as a decision of the past was made. Raises `ModelNotFound`."""
         if version == 0:
             return NO_SERVING
-        found = await store.serving(connection, book_id, version)
+        found = await store.served(connection, book_id, version)
         if found is None:
             raise ModelNotFound("the book has no such version of what serves", field="version")
         return await self._load(connection, book_id, found)
@@ -89,6 +69,7 @@ class Directory:
     async def _load(self, connection: Connection, book_id: int, found: ServingVersion) -> Serving:
         wanted = [each for each in (found.champion, found.challenger, *found.shadows) if each is not None]
         models = await self._models(connection, book_id, wanted)
+        is_missing = found.champion is None and await store.had_champion(connection, book_id, found.purpose)
         return Serving(
             version=found.version,
             terms=found.terms,
@@ -96,6 +77,7 @@ class Directory:
             challenger=models.get(found.challenger) if found.challenger else None,
             share=found.share,
             shadows=tuple(models[each] for each in found.shadows if each in models),
+            is_missing=is_missing,
         )
 
     async def _models(
@@ -133,22 +115,6 @@ class Directory:
             if len(self._scorers) <= MAX_SCORERS:
                 break
             del self._scorers[other]
-
-
-class Waiting:
-    """What serves, asked for."""
-
-    def __init__(self, book_id: int, known: Serving, connection: Connection, cursor: store.Cursor) -> None:
-        """Made by `Directory.queue`."""
-        self.book_id = book_id
-        self.known = known
-        self.connection = connection
-        self.cursor = cursor
-
-
-async def load_serving(connection: Connection, book_id: int) -> Serving:
-    """What serves in a book, loaded anew: for tools. `Directory` keeps it."""
-    return await Directory().load(connection, book_id)
 
 
 def _loaded(card: bytes, artifact: bytes, hash_: str) -> Scorer:

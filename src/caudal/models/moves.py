@@ -11,7 +11,7 @@ from caudal.models import gate
 from caudal.models.comparing import Comparison
 from caudal.models.errors import GateClosed, SamePerson, StageRefused
 from caudal.models.serving import Registered, ServingVersion, Terms
-from caudal.models.types import Stage
+from caudal.models.types import Purpose, Stage
 from caudal_base.errors import InvalidRequest
 
 MAX_SHADOWS: Final = 8
@@ -51,11 +51,11 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate missed."""
 
 
-def next_of(serving: ServingVersion | None) -> ServingVersion:
-    """The version after the present one, as yet unchanged."""
+def next_of(serving: ServingVersion | None, purpose: Purpose) -> ServingVersion:
+    """What serves a purpose next, as yet unchanged and without a number."""
     if serving is None:
-        return ServingVersion(version=1, terms=Terms(), what="terms", at=_BEGINNING, by="")
-    return msgspec.structs.replace(serving, version=serving.version + 1)
+        return ServingVersion(version=0, terms=Terms(purpose=purpose), what="terms", at=_BEGINNING, by="")
+    return msgspec.structs.replace(serving, version=0)
 
 
 def move(
@@ -66,8 +66,14 @@ def move(
 
     Raises `StageRefused`, `SamePerson`, `GateClosed`, and `InvalidRequest` for a share that cannot be.
     """
-    now = next_of(serving)
+    now = next_of(serving, model.card.purpose)
     _refuse_step(model, stage, override)
+    spare_us = now.terms.deadline_ms * 1_000 // 2
+    if stage is Stage.SHADOW and model.measured.latency_us > spare_us:
+        raise StageRefused(
+            f"a score takes {model.measured.latency_us:,.0f} µs; all shadows of a batch have {spare_us:,}",
+            field="stage",
+        )
     wanted = stage is Stage.CHALLENGER
     if (share is not None) != wanted or (share is not None and not 1 <= share <= 99):
         raise InvalidRequest("a challenger, and no other, has a share of 1 to 99 percent", field="share")

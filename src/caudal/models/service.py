@@ -33,7 +33,7 @@ from caudal.models.serving import (
     refuse_terms,
     stage_of,
 )
-from caudal.models.types import ModelFile, Stage
+from caudal.models.types import ModelFile, Purpose, Stage
 from caudal.models.views import model_told, serving_id, serving_view
 from caudal_base import ids
 from caudal_base.clock import ManualClock
@@ -121,7 +121,7 @@ async def change_stage(
         refused: CaudalError = ModelNotFound("the book has no such model", field="id")
         await _audit(connection, book_id, action, ids.encode(ids.MODEL, id), refused.code, caller, at)
         return refused
-    serving = await store.serving(connection, book_id)
+    serving = await store.serving(connection, book_id, found.card.purpose)
     model = await _staged(connection, book_id, found, serving)
     try:
         _refuse_reason(override, "override")
@@ -148,17 +148,18 @@ async def change_stage(
 
 
 async def roll_back(
-    connection: Connection, book_id: int, *, reason: str, caller: Caller, ledger: Ledger, at: dt.datetime
-) -> Registered | CaudalError:
+    connection: Connection, book_id: int, *, reason: str, caller: Caller, ledger: Ledger, at: dt.datetime,
+    purpose: Purpose = Purpose.FRAUD,
+) -> Registered | CaudalError:  # fmt: skip
     """Let the champion before the present one decide again, at once: the gate has nothing to say.
 
     The present one is retired. Once more goes back once further, to what was promoted before that one. The
     error is `NothingToRollBack`, or `InvalidRequest` for a reason that cannot be. Raises `BookNotFound`.
     """
     recorded_at = await ledger.lock(connection, book_id)
-    serving = await store.serving(connection, book_id)
+    serving = await store.serving(connection, book_id, purpose)
     champion = None if serving is None else serving.champion
-    earlier = moves.before(await store.champions(connection, book_id))
+    earlier = moves.before(await store.champions(connection, book_id, purpose))
     try:
         _refuse_reason(reason, "reason")
         if serving is None or earlier is None:
@@ -186,7 +187,7 @@ async def roll_back(
 async def set_terms(
     connection: Connection, book_id: int, terms: Terms, *, caller: Caller, ledger: Ledger, at: dt.datetime
 ) -> ServingVersion | CaudalError:
-    """Set thresholds, fallback, gate and bounds of drift. The error is `ServingInvalid`.
+    """Set thresholds, fallback, gate and bounds of drift of a purpose. The error is `ServingInvalid`.
 
     Raises `BookNotFound`.
     """
@@ -196,12 +197,12 @@ async def set_terms(
     except CaudalError as error:
         await _audit(connection, book_id, "models.terms", "serving", error.code, caller, at)
         return error
-    before = await store.serving(connection, book_id)
+    before = await store.serving(connection, book_id, terms.purpose)
     made = msgspec.structs.replace(
-        moves.next_of(before), terms=terms, what="terms", model=None, reason=None, overridden=(), at=at,
-        by=caller.principal.actor,
+        moves.next_of(before, terms.purpose), terms=terms, what="terms", model=None, reason=None,
+        overridden=(), at=at, by=caller.principal.actor,
     )  # fmt: skip
-    await store.serve(connection, book_id, made)
+    made = await store.serve(connection, book_id, made)
     await _audit(connection, book_id, "models.terms", f"serving@{made.version}", "set", caller, at)
     moment = max(at, recorded_at)
     told = NewEvent(
@@ -239,9 +240,9 @@ async def list_models(
 ) -> list[Registered]:
     """Up to `limit` models that were registered before one, the newest first."""
     _refuse_page(limit)
-    serving = await store.serving(connection, book_id)
+    serving = {purpose: await store.serving(connection, book_id, purpose) for purpose in Purpose}
     found = await store.page(connection, book_id, before=before, limit=limit)
-    return [await _staged(connection, book_id, model, serving) for model in found]
+    return [await _staged(connection, book_id, model, serving[model.card.purpose]) for model in found]
 
 
 async def get_file(connection: Connection, book_id: int, id: UUID) -> ModelFile:
@@ -252,10 +253,12 @@ async def get_file(connection: Connection, book_id: int, id: UUID) -> ModelFile:
 
 
 async def get_serving(
-    connection: Connection, book_id: int, version: int | None = None
+    connection: Connection, book_id: int, *, purpose: Purpose = Purpose.FRAUD, version: int | None = None
 ) -> ServingVersion | None:
-    """What serves, or what did as of a version; None: nobody ever said, or there is no such version."""
-    return await store.serving(connection, book_id, version)
+    """What serves a purpose, or what a version was; None: nobody ever said, or there is no such version."""
+    if version is not None:
+        return await store.served(connection, book_id, version)
+    return await store.serving(connection, book_id, purpose)
 
 
 async def list_serving(
@@ -271,7 +274,7 @@ async def misses(
     compared: Comparison | None = None,
 ) -> list[str]:  # fmt: skip
     """What a model does not meet of the book's gate; `compared` is how it does beside the champion."""
-    serving = await store.serving(connection, book_id)
+    serving = await store.serving(connection, book_id, model.card.purpose)
     terms = Terms() if serving is None else serving.terms
     return gate.misses(model, terms.gate, at, compared)
 
@@ -286,8 +289,7 @@ async def note_drift(
     Raises `BookNotFound`, `ModelNotFound`.
     """
     recorded_at = await ledger.lock(connection, book_id)
-    serving = await store.serving(connection, book_id)
-    model = await _model(connection, book_id, id, serving)
+    model = await _model(connection, book_id, id, None)
     last = await store.drifts(connection, book_id, id, before=at, limit=1)
     await store.note_drift(connection, book_id, id, report, at)
     known = {_what(text) for text in last[0][1].over} if last else set()
@@ -316,11 +318,11 @@ async def _carry_out(
     caller: Caller, at: dt.datetime, reason: str | None,
 ) -> ServingVersion:  # fmt: skip
     made = msgspec.structs.replace(
-        moves.next_of(serving), champion=move.champion, challenger=move.challenger, share=move.share,
-        shadows=move.shadows, what=move.what, model=model.id, reason=reason, overridden=move.overridden,
-        at=at, by=caller.principal.actor,
+        moves.next_of(serving, model.card.purpose), champion=move.champion, challenger=move.challenger,
+        share=move.share, shadows=move.shadows, what=move.what, model=model.id, reason=reason,
+        overridden=move.overridden, at=at, by=caller.principal.actor,
     )  # fmt: skip
-    await store.serve(connection, book_id, made)
+    made = await store.serve(connection, book_id, made)
     for id in move.retired:
         await store.retire(connection, book_id, id, at)
     if model.retired_at is not None and model.id not in move.retired:
@@ -341,7 +343,7 @@ async def _staged(
     connection: Connection, book_id: int, model: Registered, serving: ServingVersion | None = None
 ) -> Registered:
     """The model with its stage."""
-    now = serving or await store.serving(connection, book_id)
+    now = serving or await store.serving(connection, book_id, model.card.purpose)
     stage = stage_of(model.id, now, model.retired_at)
     since = None
     if stage is Stage.SHADOW:

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from caudal.models.errors import ServingInvalid
 from caudal.models.scoring import Scorer
-from caudal.models.types import Card, Name, Rate, Stage, Written
+from caudal.models.types import Card, Name, Purpose, Rate, Stage, Written
 from caudal_base import ids
 
 _PARTS: Final = 10_000
@@ -69,7 +69,7 @@ class Terms(Written, frozen=True, kw_only=True):
     review_at: Rate | None = None
     decline_at: Rate | None = None
     fallback: Outcome = Outcome.REVIEW
-    """What decides where there is no model, or it is late, or gives no score."""
+    """What decides where the model is late or gives no score, or was retired and none has its place."""
     approve_below: Mapping[Annotated[str, Meta(pattern="^[A-Z]{3}$")], Annotated[int, Meta(ge=1)]] = (
         msgspec.field(default_factory=dict)
     )
@@ -81,6 +81,8 @@ class Terms(Written, frozen=True, kw_only=True):
     drift: DriftBounds = DriftBounds()
     salt: Annotated[str, Meta(min_length=1, max_length=64)] = "caudal"
     """Another one splits keys between champion and challenger anew."""
+    purpose: Purpose = Purpose.FRAUD
+    """Of which models these are the terms: models of fraud decide on payments, of credit on applications."""
 
 
 class Measured(Written, frozen=True, kw_only=True):
@@ -127,9 +129,10 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServingVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """Who served by which terms, from one change to the next. Never changes."""
+    """Who served a purpose by which terms, from one change to the next. Never changes."""
 
     version: int
+    """Of the book: both purposes count together."""
     terms: Terms
     champion: UUID | None = None
     challenger: UUID | None = None
@@ -146,6 +149,11 @@ class ServingVersion(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate missed."""
     at: dt.datetime
     by: str
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it is about; the other purpose is served by a version of its own."""
+        return self.terms.purpose
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -166,7 +174,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What decides in a book now."""
+    """What decides in a book now, for one purpose."""
 
     version: int
     """0: nobody ever said anything, and no model decides."""
@@ -175,6 +183,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     challenger: Loaded | None = None
     share: int = 0
     shadows: tuple[Loaded, ...] = ()
+    is_missing: bool = False
+    """There is no champion, and there has been one: the terms' fallback decides."""
 
 
 class Role(enum.Enum):

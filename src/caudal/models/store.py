@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from caudal.models.drift import DriftReport
 from caudal.models.serving import Measured, Registered, ServingVersion, Terms, stage_of
-from caudal.models.types import Card, ModelFile
+from caudal.models.types import Card, ModelFile, Purpose
 from caudal_base import arrays
 from caudal_base.database import Connection
 
@@ -97,27 +97,33 @@ update models.model
    and id = %(id)s
 """
 
-_SERVING_COLUMNS: Final = """version, terms::text, champion, challenger, share, shadows, what, model, reason,
-       overridden::text, at, by"""
+_SERVING_COLUMNS: Final = """version, purpose, terms::text, champion, challenger, share, shadows, what, model,
+       reason, overridden::text, at, by"""
 
 SERVING: Final = f"""
 select {_SERVING_COLUMNS}
   from models.serving
  where book_id = %(book_id)s
-   and (version = %(version)s or %(version)s::integer is null)
+   and purpose = %(purpose)s
  order by version desc
  limit 1
 """
 
-# A process that knows the version gets no more than its number.
-CURRENT: Final = """
-select version,
-       case when version <> %(known)s then terms::text end,
-       champion, challenger, share, shadows, what, model, reason, overridden::text, at, by
+_SERVED: Final = f"""
+select {_SERVING_COLUMNS}
   from models.serving
  where book_id = %(book_id)s
- order by version desc
- limit 1
+   and version = %(version)s
+"""
+
+_HAD_CHAMPION: Final = """
+select exists (
+        select
+          from models.serving
+         where book_id = %(book_id)s
+           and purpose = %(purpose)s
+           and champion is not null
+       )
 """
 
 _HISTORY: Final = f"""
@@ -133,6 +139,7 @@ _CHAMPIONS: Final = """
 select what, champion
   from models.serving
  where book_id = %(book_id)s
+   and purpose = %(purpose)s
    and what in ('promote', 'rollback')
    and champion is not null
  order by version
@@ -146,12 +153,16 @@ select max(at)
    and what = 'shadow'
 """
 
+# Under the book's lock, so that versions have no gaps and no twins.
 _SERVE: Final = """
 insert into models.serving
-       (book_id, version, terms, champion, challenger, share, shadows, what, model, reason, overridden,
-        at, by)
-values (%(book_id)s, %(version)s, %(terms)s::json, %(champion)s, %(challenger)s, %(share)s, %(shadows)s,
-        %(what)s, %(model)s, %(reason)s, %(overridden)s::json, %(at)s, %(by)s)
+       (book_id, version, purpose, terms, champion, challenger, share, shadows, what, model, reason,
+        overridden, at, by)
+select %(book_id)s,
+       coalesce((select max(version) from models.serving where book_id = %(book_id)s), 0) + 1,
+       %(purpose)s, %(terms)s::json, %(champion)s, %(challenger)s, %(share)s, %(shadows)s, %(what)s,
+       %(model)s, %(reason)s, %(overridden)s::json, %(at)s, %(by)s
+returning version
 """
 
 _DRIFT: Final = """
@@ -238,24 +249,23 @@ async def retire(connection: Connection, book_id: int, id: UUID, at: dt.datetime
     await connection.execute(_RETIRED, {"book_id": book_id, "id": id, "at": at})
 
 
-async def serving(connection: Connection, book_id: int, version: int | None = None) -> ServingVersion | None:
-    """A version of what serves, by default the one that counts."""
-    cursor = await connection.execute(SERVING, {"book_id": book_id, "version": version})
+async def serving(connection: Connection, book_id: int, purpose: Purpose) -> ServingVersion | None:
+    """What serves a purpose now."""
+    cursor = await connection.execute(SERVING, {"book_id": book_id, "purpose": purpose.value})
     row = await cursor.fetchone()
     return None if row is None else _serving(row)
 
 
-async def queue_current(connection: Connection, book_id: int, known: int) -> Cursor:
-    """Ask what serves now, all of it unless it is `known`; in a pipeline without waiting."""
-    return await connection.execute(CURRENT, {"book_id": book_id, "known": known})
+async def served(connection: Connection, book_id: int, version: int) -> ServingVersion | None:
+    """A version of what served."""
+    row = await (await connection.execute(_SERVED, {"book_id": book_id, "version": version})).fetchone()
+    return None if row is None else _serving(row)
 
 
-async def current_of(cursor: Cursor) -> tuple[int, ServingVersion | None]:
-    """What `queue_current` found: the version, and what it is unless it is known; 0 where nothing serves."""
-    row = await cursor.fetchone()
-    if row is None:
-        return 0, None
-    return row[0], None if row[1] is None else _serving(row)
+async def had_champion(connection: Connection, book_id: int, purpose: Purpose) -> bool:
+    """Whether a model has ever decided."""
+    cursor = await connection.execute(_HAD_CHAMPION, {"book_id": book_id, "purpose": purpose.value})
+    return any(found for (found,) in await cursor.fetchall())
 
 
 async def history(
@@ -266,9 +276,9 @@ async def history(
     return [_serving(row) for row in await (await connection.execute(_HISTORY, parameters)).fetchall()]
 
 
-async def champions(connection: Connection, book_id: int) -> list[tuple[str, UUID]]:
+async def champions(connection: Connection, book_id: int, purpose: Purpose) -> list[tuple[str, UUID]]:
     """Every change of the champion in its order: `promote` or `rollback`, and who it was from then on."""
-    cursor = await connection.execute(_CHAMPIONS, {"book_id": book_id})
+    cursor = await connection.execute(_CHAMPIONS, {"book_id": book_id, "purpose": purpose.value})
     return [(what, champion) for what, champion in await cursor.fetchall()]
 
 
@@ -278,15 +288,17 @@ async def shadow_since(connection: Connection, book_id: int, model: UUID) -> dt.
     return None if row is None else row[0]
 
 
-async def serve(connection: Connection, book_id: int, made: ServingVersion) -> None:
-    """Keep a version of what serves, under the book's lock."""
+async def serve(connection: Connection, book_id: int, made: ServingVersion) -> ServingVersion:
+    """Keep what serves as the book's next version, under the book's lock; that version."""
     parameters = {
-        "book_id": book_id, "version": made.version, "terms": _json(made.terms), "champion": made.champion,
+        "book_id": book_id, "purpose": made.purpose.value, "terms": _json(made.terms),
+        "champion": made.champion,
         "challenger": made.challenger, "share": made.share, "shadows": arrays.uuids(made.shadows),
         "what": made.what, "model": made.model, "reason": made.reason, "overridden": _json(made.overridden),
         "at": made.at, "by": made.by,
     }  # fmt: skip
-    await connection.execute(_SERVE, parameters)
+    ((version,),) = await (await connection.execute(_SERVE, parameters)).fetchall()
+    return msgspec.structs.replace(made, version=version)
 
 
 async def note_drift(
@@ -324,9 +336,12 @@ def _registered(row: TupleRow) -> Registered:
 
 
 def _serving(row: TupleRow) -> ServingVersion:
-    version, terms, champion, challenger, share, shadows, what, model, reason, overridden, at, by = row
+    version, purpose, kept, champion, challenger, share, shadows, what, model, reason, overridden, at, by = (
+        row
+    )
+    terms = msgspec.json.decode(kept, type=Terms)
     return ServingVersion(
-        version=version, terms=msgspec.json.decode(terms, type=Terms), champion=champion,
+        version=version, terms=msgspec.structs.replace(terms, purpose=Purpose(purpose)), champion=champion,
         challenger=challenger, share=share, shadows=tuple(shadows), what=what, model=model, reason=reason,
         overridden=msgspec.json.decode(overridden, type=tuple[str, ...]), at=at, by=by,
     )  # fmt: skip

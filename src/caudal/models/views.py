@@ -64,11 +64,12 @@ class ModelView(ToldModelView, frozen=True, kw_only=True):
 
 
 class ServingView(View, frozen=True, kw_only=True):
-    """What serves in a book, by which terms."""
+    """What serves a purpose in a book, by which terms."""
 
     id: str
     version: int
-    """0: nobody ever said anything; these are the terms that stand then."""
+    """Of the book; 0: nobody ever said anything, and these are the terms that stand then."""
+    purpose: Purpose
     terms: Terms
     champion: str | None = None
     challenger: str | None = None
@@ -113,12 +114,12 @@ def serving_id(version: int) -> str:
     return ids.encode(ids.MODEL_SERVING, UUID(int=version))
 
 
-def serving_view(found: ServingVersion | None) -> ServingView:
-    """What serves; version 0 where nobody ever said."""
+def serving_view(found: ServingVersion | None, purpose: Purpose = Purpose.FRAUD) -> ServingView:
+    """What serves; version 0 where nobody ever said, of `purpose`."""
     if found is None:
-        return ServingView(id=serving_id(0), version=0, terms=Terms())
+        return ServingView(id=serving_id(0), version=0, purpose=purpose, terms=Terms(purpose=purpose))
     return ServingView(
-        id=serving_id(found.version), version=found.version, terms=found.terms,
+        id=serving_id(found.version), version=found.version, purpose=found.purpose, terms=found.terms,
         champion=None if found.champion is None else ids.encode(ids.MODEL, found.champion),
         challenger=None if found.challenger is None else ids.encode(ids.MODEL, found.challenger),
         share=found.share, shadows=tuple(ids.encode(ids.MODEL, each) for each in found.shadows),

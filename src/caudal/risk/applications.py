@@ -13,10 +13,10 @@ import msgspec
 
 from caudal.ledger import Ledger
 from caudal.risk import deciding, rules, store, store_decisions
-from caudal.risk.decider import Allowance
+from caudal.risk.allowances import Allowance
 from caudal.risk.deciding import Judged
 from caudal.risk.decision_types import Record, Served, Shadow, SubjectOf, Value
-from caudal.risk.engine import Engine, Engines
+from caudal.risk.engine import Engines, Past
 from caudal.risk.errors import ApplicationInvalid, NoModelServes
 from caudal.risk.rules import MET_NOTHING
 from caudal.risk.types import ListKind, Met, SubjectKind
@@ -71,9 +71,9 @@ class Applications:
         served = Served(
             facts=_finite(application.values), met=await self._met(connection, book_id, application), at=now
         )
-        served = _with_judges(served, engine, application.customer or application.subject)
+        served = _with_judges(served, engine.applications, application.customer or application.subject)
         read = perf_counter_ns()
-        judged, shadows = self._judged(engine, served)
+        judged, shadows = self._judged(engine.applications, served)
         took = {"read": (read - began) // 1_000, "decide": (perf_counter_ns() - read) // 1_000}
         record = Record(
             id=ids.encode(ids.DECISION, self._new_ids.new()), of=SubjectOf.APPLICATION,
@@ -87,12 +87,12 @@ class Applications:
         self._engines.counts.decided(book_id, record)
         return record
 
-    def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
-        judges = msgspec.structs.replace(engine.judges(served), rules=engine.application_rules)
+    def _judged(self, present: Past, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
+        judges = present.judges(served)
         row = deciding.row_of(served, ())
-        if engine.serving is None:
+        if present.serving is None:
             return deciding.decide(served, judges, row), ()
-        return Allowance(engine.serving, self._engines.counts).judged(served, judges, row)
+        return Allowance(present.serving, self._engines.counts).judged(served, judges, row)
 
     async def _met(self, connection: Connection, book_id: int, application: Application) -> Met:
         if application.customer is None:
@@ -108,17 +108,13 @@ class Applications:
         )
 
 
-def _with_judges(served: Served, engine: Engine, key: str) -> Served:
+def _with_judges(served: Served, present: Past, key: str) -> Served:
     """With the versions of rules and of what serves. Raises `NoModelServes` where there is neither."""
-    rules, serving = engine.application_rules, engine.serving
-    chosen = None if serving is None else serving.pick(key)
-    if rules is None and chosen is None:
+    changes: dict[str, object] = {} if present.serving is None else present.serving.asked(key)
+    if present.rules is None and not changes.keys() & {"model", "fallback"}:
         raise NoModelServes("neither a model nor rules decide on applications in this book")
-    changes: dict[str, object] = {"serving": 0 if serving is None else serving.version}
-    if rules is not None:
-        changes |= {"rule_set": rules.version, "snoozes": rules.snoozes}
-    if chosen is not None:
-        changes |= {"model": chosen.ref, "role": chosen.role, "fallback": chosen.fallback}
+    if present.rules is not None:
+        changes |= {"rule_set": present.rules.version, "snoozes": present.rules.snoozes}
     return msgspec.structs.replace(served, **changes)
 
 

@@ -26,16 +26,14 @@ _LONG_AGO: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 async def compare(
     connection: Connection, book_id: int, model: Registered, *, now: dt.datetime
 ) -> Comparison | None:
-    """How a model does beside the champion; None where that is itself, or is none, or predicts another risk.
+    """How a model does beside the champion of its purpose; None where that is itself, or there is none.
 
     A second or two, off the event loop. Raises what loading a model raises.
     """
-    serving = await models.get_serving(connection, book_id)
+    serving = await models.get_serving(connection, book_id, purpose=model.card.purpose)
     if serving is None or serving.champion in (None, model.id):
         return None
     champion = await models.get_registered(connection, book_id, serving.champion)
-    if champion.card.purpose is not model.card.purpose:
-        return None
     of = SubjectOf.APPLICATION if model.card.purpose is Purpose.CREDIT else SubjectOf.PAYMENT
     trained = [one.card.training.data_to for one in (champion, model)]
     ended = await store_labels.ended(

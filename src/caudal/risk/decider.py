@@ -14,24 +14,18 @@ import structlog
 
 from caudal.features import Asked, Feature, Lookup
 from caudal.risk import deciding, facts, store, store_decisions
-from caudal.risk.counts import DecisionCounts
-from caudal.risk.deciding import Judged, Judges
+from caudal.risk.allowances import Allowance
+from caudal.risk.deciding import Judged
 from caudal.risk.decision_types import (
     Fallback,
-    Finding,
-    Model,
     Record,
-    Row,
-    Scored,
     Served,
     Shadow,
     SubjectOf,
-    Value,
 )
 from caudal.risk.engine import Engine, Engines
 from caudal.risk.lists_and_limits import Batch as Listed
 from caudal.risk.lists_and_limits import ListsAndLimits
-from caudal.risk.serving_models import Serving
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.clock import Clock
@@ -178,10 +172,7 @@ class Deciding:
             changes |= {"rule_set": engine.rules.version, "snoozes": engine.rules.snoozes}
         if engine.serving is not None:
             # By customer: what one customer meets does not change from payment to payment.
-            chosen = engine.serving.pick(subject.customer_id)
-            changes["serving"] = engine.serving.version
-            if chosen is not None:
-                changes |= {"model": chosen.ref, "role": chosen.role, "fallback": chosen.fallback}
+            changes |= engine.serving.asked(subject.customer_id)
         return msgspec.structs.replace(served, **changes)
 
     def _judged(self, engine: Engine, served: Served) -> tuple[Judged, tuple[Shadow, ...]]:
@@ -235,72 +226,6 @@ class Deciding:
         if self._lookup is not None:
             found += self._lookup.writes()
         return found
-
-
-class Allowance:
-    """The time of a batch's models, from which each of its decisions takes."""
-
-    def __init__(self, serving: Serving, counts: DecisionCounts) -> None:
-        """As the terms of serving say."""
-        self._shadows = serving.shadows
-        self._deadline = Deadline(serving.deadline_us, counts)
-        # Of their own: whatever serves for comparison takes no time from what decides.
-        self._spare = Deadline(serving.deadline_us // 2, counts)
-
-    def judged(
-        self, served: Served, judges: Judges, row: dict[str, Value]
-    ) -> tuple[Judged, tuple[Shadow, ...]]:
-        """What comes of it, and what those say that decide nothing."""
-        if judges.model is not None:
-            judges = msgspec.structs.replace(judges, model=self._deadline.over(judges.model))
-        judged = deciding.decide(served, judges, row)
-        return judged, tuple(
-            [Shadow(model=each.ref, score=self._spare.over(each).score(row).value) for each in self._shadows]
-        )
-
-
-class Deadline:
-    """So much time for all models of a batch together: the whole book waits for it."""
-
-    def __init__(self, deadline_us: int, counts: DecisionCounts) -> None:
-        """In microseconds; what each model takes of it is counted."""
-        self._left_ns = deadline_us * _NS
-        self._counts = counts
-
-    def over(self, model: Model) -> "Timed":
-        """The model, as long as there is time."""
-        return Timed(model, self)
-
-    def score(self, model: Model, row: Row) -> Scored:
-        """What a model says; that it is late, where the time is over before it has."""
-        if self._left_ns <= 0:
-            return Scored(value=None, late=True)
-        begun = perf_counter_ns()
-        scored = model.score(row)
-        took_ns = perf_counter_ns() - begun
-        self._left_ns -= took_ns
-        self._counts.scored(model.ref, took_ns)
-        return scored if self._left_ns > 0 else Scored(value=None, late=True)
-
-
-class Timed(msgspec.Struct, frozen=True):
-    """A model within a deadline."""
-
-    model: Model
-    deadline: Deadline
-
-    @property
-    def ref(self) -> str:
-        """As of the model."""
-        return self.model.ref
-
-    def score(self, row: Row) -> Scored:
-        """What it says in time."""
-        return self.deadline.score(self.model, row)
-
-    def findings(self, row: Row) -> tuple[Finding, ...]:
-        """As of the model."""
-        return self.model.findings(row)
 
 
 def _lookup(

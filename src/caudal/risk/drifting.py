@@ -25,8 +25,11 @@ async def look_for_drift(work: jobs.Work[Any], ledger: Ledger) -> None:
     """Measure every model that serves, also shadows; tell of what is over the bounds of the book's terms."""
     now = work.clock.now()
     async with work.database.connection() as connection:
-        serving = await models.get_serving(connection, work.book_id)
-        watched = [] if serving is None else [serving.champion, serving.challenger, *serving.shadows]
+        watched: list[UUID | None] = []
+        for purpose in Purpose:
+            serving = await models.get_serving(connection, work.book_id, purpose=purpose)
+            if serving is not None:
+                watched += [serving.champion, serving.challenger, *serving.shadows]
         reports = await measure(connection, work.book_id, [each for each in watched if each], now=now)
     async with work.database.transaction() as connection:
         for id, report in reports.items():
@@ -44,13 +47,13 @@ async def measure(
     """
     if not wanted:
         return {}
-    serving = await models.get_serving(connection, book_id)
-    bounds = DriftBounds() if serving is None else serving.terms.drift
-    watches: dict[str, tuple[UUID, Watch]] = {}
+    watches: dict[str, tuple[UUID, Watch, DriftBounds]] = {}
     for id in wanted:
         model = await models.get_registered(connection, book_id, id)
+        serving = await models.get_serving(connection, book_id, purpose=model.card.purpose)
+        bounds = DriftBounds() if serving is None else serving.terms.drift
         watch = Watch(model.card)
-        watches[model.label] = (id, watch)
+        watches[model.label] = (id, watch, bounds)
         watch.ends(*await _ends(connection, book_id, model.card.purpose, bounds, now))
     count = 0
     async for one, names in each_matured(connection, book_id, made_from=now - SPAN, made_before=now, now=now):
@@ -62,7 +65,7 @@ async def measure(
         count += 1
         if count == MOST:
             break
-    return {id: watch.report(bounds) for id, watch in watches.values()}
+    return {id: watch.report(bounds) for id, watch, bounds in watches.values()}
 
 
 async def _ends(

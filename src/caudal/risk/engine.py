@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from caudal import features, models, rules
 from caudal.features import Plan
+from caudal.models import Purpose
 from caudal.risk.counts import DecisionCounts
 from caudal.risk.deciding import FEATURES, Judges
 from caudal.risk.decision_types import Fallback, FallbackPolicy, Rules, Served
@@ -46,12 +47,12 @@ class Engine(Past):
 
     def __init__(
         self, stamp: Stamp, plan: Plan, rules: Rules | None = None, serving: Serving | None = None,
-        application_rules: Rules | None = None,
+        applications: Past | None = None,
     ) -> None:  # fmt: skip
-        """As it stood when the stamp was read."""
+        """As it stood when the stamp was read: rules and models of payments, and those of `applications`."""
         super().__init__(plan.names, rules, serving)
         self.stamp = stamp
-        self.application_rules = application_rules
+        self.applications = applications or Past()
         self.plan = plan
         self.looks_up = bool(plan.kept)
         """There are features to read, or series to be kept up."""
@@ -90,8 +91,12 @@ class Engines:
         applied = None
         if rule_set.speaks_of(RuleSubject.APPLICATION):
             applied = PublishedRules(rule_set, RuleSubject.APPLICATION)
-        serving = Serving(await self._models.load(connection, book_id))
-        engine = self._known[book_id] = Engine(
-            stamp, plan, published, serving if serving.decides else None, applied
-        )
+        fraud = await self._serving(connection, book_id, Purpose.FRAUD)
+        credit = await self._serving(connection, book_id, Purpose.CREDIT)
+        applications = Past(rules=applied, serving=credit)
+        engine = self._known[book_id] = Engine(stamp, plan, published, fraud, applications)
         return engine
+
+    async def _serving(self, connection: Connection, book_id: int, purpose: Purpose) -> Serving | None:
+        serving = Serving(await self._models.load(connection, book_id, purpose))
+        return serving if serving.decides else None

@@ -1,11 +1,12 @@
 """The models room as decisions ask it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from caudal import models
 from caudal.models import Loaded, Role
 from caudal.risk.decision_types import Fallback, FallbackPolicy, Finding, Model, Row, Scored, Thresholds
+from caudal.risk.resting import Resting
 from caudal_base.decide import Verdict
 
 
@@ -38,17 +39,21 @@ class LoadedModel:
 
 
 class Chosen(NamedTuple):
-    """The model that decides on one subject."""
+    """What decides on one subject where models do."""
 
-    role: str
-    ref: str
+    role: str | None
+    ref: str | None
+    """None: there is no model, and `fallback` says so."""
     model: Model | None
     """None: it cannot be asked, and `fallback` says why."""
     fallback: Fallback | None
 
 
+_MISSING: Final = Chosen(None, None, None, Fallback.MISSING)
+
+
 class Serving:
-    """Which models serve, with what thresholds, and who decides where none answers. Never changes."""
+    """Which models serve, with what thresholds, and who decides where none answers: that never changes."""
 
     def __init__(self, serving: models.Serving) -> None:
         """As `caudal.models` has it."""
@@ -65,33 +70,47 @@ class Serving:
         self.shadows: Sequence[LoadedModel] = tuple(
             LoadedModel(each, each.scorer) for each in serving.shadows if each.scorer is not None
         )
+        self.resting = Resting()
+        """Which of them this process leaves alone for now."""
         self._serving = serving
-        self._chosen = {
-            loaded.id: _chosen(loaded, role)
-            for loaded, role in ((serving.champion, Role.CHAMPION), (serving.challenger, Role.CHALLENGER))
+        deciding = [
+            (loaded, role, share)
+            for loaded, role, share in (
+                (serving.champion, Role.CHAMPION, 100 - serving.share),
+                (serving.challenger, Role.CHALLENGER, serving.share),
+            )
             if loaded is not None
-        }
+        ]
+        self._chosen = {loaded.id: _chosen(loaded, role) for loaded, role, _ in deciding}
+        self.shares: list[tuple[str, str, int]] = [
+            *[(f"{loaded.name}@{loaded.version}", role.value, share) for loaded, role, share in deciding],
+            *[(model.ref, "shadow", 0) for model in self.shadows],
+        ]
+        """Every model that serves: name and version, as what, on how much it decides, in percent."""
 
     @property
     def decides(self) -> bool:
-        """Whether any model is asked, if only for comparison."""
-        return bool(self._chosen or self.shadows)
-
-    @property
-    def shares(self) -> list[tuple[str, str, int]]:
-        """Every model that serves: name and version, as what, on how much it decides, in percent."""
-        of = {Role.CHALLENGER.value: self._serving.share, Role.CHAMPION.value: 100 - self._serving.share}
-        deciding = [(each.ref, each.role, of[each.role]) for each in self._chosen.values()]
-        return [*deciding, *[(model.ref, "shadow", 0) for model in self.shadows]]
+        """Whether any model is asked, if only for comparison, or is missed."""
+        return bool(self._chosen or self.shadows or self._serving.is_missing)
 
     def pick(self, key: str) -> Chosen | None:
-        """Who decides on a key: always the same; None where no model does."""
+        """Who decides on a key: always the same; None where no model does, and none is missed."""
         found = models.assign(self._serving, key)
-        return None if found.model is None else self._chosen[found.model.id]
+        if found.model is not None:
+            return self._chosen[found.model.id]
+        return _MISSING if self._serving.is_missing else None
 
     def named(self, ref: str) -> Model | None:
         """The model of this name and version, of those that decide."""
         return next((each.model for each in self._chosen.values() if each.ref == ref), None)
+
+    def asked(self, key: str) -> dict[str, object]:
+        """What `Served` says of who decides on a key."""
+        chosen = self.pick(key)
+        told: dict[str, object] = {"serving": self.version}
+        if chosen is not None:
+            told |= {"model": chosen.ref, "role": chosen.role, "fallback": chosen.fallback}
+        return told
 
 
 def _chosen(loaded: Loaded, role: Role) -> Chosen:
