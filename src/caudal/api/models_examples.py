@@ -47,6 +47,7 @@ DRIFTED: Final[Json] = {
 SERVING: Final[Json] = {
     "id": "msv_00000000000000000000000000000007",
     "version": 7,
+    "purpose": "fraud",
     "terms": TERMS,
     "champion": _EARLIER,
     "challenger": ID,
@@ -59,6 +60,7 @@ SERVING: Final[Json] = {
 CHANGED: Final[Json] = {
     "id": "msv_00000000000000000000000000000008",
     "version": 8,
+    "purpose": "fraud",
     "terms": TERMS,
     "champion": _EARLIER,
     "what": "terms",

@@ -14,7 +14,6 @@ from caudal import audit, features, models
 from caudal.access import Caller
 from caudal.features import Event
 from caudal.ledger import Ledger
-from caudal.models import DriftBounds
 from caudal.risk import store_labels
 from caudal.risk.decision_types import Record, SubjectOf
 from caudal.risk.errors import LabelInvalid
@@ -76,10 +75,15 @@ def delays_of(label_after_days: int | None) -> LabelDelays:
 
 
 async def label_delays(connection: Connection, book_id: int) -> LabelDelays:
-    """A book's: `label_after_days` of the drift in the terms of its models, else 120 days and a year."""
-    serving = await models.get_serving(connection, book_id)
-    bounds = DriftBounds() if serving is None else serving.terms.drift
-    return delays_of(bounds.label_after_days)
+    """A book's: `label_after_days` of its terms of fraud and of credit; else 120 days, and a year."""
+    declared: dict[models.Purpose, int | None] = {}
+    for purpose in models.Purpose:
+        serving = await models.get_serving(connection, book_id, purpose=purpose)
+        declared[purpose] = None if serving is None else serving.terms.drift.label_after_days
+    return LabelDelays(
+        payment=delays_of(declared[models.Purpose.FRAUD]).payment,
+        application=delays_of(declared[models.Purpose.CREDIT]).application,
+    )
 
 
 async def add_labels(
