@@ -152,6 +152,10 @@ async def test_rules_are_tried_on_decisions_of_the_past_and_have_figures(worlds:
     assert told["rules"][0]["hits"]["amounts"] == {"EUR": {"all": 151_000, "matured": 0, "bad": 0}}
     assert "precision" not in told["rules"][0]
     assert (told["overlaps_then"][0]["other"], told["complete"]) == ("large", True)
+    (matured,) = told["matured"]
+    assert (matured["on"], matured["label_after_days"], matured["decisions"]["decisions"]) == (
+        "payment", 120, 0,
+    )  # fmt: skip
     kept = (await author.post(f"{RULES}/backtest", {"rule_set": "current"})).json()
     assert (kept["changed"], kept["rules"][0]["hits"]["decisions"]) == (0, 1)
     assert (await author.post(f"{RULES}/backtest", {"rule_set": "v9"})).status_code == 404
@@ -166,7 +170,11 @@ async def test_rules_are_tried_on_decisions_of_the_past_and_have_figures(worlds:
     assert (large["rule"], large["asked"], large["fired"]["decisions"], large["fire_rate"]["value"]) == (
         "large", 2, 1, 0.5,
     )  # fmt: skip
-    assert (await author.get(f"{RULES}/stats", by="year")).status_code == 400
+    assert [one["label_after_days"] for one in stats["matured"]] == [120]
+    sooner = (await author.get(f"{RULES}/stats", label_after_days="7")).json()
+    assert [(one["label_after_days"], one["data"]) for one in sooner["matured"]] == [(7, [])]
+    for wrong in ({"by": "year"}, {"label_after_days": "0"}):
+        assert (await author.get(f"{RULES}/stats", **wrong)).status_code == 400
 
 
 async def test_the_examples_of_the_document_work(worlds: Worlds) -> None:

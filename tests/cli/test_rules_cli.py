@@ -176,6 +176,11 @@ def test_rules_are_tried_on_decisions_of_the_past(place: Place) -> None:
     shown = place.rules("backtest", file).out
     assert "25.00 EUR" in shown
     assert "1 would have come out another way" in shown
+    assert "0 old enough to judge" in shown
+    assert ", 120 days old: none were kept." in shown
+    sooner = place.rules("backtest", file, "--label-after", "3", "--json").json["matured"]
+    assert [(one["on"], one["label_after_days"]) for one in sooner] == [("payment", 3)]
+    assert place.rules("backtest", file, "--label-after", "0").code == 2
     early = place.rules("backtest", file, "--since", "2026-01-01", "--until", "2026-01-02")
     assert "No decisions were kept in this time." in early.out
     assert place.rules("backtest", file, "--since", "2020-01-01").code == 2
@@ -184,7 +189,7 @@ def test_rules_are_tried_on_decisions_of_the_past(place: Place) -> None:
 
 def test_published_rules_have_figures(place: Place) -> None:
     stats = place.rules("stats", "--by", "week", "--json").json
-    assert stats["by"] == "week"
+    assert (stats["by"], stats.get("matured")) == ("week", None)
     assert place.rules("stats").code == 0
     assert place.rules("stats", "--since", "2020-01-01").code == 2
 

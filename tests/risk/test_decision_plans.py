@@ -95,6 +95,16 @@ SPAN: Final = {"of": 1, "after": UUID(int=0), "limit": 200}
     ("statement", "values", "rows"),
     [
         (
+            store_labels.MATURED,
+            {"known_by": NOW + dt.timedelta(days=1), "before": UUID(int=MANY)},
+            200,
+        ),
+        (
+            store_labels.MATURED,
+            {"known_by": NOW + dt.timedelta(days=1), "before": UUID(int=MANY), "of": None},
+            200,
+        ),
+        (
             store_labels.TOLD,
             {
                 "known_by": NOW + dt.timedelta(days=1),
@@ -106,7 +116,7 @@ SPAN: Final = {"of": 1, "after": UUID(int=0), "limit": 200}
         (store_labels.SILENT, {"known_by": NOW - dt.timedelta(days=1), "silent": UUID(int=MANY)}, 200),
         (store_labels.ENDS, {"known_by": NOW + dt.timedelta(days=1), "before": UUID(int=MANY)}, 1),
     ],
-    ids=["told", "silent", "ends"],
+    ids=["matured", "of all", "told", "silent", "ends"],
 )
 async def test_how_decisions_ended_is_read_for_as_many_as_are_asked_for(
     connection: Connection, statement: str, values: dict[str, Any], rows: int

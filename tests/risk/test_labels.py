@@ -14,6 +14,7 @@ from caudal_base.ids import IdSource
 from support.customer_worlds import CALLER
 from support.payment_worlds import PaymentWorld, dispute_snapshot
 
+DELAYS = risk.LabelDelays()
 HISTORY = FeatureSet(
     features=(
         Feature(name="paid", by=(Entity.CARD,), aggregate=Aggregate.COUNT, window="180d"),
@@ -80,12 +81,13 @@ async def say(world: PaymentWorld, case: Case, kind: LabelKind) -> Label:
     return label
 
 
-async def matured(world: PaymentWorld) -> list[Matured]:
+async def matured(world: PaymentWorld, delays: risk.LabelDelays = DELAYS) -> list[Matured]:
     now = world.clock.now()
     async with world.database.connection() as connection:
         return await risk.matured(
-            connection, world.book_id, made_from=now - dt.timedelta(days=365), made_before=now, now=now
-        )
+            connection, world.book_id, made_from=now - dt.timedelta(days=365), made_before=now, now=now,
+            delays=delays,
+        )  # fmt: skip
 
 
 async def test_what_becomes_of_payments_is_known_to_the_decisions_after_it(world: PaymentWorld) -> None:
@@ -116,7 +118,8 @@ async def test_payments_from_before_anything_was_published_are_known_too(world: 
     }  # fmt: skip
 
 
-async def test_a_label_counts_at_once_and_silence_after_its_delay(world: PaymentWorld) -> None:
+async def test_good_ends_and_bad_ones_are_known_after_the_same_time(world: PaymentWorld) -> None:
+    """Else nearly all that is known of the last weeks is bad: frauds are reported, good ones are silence."""
     await publish(world)
     silent = await world.succeeded()
     disputed = await world.succeeded()
@@ -130,11 +133,25 @@ async def test_a_label_counts_at_once_and_silence_after_its_delay(world: Payment
 
     assert label.event_at == cleared.payment.created_at
     assert label.known_at == world.clock.now()
-    assert [(row.record.subject, row.bad) for row in await matured(world)] == [
-        (silent.payment.id, None), (disputed.payment.id, True), (cleared.payment.id, False),
-    ]  # fmt: skip
+    assert [(row.record.subject, row.kind, row.bad, row.early) for row in await matured(world)] == [
+        (silent.payment.id, None, None, True),
+        (disputed.payment.id, LabelKind.DISPUTE_OPENED, None, True),
+        (cleared.payment.id, LabelKind.LEGITIMATE, None, True),
+    ]
     world.clock.advance(risk.FRAUD_DELAY)
-    assert [row.bad for row in await matured(world)] == [False, True, False]
+    assert [(row.bad, row.early) for row in await matured(world)] == [
+        (False, False), (True, False), (False, False),
+    ]  # fmt: skip
+
+
+async def test_the_caller_may_say_after_how_long(world: PaymentWorld) -> None:
+    await publish(world)
+    await say(world, await world.succeeded(), LabelKind.FRAUD)
+    world.clock.advance(dt.timedelta(days=10))
+    ten, nine = (risk.LabelDelays(payment=dt.timedelta(days=days)) for days in (10, 9))
+
+    assert [row.bad for row in await matured(world, ten)] == [None]
+    assert [row.bad for row in await matured(world, nine)] == [True]
 
 
 async def test_a_dispute_for_another_reason_is_no_fraud(world: PaymentWorld) -> None:
@@ -163,7 +180,7 @@ async def test_what_was_said_of_fraud_outlives_a_dispute_for_another_reason(worl
     world.clock.advance(dt.timedelta(days=1))
     await world.hear(dispute_snapshot(bought, Status.OPEN, reason="duplicate"))
     await follow(world)
-    world.clock.advance(dt.timedelta(seconds=1))
+    world.clock.advance(risk.FRAUD_DELAY)
 
     assert [(row.kind, row.bad) for row in await matured(world)] == [(LabelKind.FRAUD, True)]
 

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
-from caudal.rules import Outcome, Past, RulePeriod, Stats, StatsPeriod, rate, start_of
+from caudal.rules import Outcome, Past, RulePeriod, RuleSubject, Stats, StatsPeriod, rate, start_of
 
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
-NAMES = {1: frozenset({"large"}), 2: frozenset({"large", "quiet"})}
+PAYMENT, APPLICATION = RuleSubject.PAYMENT, RuleSubject.APPLICATION
+NAMES = {
+    1: {"large": PAYMENT},
+    2: {"large": PAYMENT, "quiet": PAYMENT},
+    3: {"large": PAYMENT, "poor": APPLICATION},
+}
 
 
 def past(days: int, rule_set: int, *fired: str, **more: Any) -> Past:
@@ -44,6 +49,24 @@ def test_rules_fire_at_a_rate_of_the_decisions_that_asked_them_and_rightly_at_an
     assert first.fired.amounts["EUR"].bad == 100
     assert (second.asked, second.fire_rate, second.precision) == (1, rate(1, 1), None)
     assert (quiet.rule, quiet.asked, quiet.fired.decisions, quiet.fire_rate) == ("quiet", 1, 0, rate(0, 1))
+
+
+def test_what_is_too_young_and_what_nobody_can_know_is_in_no_rate() -> None:
+    (found,) = stats(
+        StatsPeriod.DAY,
+        past(0, 1, "large", reported=True),
+        past(0, 1, "large", reported=True),
+        past(0, 1, "large", unknown=True),
+        past(0, 1, "large"),
+    )
+    fired = found.fired
+    assert (fired.decisions, fired.reported, fired.unknown, fired.matured, fired.bad) == (4, 2, 1, 0, 0)
+    assert found.precision is None
+
+
+def test_rules_are_asked_on_what_they_are_on() -> None:
+    found = stats(StatsPeriod.DAY, past(0, 3), past(0, 3), past(0, 3, "poor", on=APPLICATION))
+    assert [(one.rule, one.asked, one.fired.decisions) for one in found] == [("large", 2, 0), ("poor", 1, 1)]
 
 
 def test_figures_are_summed_up_by_days_weeks_or_months() -> None:

@@ -23,7 +23,6 @@ from caudal.rules import (
     RiskRules,
     RuleSetNotFound,
     RuleSnoozeView,
-    RuleStatsView,
     Snooze,
     StatsPeriod,
     Version,
@@ -47,6 +46,14 @@ Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why, wit
 RuleSetName = Annotated[str, Meta(max_length=12, description="One that is kept: `v3`, `current`.")]
 MadeFrom = Annotated[dt.datetime, Meta(tz=True, description="30 days before `made_before` by default.")]
 MadeBefore = Annotated[dt.datetime, Meta(tz=True, description="Now by default.")]
+LabelAfterDays = Annotated[
+    int,
+    Meta(
+        ge=1, le=3_660,
+        description="How old a decision is when its end is known. By default what the terms of the book's "
+        "models say (`label_after_days` of `drift`), else 120; of applications 365.",
+    ),
+]  # fmt: skip
 By = Annotated[StatsPeriod, Meta(description="`day`, `week` (from Monday) or `month`, in UTC.")]
 
 
@@ -80,6 +87,7 @@ class NewBacktest(RequestBody, frozen=True, kw_only=True):
     """30 days before `made_before` by default."""
     made_before: Moment | None = None
     """Now by default; at most 366 days after `made_from`."""
+    label_after_days: LabelAfterDays | None = None
 
 
 class StatsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +96,7 @@ class StatsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     made_from: MadeFrom | None = None
     made_before: MadeBefore | None = None
     by: By = StatsPeriod.DAY
+    label_after_days: LabelAfterDays | None = None
 
 
 class SnoozesView(View, frozen=True, kw_only=True):
@@ -187,11 +196,11 @@ async def backtest_rules(request: Request[NoQuery, NewBacktest]) -> Answer:
                 connection, request.book_id, None if named == CURRENT else _version(named)
             )
             rule_set = rules.RuleSet(version.version, version.rules, version.reads)
-        made, complete = await risk.backtest(
+        view = await risk.backtest(
             connection, request.book_id, rule_set, made_from=made_from, made_before=made_before, now=now,
-            most=MOST_DECISIONS,
+            label_after_days=body.label_after_days, most=MOST_DECISIONS,
         )  # fmt: skip
-    return json_answer(200, rules.backtest_view(made, made_from, made_before, complete=complete))
+    return json_answer(200, view)
 
 
 async def read_rule_stats(request: Request[StatsQuery, NoBody]) -> Answer:
@@ -200,10 +209,10 @@ async def read_rule_stats(request: Request[StatsQuery, NoBody]) -> Answer:
     query, services = request.query, request.services
     made_from, made_before, now = _span(services.clock.now(), query.made_from, query.made_before)
     async with services.database.connection() as connection:
-        found = await risk.rule_stats(
-            connection, request.book_id, query.by, made_from=made_from, made_before=made_before, now=now
-        )
-    view = RuleStatsView(made_from=made_from, made_before=made_before, by=query.by, data=tuple(found))
+        view = await risk.rule_stats(
+            connection, request.book_id, query.by, made_from=made_from, made_before=made_before, now=now,
+            label_after_days=query.label_after_days,
+        )  # fmt: skip
     return json_answer(200, view)
 
 

@@ -111,54 +111,106 @@ TOLD_WOKEN: Final[Json] = {**TOLD_SNOOZED, "until": _AT, **NEW_WAKE}
 NEW_BACKTEST: Final[Json] = {"rules": RULES, "made_from": "2026-02-01T00:00:00Z"}
 _COUNT: Final[Json] = {
     "decisions": 42,
+    "matured": 0,
+    "bad": 0,
+    "reported": 11,
+    "unknown": 0,
+    "amounts": {"EUR": {"all": 9845000, "matured": 0, "bad": 0}},
+}
+_MATURED_COUNT: Final[Json] = {
+    "decisions": 38,
     "matured": 20,
     "bad": 15,
-    "amounts": {"EUR": {"all": 9845000, "matured": 4120000, "bad": 3410000}},
+    "reported": 0,
+    "unknown": 18,
+    "amounts": {"EUR": {"all": 9120000, "matured": 4120000, "bad": 3410000}},
+}
+_MATURED: Final[Json] = {
+    "on": "payment",
+    "label_after_days": 120,
+    "made_from": "2025-10-04T09:30:15Z",
+    "made_before": "2025-11-02T09:30:15Z",
+}
+_PRECISION: Final[Json] = {"value": 0.75, "low": 0.5313, "high": 0.8881}
+_TRIED: Final[Json] = {
+    "rule": RULE,
+    "outcome": "review",
+    "stage": "before_model",
+    "hits": _COUNT,
+    "missing": 5120,
+    "alone": 42,
+    "examples": ["dec_0199f3a0a1b27c3d8e4f506172839405"],
 }
 BACKTEST: Final[Json] = {
     "made_from": "2026-02-01T00:00:00Z",
     "made_before": _AT,
     "decisions": {
         "decisions": 41210,
-        "matured": 20113,
-        "bad": 60,
-        "amounts": {"EUR": {"all": 301210044, "matured": 150110200, "bad": 4401100}},
+        "matured": 0,
+        "bad": 0,
+        "reported": 47,
+        "unknown": 0,
+        "amounts": {"EUR": {"all": 301210044, "matured": 0, "bad": 0}},
     },
     "hits": _COUNT,
     "changed": 31,
-    "rules": [
-        {
-            "rule": RULE,
-            "outcome": "review",
-            "stage": "before_model",
-            "hits": _COUNT,
-            "missing": 5120,
-            "alone": 42,
-            "examples": ["dec_0199f3a0a1b27c3d8e4f506172839405"],
-            "precision": {"value": 0.75, "low": 0.5313, "high": 0.8881},
-            "recall": {"value": 0.25, "low": 0.1578, "high": 0.3723},
-        },
-    ],
+    "rules": [_TRIED],
     "overlaps": [],
-    "overlaps_then": [{"rule": RULE, "other": "large_amount", "decisions": 11, "bad": 9}],
+    "overlaps_then": [{"rule": RULE, "other": "large_amount", "decisions": 11, "bad": 0}],
     "changes": [{"was": "approve", "would_be": "review", "counted": {**_COUNT, "decisions": 31}}],
     "complete": True,
     "last_at": _AT,
+    "matured": [
+        {
+            **_MATURED,
+            "decisions": {
+                "decisions": 38904,
+                "matured": 38113,
+                "bad": 60,
+                "reported": 0,
+                "unknown": 791,
+                "amounts": {"EUR": {"all": 290110200, "matured": 284310100, "bad": 4401100}},
+            },
+            "rules": [
+                {
+                    **_TRIED,
+                    "hits": _MATURED_COUNT,
+                    "alone": 38,
+                    "precision": _PRECISION,
+                    "recall": {"value": 0.25, "low": 0.1578, "high": 0.3723},
+                },
+            ],
+            "complete": True,
+        },
+    ],
+}
+_PERIOD: Final[Json] = {
+    "rule": RULE,
+    "start": "2026-02-01",
+    "asked": 41210,
+    "fired": _COUNT,
+    "missing": 5120,
+    "snoozed": 0,
+    "fire_rate": {"value": 0.001019, "low": 0.000754, "high": 0.001377},
 }
 STATS: Final[Json] = {
     "made_from": "2026-02-01T00:00:00Z",
     "made_before": _AT,
     "by": "month",
-    "data": [
+    "data": [_PERIOD],
+    "matured": [
         {
-            "rule": RULE,
-            "start": "2026-02-01",
-            "asked": 41210,
-            "fired": _COUNT,
-            "missing": 5120,
-            "snoozed": 0,
-            "fire_rate": {"value": 0.001019, "low": 0.000754, "high": 0.001377},
-            "precision": {"value": 0.75, "low": 0.5313, "high": 0.8881},
+            **_MATURED,
+            "data": [
+                {
+                    **_PERIOD,
+                    "start": "2025-10-01",
+                    "asked": 38904,
+                    "fired": _MATURED_COUNT,
+                    "fire_rate": {"value": 0.000977, "low": 0.000712, "high": 0.001341},
+                    "precision": _PRECISION,
+                },
+            ],
         },
     ],
 }

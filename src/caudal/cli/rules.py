@@ -52,6 +52,14 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="Decisions before then. (default: now)")
 ]
+LabelAfterOption = Annotated[
+    int | None,
+    typer.Option(
+        "--label-after", metavar="DAYS", min=1, max=3_660,
+        help="How old a decision is when its end is known. (default: as the terms of models say, else 120, "
+        "of applications 365)",
+    ),
+]  # fmt: skip
 ReasonOption = Annotated[str, typer.Option(help="Why; no personal data.")]
 
 
@@ -100,12 +108,13 @@ async def backtest(
     ],
     since: SinceOption = None,
     until: UntilOption = None,
+    label_after: LabelAfterOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
     """What rules would have done with decisions of the past: nothing is kept or changed.
 
-    By rule: hits, precision by what has become known since, amounts, overlaps; and what would have come out
-    another way.
+    By rule: hits, amounts, overlaps; what would have come out another way; and precision and recall, on the
+    last decisions that are old enough for their ends to be known.
     """
     found = await operator.book(book)
     made_from, made_before, now = _span(operator, since, until)
@@ -119,11 +128,10 @@ async def backtest(
         else:
             rule_set = await rules.compiled(connection, found.book_id, written)
         with operator.terminal.progress() as progress:
-            made, complete = await risk.backtest(
+            view = await risk.backtest(
                 connection, found.book_id, rule_set, made_from=made_from, made_before=made_before, now=now,
-                report=lambda count: progress("decisions", count, 0),
+                label_after_days=label_after, report=lambda count: progress("decisions", count, 0),
             )  # fmt: skip
-    view = rules.backtest_view(made, made_from, made_before, complete=complete)
     operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_backtest(out, view))
 
 
@@ -135,18 +143,21 @@ async def stats(
     ),
     since: SinceOption = None,
     until: UntilOption = None,
+    label_after: LabelAfterOption = None,
     book: BookOption = FIRST_BOOK,
 ) -> None:
-    """How often published rules fired, and how often rightly, by what has become known since."""
+    """How often published rules fired; and how often rightly, of decisions old enough for that to be known.
+
+    Where the decisions asked for are younger, those are looked at that were the last to become old enough.
+    """
     found = await operator.book(book)
     made_from, made_before, now = _span(operator, since, until)
     async with operator.database.connection() as connection:
         with operator.terminal.progress() as progress:
-            made = await risk.rule_stats(
+            view = await risk.rule_stats(
                 connection, found.book_id, by, made_from=made_from, made_before=made_before, now=now,
-                report=lambda count: progress("decisions", count, 0),
+                label_after_days=label_after, report=lambda count: progress("decisions", count, 0),
             )  # fmt: skip
-    view = rules.RuleStatsView(made_from=made_from, made_before=made_before, by=by, data=tuple(made))
     operator.terminal.answer(msgspec.to_builtins(view), lambda out: show_stats(out, view))
 
 

@@ -1,5 +1,6 @@
 """Rules of decisions as the command line shows them to people."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -11,12 +12,14 @@ from caudal.rules import (
     RiskRuleSetView,
     RuleBacktestView,
     RuleCount,
+    RulePeriod,
     RuleRate,
     RuleSnoozeView,
     RuleStage,
     RuleStatsView,
     RuleSubject,
     RuleTestsView,
+    StatsPeriod,
 )
 
 _MOST_OVERLAPS = 20
@@ -110,51 +113,111 @@ def show_snoozes(out: Console, views: Sequence[RuleSnoozeView]) -> None:
 
 
 def show_backtest(out: Console, view: RuleBacktestView) -> None:
-    """What rules would have done: by rule, their overlaps, and what would have come out another way."""
-    if not view.decisions.decisions:
+    """What rules would have done: by rule, their overlaps, what would have come out another way; and how they
+    do on decisions whose ends are known."""
+    if view.decisions.decisions:
+        _show_hits(out, view)
+    else:
         out.print("No decisions were kept in this time.")
-        return
-    right = ("hits", "alone", "missing", "bad", "amount")
-    shown = table("rule", "outcome", "hits", "alone", "missing", "bad", "precision", "recall", "amount",
-                  right=right)  # fmt: skip
+    right = ("hits", "unknown", "bad", "amount")
+    for judged in view.matured:
+        told = _decisions(judged.decisions) if judged.decisions.decisions else "none were kept"
+        out.print(f"{_matured(judged.label_after_days, judged.made_from, judged.made_before)}: {told}.")
+        shown = table("rule", "hits", "unknown", "bad", "precision", "recall", "amount", right=right)
+        for one in judged.rules:
+            shown.add_row(
+                one.rule, str(one.hits.decisions), str(one.hits.unknown), _bad(one.hits),
+                _percent(one.precision), _percent(one.recall), _amounts(one.hits),
+            )  # fmt: skip
+        if judged.decisions.decisions:
+            out.print(shown)
+
+
+def _show_hits(out: Console, view: RuleBacktestView) -> None:
+    right = ("hits", "alone", "missing", "reported", "bad", "amount")
+    shown = table("rule", "outcome", "hits", "alone", "missing", "reported", "bad", "precision", "recall",
+                  "amount", right=right)  # fmt: skip
     for one in view.rules:
         shown.add_row(
             one.rule, one.outcome.value, str(one.hits.decisions), str(one.alone), str(one.missing),
-            f"{one.hits.bad} of {one.hits.matured}", _percent(one.precision), _percent(one.recall),
+            str(one.hits.reported), _bad(one.hits), _percent(one.precision), _percent(one.recall),
             _amounts(one.hits),
         )  # fmt: skip
     out.print(shown)
     for title, overlaps in (("and", view.overlaps), ("and, at the time,", view.overlaps_then)):
         for pair in overlaps[:_MOST_OVERLAPS]:
-            out.print(f"{pair.rule} {title} {pair.other}: {pair.decisions} decisions, {pair.bad} bad")
-    all_, hits = view.decisions, view.hits
+            bad = f", {pair.bad} bad" if view.decisions.matured else ""
+            out.print(f"{pair.rule} {title} {pair.other}: {pair.decisions} decisions{bad}")
     out.print(
-        f"{all_.decisions} decisions, {all_.matured} of them with a label, {all_.bad} bad. The rules hit "
-        f"{hits.decisions}, of which {hits.bad} bad; {view.changed} would have come out another way:"
+        f"{_decisions(view.decisions)}. The rules hit {view.hits.decisions}; {view.changed} would have come "
+        "out another way:"
     )
     changes = table("was", "would be", "decisions", "bad", "amount", right=("decisions", "bad", "amount"))
     for change in view.changes:
         if change.was is not change.would_be:
             counted = change.counted
             changes.add_row(
-                change.was.value, change.would_be.value, str(counted.decisions),
-                f"{counted.bad} of {counted.matured}", _amounts(counted),
+                change.was.value, change.would_be.value, str(counted.decisions), _bad(counted),
+                _amounts(counted),
             )  # fmt: skip
     out.print(changes if view.changed else "none.")
 
 
 def show_stats(out: Console, view: RuleStatsView) -> None:
-    """How published rules did, by period."""
-    right = ("asked", "fired", "missing", "snoozed", "bad", "amount")
-    shown = table("rule", view.by.value, "asked", "fired", "fire rate", "missing", "snoozed", "bad",
-                  "precision", "amount", right=right)  # fmt: skip
-    for one in view.data:
-        shown.add_row(
-            one.rule, one.start.isoformat(), str(one.asked), str(one.fired.decisions),
-            _percent(one.fire_rate), str(one.missing), str(one.snoozed),
-            f"{one.fired.bad} of {one.fired.matured}", _percent(one.precision), _amounts(one.fired),
-        )  # fmt: skip
-    out.print(shown if view.data else "No rules have decided in this time.")
+    """How published rules did, by period; and on decisions whose ends are known."""
+    _show_periods(out, view.by, view.data, "No rules have decided in this time.")
+    for judged in view.matured:
+        out.print(f"{_matured(judged.label_after_days, judged.made_from, judged.made_before)}:")
+        _show_periods(out, view.by, judged.data, "No rules have decided in that time.")
+
+
+def _show_periods(out: Console, by: StatsPeriod, data: Sequence[RulePeriod], nothing: str) -> None:
+    if not data:
+        out.print(nothing)
+        return
+    columns = {
+        "rule": [one.rule for one in data],
+        by.value: [one.start.isoformat() for one in data],
+        "asked": [str(one.asked) for one in data],
+        "fired": [str(one.fired.decisions) for one in data],
+        "fire rate": [_percent(one.fire_rate) for one in data],
+        "missing": [str(one.missing) for one in data],
+        "snoozed": [str(one.snoozed) for one in data],
+    }
+    if any(one.fired.reported for one in data):
+        columns["reported"] = [str(one.fired.reported) for one in data]
+    if any(one.fired.matured or one.fired.unknown for one in data):
+        columns["unknown"] = [str(one.fired.unknown) for one in data]
+        columns["bad"] = [_bad(one.fired) for one in data]
+        columns["precision"] = [_percent(one.precision) for one in data]
+    columns["amount"] = [_amounts(one.fired) for one in data]
+    right = {"rule", by.value, "fire rate", "precision"}
+    shown = table(*columns, right=tuple(columns.keys() - right))
+    for row in zip(*columns.values(), strict=True):
+        shown.add_row(*row)
+    out.print(shown)
+
+
+def _matured(days: int, made_from: dt.datetime, made_before: dt.datetime) -> str:
+    """What is judged, since its end is known."""
+    return f"Decisions from {cell(made_from)} to {cell(made_before)}, {days} days old"
+
+
+def _decisions(counted: RuleCount) -> str:
+    """How many they are, and what is known of them."""
+    parts = [
+        f"{counted.decisions} decisions, {counted.matured} old enough to judge, {counted.bad} of them bad"
+    ]
+    if counted.unknown:
+        parts.append(f"{counted.unknown} declined, of which nobody knows")
+    if counted.reported:
+        parts.append(f"{counted.reported} reported so far")
+    return "; ".join(parts)
+
+
+def _bad(counted: RuleCount) -> str:
+    """Nothing, where nothing can be said."""
+    return f"{counted.bad} of {counted.matured}" if counted.matured else ""
 
 
 def _percent(rate: RuleRate | None) -> str:

@@ -144,6 +144,8 @@ class NewBacktest(Body, frozen=True, kw_only=True):
     rule_set: str | None = None
     made_from: dt.datetime | None = None
     made_before: dt.datetime | None = None
+    label_after_days: int | None = None
+    """How old a decision is when its end is known; by default the book's own."""
 
 
 class RuleReview(Answer, frozen=True, kw_only=True):
@@ -243,9 +245,13 @@ class RuleCount(Answer, frozen=True, kw_only=True):
 
     decisions: int = 0
     matured: int = 0
-    """Of these, the ones whose label is known."""
+    """Of these, the ones that are old enough for their end to be known."""
     bad: int = 0
     """Of the matured ones, those that were fraud, or a default."""
+    reported: int = 0
+    """Of those that are too young, the ones that somebody has called bad so far: in no rate."""
+    unknown: int = 0
+    """Old enough, but declined, and nobody has said anything: how they would have ended is not known."""
     amounts: Mapping[str, RuleAmounts] = {}
     """By currency."""
 
@@ -290,6 +296,20 @@ class RuleChange(Answer, frozen=True, kw_only=True):
     counted: RuleCount
 
 
+class RuleBacktestMatured(Answer, frozen=True, kw_only=True):
+    """How rules do on decisions that are old enough for their ends to be known."""
+
+    on: RuleSubject
+    label_after_days: int
+    """How old that is."""
+    made_from: dt.datetime
+    made_before: dt.datetime
+    decisions: RuleCount
+    rules: Sequence[RuleTried]
+    complete: bool
+    """False: there were more decisions; these are the oldest."""
+
+
 class RuleBacktest(Answer, frozen=True, kw_only=True):
     """What rules would have done with the decisions of a span."""
 
@@ -306,6 +326,8 @@ class RuleBacktest(Answer, frozen=True, kw_only=True):
     complete: bool
     """False: there were more decisions; these are the oldest."""
     last_at: dt.datetime | None = None
+    matured: Sequence[RuleBacktestMatured] = ()
+    """The same rules on the last decisions that are old enough; empty: all of the span is."""
 
 
 class RulePeriod(Answer, frozen=True, kw_only=True):
@@ -321,6 +343,17 @@ class RulePeriod(Answer, frozen=True, kw_only=True):
     precision: RuleRate | None = None
 
 
+class RuleStatsMatured(Answer, frozen=True, kw_only=True):
+    """How published rules did on decisions that are old enough for their ends to be known."""
+
+    on: RuleSubject
+    label_after_days: int
+    """How old that is."""
+    made_from: dt.datetime
+    made_before: dt.datetime
+    data: Sequence[RulePeriod]
+
+
 class RuleStats(Answer, frozen=True, kw_only=True):
     """How published rules have done in a span."""
 
@@ -328,3 +361,5 @@ class RuleStats(Answer, frozen=True, kw_only=True):
     made_before: dt.datetime
     by: StatsPeriod
     data: Sequence[RulePeriod]
+    matured: Sequence[RuleStatsMatured] = ()
+    """By what they are on, over the last span of this length that is old enough; empty: all of this is."""

@@ -33,6 +33,7 @@ class StatsQuery(Body, frozen=True, kw_only=True):
     made_from: dt.datetime | None = None
     made_before: dt.datetime | None = None
     by: StatsPeriod = StatsPeriod.DAY
+    label_after_days: int | None = None
 
 
 class RiskRules:
@@ -87,25 +88,31 @@ class RiskRules:
 
     async def backtest(
         self, rules: NewRiskRules | str, *, made_from: dt.datetime | None = None,
-        made_before: dt.datetime | None = None,
+        made_before: dt.datetime | None = None, label_after_days: int | None = None,
     ) -> RuleBacktest:  # fmt: skip
         """What rules, or a rule set by its name, would have done with decisions of a span.
 
-        By default of the last 30 days. Nothing is kept.
+        By default of the last 30 days. Nothing is kept. How rightly they would have fired is in `matured`,
+        over decisions that are `label_after_days` old.
         """
         new = rules if isinstance(rules, NewRiskRules) else None
         body = NewBacktest(
             rules=new, rule_set=rules if isinstance(rules, str) else None, made_from=made_from,
-            made_before=made_before,
+            made_before=made_before, label_after_days=label_after_days,
         )  # fmt: skip
         return await self._sender.write(RuleBacktest, f"{_RULES}/backtest", body, key=new_idempotency_key())
 
     async def stats(
         self, *, by: StatsPeriod = StatsPeriod.DAY, made_from: dt.datetime | None = None,
-        made_before: dt.datetime | None = None,
+        made_before: dt.datetime | None = None, label_after_days: int | None = None,
     ) -> RuleStats:  # fmt: skip
-        """How often published rules have fired, and how often rightly; by default in the last 30 days."""
-        query = StatsQuery(by=by, made_from=made_from, made_before=made_before)
+        """How often published rules have fired, by default in the last 30 days.
+
+        How often rightly is in `matured`, over decisions that are `label_after_days` old.
+        """
+        query = StatsQuery(
+            by=by, made_from=made_from, made_before=made_before, label_after_days=label_after_days
+        )
         return await self._sender.read(RuleStats, f"{_RULES}/stats", query)
 
     async def snoozes(self) -> RuleSnoozes:

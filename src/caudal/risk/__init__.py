@@ -38,6 +38,7 @@ from caudal.risk.following import FOLLOW, behind, follow
 from caudal.risk.labels import (
     CREDIT_DELAY,
     FRAUD_DELAY,
+    LabelDelays,
     Matured,
     add_labels,
     find_labels,
@@ -108,6 +109,7 @@ __all__ = [
     "FallbackPolicy",
     "FeatureShown",
     "Label",
+    "LabelDelays",
     "LabelInvalid",
     "LabelKind",
     "Linked",

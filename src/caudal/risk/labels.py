@@ -21,6 +21,7 @@ from caudal.risk.types import BAD, AddLabel, Label, LabelKind
 from caudal_base import ids
 from caudal_base.check import check
 from caudal_base.database import Connection
+from caudal_base.decide import Verdict
 from caudal_base.errors import CaudalError, InvalidRequest
 from caudal_base.personal import refuse_personal
 
@@ -55,12 +56,17 @@ class LabelDelays(msgspec.Struct, frozen=True, kw_only=True):
         return self.application if of is SubjectOf.APPLICATION else self.payment
 
 
+_DELAYS: Final = LabelDelays()
+
+
 class Matured(msgspec.Struct, frozen=True, kw_only=True):
     """A decision of the past, and what is known of it."""
 
     record: Record
     bad: bool | None
-    """Fraud, or a default; None: it is too early to say."""
+    """Fraud, or a default; None: it is too early to say, or nobody can."""
+    early: bool
+    """Too early, whatever has been said."""
     kind: LabelKind | None = None
     """The newest word on it; None: nobody has said anything."""
     known_at: dt.datetime | None = None
@@ -152,38 +158,34 @@ async def find_labels(
 
 async def matured(
     connection: Connection, book_id: int, *, made_from: dt.datetime, made_before: dt.datetime,
-    now: dt.datetime, after: str | None = None, limit: int = 1_000,
-    fraud_delay: dt.timedelta = FRAUD_DELAY, credit_delay: dt.timedelta = CREDIT_DELAY,
+    now: dt.datetime, after: str | None = None, limit: int = 1_000, delays: LabelDelays = _DELAYS,
+    of: SubjectOf | None = None,
 ) -> list[Matured]:  # fmt: skip
     """Decisions of a span in the order in which they were made, each with what is known of it by `now`.
 
-    What somebody has said counts at once; where nobody has, a payment is good after `fraud_delay`, an
-    application after `credit_delay`, and before that it is too early to say. Page by page, `after` a
-    decision's id.
+    How one has ended is known once it is as old as `delays` say: by the newest word on it, and without one it
+    was good. Of a decline without a word nobody can say; of what is younger it is too early to, also where
+    there is a word, since bad ends are reported and good ones are not. Page by page, `after` a decision's id.
     """
     first = _below(made_from) if after is None else ids.decode(ids.DECISION, after, field="after")
     found = await store_labels.matured(
-        connection, book_id, after=first, before=_below(made_before), known_by=now, limit=limit
+        connection, book_id, of=of, after=first, before=_below(made_before), known_by=now, limit=limit
     )
-    delays = {"payment": fraud_delay, "application": credit_delay}
     return [
-        Matured(
-            record=record, kind=kind, known_at=known_at,
-            bad=_bad(record, kind, now - delays[record.of.value]),
-        )
+        _matured(record, kind, known_at, early=record.at >= now - delays.after(record.of))
         for record, kind, known_at in found
-    ]  # fmt: skip
+    ]
+
+
+def _matured(record: Record, kind: LabelKind | None, known_at: dt.datetime | None, *, early: bool) -> Matured:
+    unknown = kind is None and record.decided.outcome is Verdict.DECLINE
+    bad = None if early or unknown else kind is not None and is_bad(kind)
+    return Matured(record=record, bad=bad, early=early, kind=kind, known_at=known_at)
 
 
 def is_bad(kind: LabelKind) -> bool:
     """Whether a word on a decision says that it came to a bad end."""
     return kind in BAD
-
-
-def _bad(record: Record, kind: LabelKind | None, silent_since: dt.datetime) -> bool | None:
-    if kind is not None:
-        return is_bad(kind)
-    return False if record.at < silent_since else None
 
 
 def _below(moment: dt.datetime) -> UUID:

@@ -95,6 +95,7 @@ select d.data::text, l.kind, l.known_at
  where d.book_id = %(book_id)s
    and d.id > %(after)s
    and d.id < %(before)s
+   and (d.of = %(of)s or %(of)s::smallint is null)
  order by d.id
  limit %(limit)s
 """
@@ -248,11 +249,13 @@ async def of_subjects(
 
 
 async def matured(
-    connection: Connection, book_id: int, *, after: object, before: object, known_by: dt.datetime, limit: int
-) -> list[tuple[Record, LabelKind | None, dt.datetime | None]]:
+    connection: Connection, book_id: int, *, of: SubjectOf | None, after: object, before: object,
+    known_by: dt.datetime, limit: int,
+) -> list[tuple[Record, LabelKind | None, dt.datetime | None]]:  # fmt: skip
     """Decisions with ids between two, in order, each with the newest label that was known by a moment."""
     parameters = {
-        "book_id": book_id, "after": after, "before": before, "known_by": known_by, "limit": limit,
+        "book_id": book_id, "of": None if of is None else OF[of], "after": after, "before": before,
+        "known_by": known_by, "limit": limit,
     }  # fmt: skip
     cursor = await connection.execute(MATURED, parameters)
     return [

@@ -4,19 +4,23 @@ Nothing here opens a transaction: each page is a statement of its own, and what 
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Final, NamedTuple
 
 from caudal import features, rules
 from caudal.risk import deciding
-from caudal.risk.labels import Matured, matured
+from caudal.risk.decision_types import SubjectOf
+from caudal.risk.labels import LabelDelays, Matured, delays_of, is_bad, label_delays, matured
 from caudal.rules import (
     Backtest,
     Outcome,
     Past,
     RuleBacktest,
-    RulePeriod,
+    RuleBacktestMaturedView,
+    RuleBacktestView,
     RuleSet,
+    RuleStatsMaturedView,
+    RuleStatsView,
     RuleSubject,
     Stats,
     StatsPeriod,
@@ -29,6 +33,7 @@ AT_ONCE: Final = 250
 
 LONGEST: Final = dt.timedelta(days=rules.MAX_DAYS)
 
+_DELAYS: Final = LabelDelays()
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 Report = Callable[[int], None]
@@ -42,8 +47,12 @@ async def past_decisions(
     made_from: dt.datetime,
     made_before: dt.datetime,
     now: dt.datetime,
+    delays: LabelDelays = _DELAYS,
+    on: RuleSubject | None = None,
 ) -> AsyncIterator[Past]:
     """Decisions of a span in the order in which they were made, with what is known of each by `now`.
+
+    `delays` are how old they are when their ends are known; `on` leaves out those on something else.
 
     Raises `InvalidRequest` for a span that is none, or longer than `LONGEST`.
     """
@@ -52,14 +61,15 @@ async def past_decisions(
     # Ids begin with the milliseconds since then.
     made_from, made_before = max(made_from, _EPOCH), max(made_before, _EPOCH)
     async for one, names in each_matured(
-        connection, book_id, made_from=made_from, made_before=made_before, now=now
-    ):
+        connection, book_id, made_from=made_from, made_before=made_before, now=now, delays=delays,
+        of=None if on is None else SubjectOf(on.value),
+    ):  # fmt: skip
         yield past_of(one, names)
 
 
 async def each_matured(
     connection: Connection, book_id: int, *, made_from: dt.datetime, made_before: dt.datetime,
-    now: dt.datetime,
+    now: dt.datetime, delays: LabelDelays = _DELAYS, of: SubjectOf | None = None,
 ) -> AsyncIterator[tuple[Matured, Mapping[int, tuple[str, ...]]]]:  # fmt: skip
     """Decisions of a span as they are kept, each with the names of the features of its set."""
     names: dict[int, tuple[str, ...]] = {0: ()}
@@ -67,7 +77,7 @@ async def each_matured(
     while True:
         page = await matured(
             connection, book_id, made_from=made_from, made_before=made_before, now=now, after=after,
-            limit=AT_ONCE,
+            limit=AT_ONCE, delays=delays, of=of,
         )  # fmt: skip
         for one in page:
             version = one.record.served.feature_set
@@ -109,47 +119,126 @@ def past_of(one: Matured, names: Mapping[int, tuple[str, ...]]) -> Past:
         snoozed=record.snoozed,
         rule_set=served.rule_set,
         bad=one.bad,
+        reported=one.early and one.kind is not None and is_bad(one.kind),
+        unknown=not one.early and one.bad is None,
     )
 
 
 async def backtest(
     connection: Connection, book_id: int, rule_set: RuleSet, *, made_from: dt.datetime,
-    made_before: dt.datetime, now: dt.datetime, most: int | None = None, report: Report | None = None,
-) -> tuple[RuleBacktest, bool]:  # fmt: skip
-    """What rules would have done in a span, and whether that is all of it: `most` bounds the decisions.
+    made_before: dt.datetime, now: dt.datetime, label_after_days: int | None = None, most: int | None = None,
+    report: Report | None = None,
+) -> RuleBacktestView:  # fmt: skip
+    """What rules would have done in a span, and how they do where that can be known.
 
-    The oldest are looked at first. Raises as `past_decisions` does.
+    Where decisions of the span are too young for their ends to be known, the rules are tried on those of the
+    last span of the same length that are not: `label_after_days` are the book's own by default. `most` bounds
+    the decisions of each span, and the oldest are looked at first. Raises as `past_decisions` does.
     """
-    trial = Backtest(rule_set)
-    count = 0
-    async for past in past_decisions(
-        connection, book_id, made_from=made_from, made_before=made_before, now=now
-    ):
-        if count == most:
-            return trial.result(), False
-        trial.take(past)
-        count += 1
-        if report is not None and count % AT_ONCE == 0:
-            report(count)
-    return trial.result(), True
+    delays = await _delays(connection, book_id, label_after_days)
+
+    async def tried(
+        on: RuleSubject | None, made_from: dt.datetime, made_before: dt.datetime
+    ) -> tuple[RuleBacktest, bool]:
+        trial, count = Backtest(rule_set), 0
+        each = past_decisions(
+            connection, book_id, made_from=made_from, made_before=made_before, now=now, delays=delays, on=on
+        )
+        async for past in _reported(each, report):
+            if count == most:
+                return trial.result(), False
+            trial.take(past)
+            count += 1
+        return trial.result(), True
+
+    made, complete = await tried(None, made_from, made_before)
+    matured = []
+    names = {on: {rule.name for rule in rule_set.rules if rule.on is on} for on in RuleSubject}
+    for span in _matured_spans([on for on in names if names[on]], made_from, made_before, now, delays):
+        judged, all_of_it = await tried(span.on, span.made_from, span.made_before)
+        matured.append(
+            RuleBacktestMaturedView(
+                on=span.on, label_after_days=span.label_after_days, made_from=span.made_from,
+                made_before=span.made_before, decisions=judged.decisions, complete=all_of_it,
+                rules=tuple(one for one in judged.rules if one.rule in names[span.on]),
+            )
+        )  # fmt: skip
+    return rules.backtest_view(made, made_from, made_before, complete=complete, matured=tuple(matured))
 
 
 async def rule_stats(
     connection: Connection, book_id: int, period: StatsPeriod, *, made_from: dt.datetime,
-    made_before: dt.datetime, now: dt.datetime, report: Report | None = None,
-) -> list[RulePeriod]:  # fmt: skip
-    """How the rules that were published have done in a span. Raises as `past_decisions` does."""
-    names: dict[int, frozenset[str]] = {0: frozenset()}
-    stats = Stats(period, names)
+    made_before: dt.datetime, now: dt.datetime, label_after_days: int | None = None,
+    report: Report | None = None,
+) -> RuleStatsView:  # fmt: skip
+    """How the rules that were published have done in a span, and where that can be known: see `backtest`.
+
+    Raises as `past_decisions` does.
+    """
+    delays = await _delays(connection, book_id, label_after_days)
+    names: dict[int, dict[str, RuleSubject]] = {0: {}}
+
+    async def counted(on: RuleSubject | None, made_from: dt.datetime, made_before: dt.datetime) -> Stats:
+        stats = Stats(period, names)
+        each = past_decisions(
+            connection, book_id, made_from=made_from, made_before=made_before, now=now, delays=delays, on=on
+        )
+        async for past in _reported(each, report):
+            if past.rule_set not in names:
+                version = await rules.get_version(connection, book_id, past.rule_set)
+                names[past.rule_set] = {rule.name: rule.on for rule in version.rules.rules}
+            stats.take(past)
+        return stats
+
+    stats = await counted(None, made_from, made_before)
+    matured = []
+    for span in _matured_spans(stats.kinds, made_from, made_before, now, delays):
+        judged = await counted(span.on, span.made_from, span.made_before)
+        matured.append(
+            RuleStatsMaturedView(
+                on=span.on, label_after_days=span.label_after_days, made_from=span.made_from,
+                made_before=span.made_before, data=tuple(judged.result()),
+            )
+        )  # fmt: skip
+    return RuleStatsView(
+        made_from=made_from, made_before=made_before, by=period, data=tuple(stats.result()),
+        matured=tuple(matured),
+    )  # fmt: skip
+
+
+class _MaturedSpan(NamedTuple):
+    """Decisions that rules are judged by."""
+
+    on: RuleSubject
+    label_after_days: int
+    made_from: dt.datetime
+    made_before: dt.datetime
+
+
+async def _delays(connection: Connection, book_id: int, label_after_days: int | None) -> LabelDelays:
+    if label_after_days is None:
+        return await label_delays(connection, book_id)
+    return delays_of(label_after_days)
+
+
+def _matured_spans(
+    kinds: Iterable[RuleSubject], made_from: dt.datetime, made_before: dt.datetime, now: dt.datetime,
+    delays: LabelDelays,
+) -> list[_MaturedSpan]:  # fmt: skip
+    """The last spans of the same length that are old enough; none where the span itself is."""
+    found = []
+    for on in kinds:
+        delay = delays.after(SubjectOf(on.value))
+        end = now - delay
+        if end < made_before:
+            found.append(_MaturedSpan(on, delay.days, end - (made_before - made_from), end))
+    return found
+
+
+async def _reported(each: AsyncIterator[Past], report: Report | None) -> AsyncIterator[Past]:
     count = 0
-    async for past in past_decisions(
-        connection, book_id, made_from=made_from, made_before=made_before, now=now
-    ):
-        if past.rule_set not in names:
-            version = await rules.get_version(connection, book_id, past.rule_set)
-            names[past.rule_set] = frozenset(rule.name for rule in version.rules.rules)
-        stats.take(past)
+    async for past in each:
+        yield past
         count += 1
         if report is not None and count % AT_ONCE == 0:
             report(count)
-    return stats.result()

@@ -40,7 +40,11 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rule_set: int = 0
     """The version of the rules then; 0: there were none."""
     bad: bool | None = None
-    """Its matured label: fraud, or a default. None: it is too early to say."""
+    """Its matured label: fraud, or a default. None: it is too early to say, or nobody can."""
+    reported: bool = False
+    """Too early, and somebody has called it bad already."""
+    unknown: bool = False
+    """Old enough, and declined, and nobody has said anything: nobody can say how it would have ended."""
 
 
 class RuleAmounts(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -56,9 +60,13 @@ class RuleCount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     decisions: int = 0
     matured: int = 0
-    """Of these, the ones whose label is known."""
+    """Of these, the ones that are old enough for their end to be known."""
     bad: int = 0
     """Of the matured ones, those that were fraud, or a default."""
+    reported: int = 0
+    """Of those that are too young, the ones that somebody has called bad so far: in no rate."""
+    unknown: int = 0
+    """Old enough, but declined, and nobody has said anything: how they would have ended is not known."""
     amounts: dict[str, RuleAmounts] = {}
     """By currency."""
 
@@ -69,6 +77,8 @@ class RuleCount(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if sums is None:
             sums = self.amounts[past.currency] = RuleAmounts()
         sums.all += past.amount
+        self.reported += past.reported
+        self.unknown += past.unknown
         if past.bad is None:
             return
         self.matured += 1

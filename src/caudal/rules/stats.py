@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from caudal.rules.figures import Past, RuleCount, RuleRate, rate
+from caudal.rules.types import RuleSubject
 from caudal_base.enums import QuickEnum
 
 MAX_DAYS: Final = 366
@@ -36,7 +37,7 @@ class RulePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     rule: str
     start: dt.date
     asked: int
-    """Decisions by rule sets that had it."""
+    """Decisions, of what it is on, by rule sets that had it."""
     fired: RuleCount
     missing: int
     """Decisions on which it could not say."""
@@ -45,7 +46,7 @@ class RulePeriod(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     fire_rate: RuleRate | None = None
     """Of the decisions that asked it."""
     precision: RuleRate | None = None
-    """Of the decisions on which it fired and whose label is known, those that were bad."""
+    """Of the decisions on which it fired and that are matured, those that were bad."""
 
 
 class _Sums:
@@ -59,17 +60,18 @@ class _Sums:
 class Stats:
     """Decisions that are taken in one after another. Memory is bounded by rules and periods."""
 
-    def __init__(self, period: StatsPeriod, names: Mapping[int, frozenset[str]]) -> None:
-        """`names` are those of the rules of each version: so one that never fires is told of too."""
+    def __init__(self, period: StatsPeriod, names: Mapping[int, Mapping[str, RuleSubject]]) -> None:
+        """`names` are those of the rules of each version, with what they are on: so one that never fires is
+        told of too."""
         self._period = period
         self._names = names
         self._sums: defaultdict[tuple[dt.date, str], _Sums] = defaultdict(_Sums)
-        self._asked: defaultdict[tuple[dt.date, int], int] = defaultdict(int)
+        self._asked: defaultdict[tuple[dt.date, int, RuleSubject], int] = defaultdict(int)
 
     def take(self, past: Past) -> None:
         """Another decision."""
         start = start_of(past.at, self._period)
-        self._asked[start, past.rule_set] += 1
+        self._asked[start, past.rule_set, past.on] += 1
         for name in past.fired:
             self._sums[start, name].fired.take(past)
         for name in past.missing:
@@ -77,12 +79,19 @@ class Stats:
         for name in past.snoozed:
             self._sums[start, name].snoozed += 1
 
+    @property
+    def kinds(self) -> list[RuleSubject]:
+        """What rules have decided on."""
+        found = {on for _, version, on in self._asked if version}
+        return [on for on in RuleSubject if on in found]
+
     def result(self) -> list[RulePeriod]:
         """By rule, and of each the periods in their order."""
         asked: defaultdict[tuple[dt.date, str], int] = defaultdict(int)
-        for (start, version), count in self._asked.items():
-            for name in self._names.get(version, ()):
-                asked[start, name] += count
+        for (start, version, on), count in self._asked.items():
+            for name, of in self._names.get(version, {}).items():
+                if of is on:
+                    asked[start, name] += count
         found = []
         for start, name in sorted({*asked, *self._sums}, key=lambda key: (key[1], key[0])):
             sums = self._sums.get((start, name)) or _Sums()

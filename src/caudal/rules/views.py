@@ -19,6 +19,7 @@ from caudal.rules.types import (
     ReviewVerdict,
     RiskRule,
     RuleExpected,
+    RuleSubject,
     RuleTested,
     Snooze,
     Version,
@@ -177,6 +178,22 @@ class RiskRuleToldView(View, frozen=True, kw_only=True):
     by: str
 
 
+class RuleBacktestMaturedView(View, frozen=True, kw_only=True):
+    """How rules do on decisions that are old enough for their ends to be known."""
+
+    on: RuleSubject
+    label_after_days: int
+    """How old that is."""
+    made_from: Time
+    made_before: Time
+    decisions: RuleCount
+    """All that were looked at: of what the rules are on."""
+    rules: tuple[RuleTried, ...]
+    """In their order; those that are on something else are left out."""
+    complete: bool
+    """False: there were more decisions than are looked at; these are the oldest."""
+
+
 class RuleBacktestView(View, frozen=True, kw_only=True):
     """What rules would have done with the decisions of a span."""
 
@@ -200,6 +217,20 @@ class RuleBacktestView(View, frozen=True, kw_only=True):
     """False: there were more decisions than are looked at; these are the oldest."""
     last_at: Time | None = None
     """When the last of them was made."""
+    matured: tuple[RuleBacktestMaturedView, ...] = ()
+    """The same rules, by what they are on, over the last span of this length whose decisions are all old
+    enough for their ends to be known; empty: those of this span are."""
+
+
+class RuleStatsMaturedView(View, frozen=True, kw_only=True):
+    """How published rules did on decisions that are old enough for their ends to be known."""
+
+    on: RuleSubject
+    label_after_days: int
+    """How old that is."""
+    made_from: Time
+    made_before: Time
+    data: tuple[RulePeriod, ...]
 
 
 class RuleStatsView(View, frozen=True, kw_only=True):
@@ -210,17 +241,21 @@ class RuleStatsView(View, frozen=True, kw_only=True):
     by: StatsPeriod
     data: tuple[RulePeriod, ...]
     """By rule, and of each the periods in their order; days are those of UTC."""
+    matured: tuple[RuleStatsMaturedView, ...] = ()
+    """Of the rules, by what they are on, over the last span of this length whose decisions are all old enough
+    for their ends to be known; empty: those of this span are."""
 
 
 def backtest_view(
-    made: RuleBacktest, made_from: dt.datetime, made_before: dt.datetime, *, complete: bool
-) -> RuleBacktestView:
+    made: RuleBacktest, made_from: dt.datetime, made_before: dt.datetime, *, complete: bool,
+    matured: tuple[RuleBacktestMaturedView, ...] = (),
+) -> RuleBacktestView:  # fmt: skip
     """What came of a backtest."""
     return RuleBacktestView(
         made_from=made_from, made_before=made_before, decisions=made.decisions, hits=made.hits,
         changed=made.changed, rules=made.rules, overlaps=made.overlaps[:MAX_OVERLAPS],
         overlaps_then=made.overlaps_then[:MAX_OVERLAPS], changes=made.changes, complete=complete,
-        last_at=made.last_at,
+        last_at=made.last_at, matured=matured,
     )  # fmt: skip
 
 
