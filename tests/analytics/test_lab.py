@@ -1,17 +1,21 @@
 """A training set is what was known then: to the bit what was served."""
 
 import datetime as dt
+import random
 import struct
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from caudal import risk
 from caudal.analytics import ExportMissing, Rows, TrainingSetInvalid, lab
 from caudal.features import Aggregate, Entity, Feature, FeatureSet, Filter
 from caudal.ledger import BookNotFound
-from caudal.risk import LabelKind
+from caudal.risk import AddEntry, LabelKind, ListKind, SubjectKind
 from caudal_base.database import Database
+from support.customer_worlds import CALLER
 from support.deciding import Decisions, some_history
 from support.exports import book_of, exported, read
 from support.ledgers import new_book
@@ -131,6 +135,36 @@ async def test_the_newest_word_within_the_maturity_is_the_label(known: Known) ->
     bad = sum(row["label"] for row in rows)
     assert 0 < bad < len(known.reported), "some came later than a day"
     assert any(row["labelled_at"] and not row["label"] for row in rows), "some were cleared"
+
+
+@pytest.mark.parametrize("rows", [Rows.DECISIONS, Rows.PAYMENTS, Rows.HISTORY])
+async def test_declines_are_there_where_somebody_said_what_they_were(
+    shared_database: Database, shared_dsn: str, tmp_path: Path, rows: Rows
+) -> None:
+    """Nobody complains of what was never paid: that is no sign that it was good."""
+    book = Decisions(shared_database, (await new_book(shared_database)).book_id)
+    await book.publish(DECLARED)
+    draw = random.Random(1)
+    paid = book.subject(draw)
+    declined = [msgspec.structs.replace(book.subject(draw), instrument="tok_stolen") for _ in range(4)]
+    blocked = AddEntry(list=ListKind.BLOCK, subject=SubjectKind.INSTRUMENT, value="tok_stolen", reason="x")
+    async with shared_database.transaction() as connection:
+        await risk.add_entries(connection, book.book_id, [blocked], caller=CALLER, at=book.clock.now())
+    await book.decide(paid, *declined)
+    book.clock.advance(dt.timedelta(hours=1))
+    await book.label(declined[0].payment_id, LabelKind.FRAUD)
+    await book.label(declined[1].payment_id, LabelKind.LEGITIMATE)
+    book.clock.advance(dt.timedelta(days=2))
+    await book.label(declined[2].payment_id, LabelKind.FRAUD)
+    await exported(shared_database, book.book_id, tmp_path)
+    name = (await book_of(shared_database, book.book_id)).name
+
+    for where in (tmp_path, shared_dsn):
+        with lab.open(where, book=name) as history:
+            table = history.training_set(maturity="1d", rows=rows, as_of=book.clock.now())
+        assert {row["subject"]: row["label"] for row in table.to_pylist()} == {
+            paid.payment_id: 0, declined[0].payment_id: 1, declined[1].payment_id: 0,
+        }  # fmt: skip
 
 
 async def test_only_the_labels_that_are_asked_for_count(known: Known) -> None:

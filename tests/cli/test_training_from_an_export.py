@@ -36,7 +36,9 @@ async def some_loans(lender: Lender, count: int) -> dict[str, bool]:
     made = loans(count, seed=3)
     outcomes: dict[str, bool] = {}
     new = rule("new", "application.years < 1", "review", on="application")
-    await lender.with_rules(new, application={"years": "int"})
+    never = rule("never", "application.years > 900", "decline", on="application")
+    await lender.with_rules(new, never, application={"years": "int"})
+    await lender.decide(subject="declined", customer="user-x", values={"years": 901})
     waiting: list[tuple[dt.datetime, AddLabel]] = []
     for place in range(count):
         subject = made["ref"][place]

@@ -7,7 +7,8 @@
 
 A row is a decision as it was made. Its features are those of the moment: of events that had become known by
 then, in windows that end then; to the bit what was served. Its label is what became known of it within
-`maturity`, and rows that are younger than that are left out, so that all have had the same time.
+`maturity`, and rows that are younger than that are left out, so that all have had the same time. Declines are
+left out where nobody said anything of them: how they would have ended is not known.
 """
 
 import datetime as dt

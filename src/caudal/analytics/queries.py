@@ -2,8 +2,8 @@
 
 Both begin with relations of the same columns: `feature_events` (`ordinal`, `source`, `id`, `event_us`,
 `known_us`, `entities`, `tags`, `vals`), `decided` (`id`, `of`, `subject`, `customer`, `as_of_us`, `ordinal`,
-`facts`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether that says
-how it came out, or counts only where it is asked for). The rest is one text.
+`facts`, `declined`), `told` (`subject`, `name`, `known_us`, `is_word`: what became known of whom, and whether
+that says how it came out, or counts only where it is asked for). The rest is one text.
 """
 
 from typing import Final
@@ -17,7 +17,8 @@ create or replace temp view history as
 select ordinal, source, id, event_us, known_us, entities, tags, vals
   from feature_events;
 create or replace temp view decided as
-select id, "of", subject, customer, epoch_us(as_of) as as_of_us, ordinal, facts
+select id, "of", subject, customer, epoch_us(as_of) as as_of_us, ordinal, facts,
+       outcome = 'decline' as declined
   from decisions;
 create or replace temp view told as
 select id as subject, source as name, known_us, false as is_word
@@ -63,7 +64,7 @@ decided as (
 select id::text as id, case of when 1 then 'payment' else 'application' end as "of", subject, customer,
        (extract(epoch from (data ->> 'as_of')::timestamptz) * 1000000)::bigint as as_of_us,
        (data ->> 'ordinal')::bigint as ordinal,
-       (data -> 'served' -> 'facts')::jsonb as facts
+       (data -> 'served' -> 'facts')::jsonb as facts, outcome = 3 as declined
   from risk.decision
  where book_id = %(book_id)s
 ),
@@ -124,7 +125,10 @@ def known_events(rows: Rows) -> str:
 
 
 def asked(rows: Rows, words: Words) -> str:
-    """The rows of a training set, of the relations and `known_events`."""
+    """The rows of a training set, of the relations and `known_events`.
+
+    What was declined never had a chance to come to a bad end: without a word on it nobody knows its label.
+    """
     limit = "(select coalesce(max(known_us), 0) from known_events)"
     if rows in (Rows.DECISIONS, Rows.APPLICATIONS):
         words_end = "(select coalesce(max(known_us), 0) from told)"
@@ -137,8 +141,8 @@ with found as ({_found(rows, words)}
 looked as (
 select coalesce({as_of}, {limit}) as us
 ),
-wanted as (
-select row_number() over (order by f.as_of_us, f.known, f.subject) - 1 as n, f.*, looked.us as looked_us
+old_enough as (
+select row_number() over (order by f.as_of_us, f.known, f.subject) as place, f.*, looked.us as looked_us
   from found f
  cross join looked
  where f.as_of_us + {maturity} <= looked.us
@@ -146,22 +150,25 @@ select row_number() over (order by f.as_of_us, f.known, f.subject) - 1 as n, f.*
    and ({until} is null or f.as_of_us < {until})
 ),
 words as (
-select m.n, t.known_us, t.name {is_bad} as is_bad,
-       row_number() over (partition by m.n order by t.known_us desc, t.name {is_bad} desc) as place
-  from wanted m
+select m.place as of_place, t.known_us, t.name {is_bad} as is_bad,
+       row_number() over (partition by m.place order by t.known_us desc, t.name {is_bad} desc) as place
+  from old_enough m
   join told t
     on t.subject = m.subject
  where t.known_us <= m.as_of_us + {maturity}
    and t.known_us <= m.looked_us
    and (t.is_word or t.name {is_bad})
 )
-select m.n, m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.facts, m.entities, m.tags,
+select row_number() over (order by m.place) - 1 as n,
+       m.subject, m.as_of_us, m.known, m.customer, m.amount, m.currency, m.facts, m.entities, m.tags,
        case when w.is_bad then 1 else 0 end as label,
        w.known_us as labelled_us
-  from wanted m
+  from old_enough m
   left join words w
-    on w.n = m.n
-   and w.place = 1"""
+    on w.of_place = m.place
+   and w.place = 1
+ where not m.declined
+    or w.known_us is not null"""
 
 
 def _found(rows: Rows, words: Words) -> str:
@@ -172,7 +179,8 @@ def _found(rows: Rows, words: Words) -> str:
 
 _APPLICATIONS: Final = f"""
 select d.subject, d.as_of_us, d.ordinal as known, d.customer, cast(null as bigint) as amount,
-       cast(null as text) as currency, cast(d.facts as text) as facts, null as entities, null as tags
+       cast(null as text) as currency, cast(d.facts as text) as facts, null as entities, null as tags,
+       d.declined
   from decided d
  where d."of" = '{SubjectOf.APPLICATION.value}'"""
 
@@ -185,7 +193,7 @@ def _decisions(words: Words) -> str:
 select d.subject, d.as_of_us, d.ordinal as known, d.customer, cast({fact("amount")} as bigint) as amount,
        {fact("currency")} as currency, cast(null as text) as facts,
        coalesce(e.entities, {words.object("d.facts", "payment.", _ENTITIES)}) as entities,
-       coalesce(e.tags, {words.object("d.facts", "payment.", _TAGS)}) as tags
+       coalesce(e.tags, {words.object("d.facts", "payment.", _TAGS)}) as tags, d.declined
   from decided d
   left join history e
     on e.source = '{_PAYMENT}' and e.id = d.subject
@@ -197,7 +205,8 @@ def _payments(words: Words) -> str:
 select k.id as subject, k.known_us as as_of_us, k.ordinal - 1 as known,
        {words.text("k.entities", "customer")} as customer,
        cast({words.text("k.vals", "amount")} as bigint) as amount,
-       {words.text("k.tags", "currency")} as currency, cast(null as text) as facts, k.entities, k.tags
+       {words.text("k.tags", "currency")} as currency, cast(null as text) as facts, k.entities, k.tags,
+       coalesce({words.text("k.tags", "verdict")} = 'decline', false) as declined
   from known_events k
  where k.source = '{_PAYMENT}'"""
 
