@@ -47,7 +47,7 @@ CASES: Final = {
     "deliver": ("webhooks to an endpoint of this machine, 16 at once", ""),
     "deliver_ordered": ("the same, the events of each payment in order", ""),
     "slow_neighbour": ("beside an endpoint that never answers", "≥ 0.95 of what it is alone"),
-    "decide": ("one decision: 14 features, ten rules, its record", "p99 < 5 ms"),
+    "decide": ("one decision: 14 features, ten rules, a model and a shadow, its record", "p99 < 5 ms"),
     "decide_hot": ("the same, by a card that has a tenth of the history", "p99 < 5 ms"),
     "decide_batch": ("a hundred decisions at once", ""),
     "http": ("decisions over HTTP, a request each; p50 and p99 at half of it", "≥ 500/s, p99 < 10 ms"),
@@ -65,6 +65,8 @@ MODEL_CASES: Final = {
 _STAGES: Final = {
     "read_p50_ms": "p50 to read {:.2f} ms",
     "decide_p50_ms": "to decide {:.2f}",
+    "model_us": "of which a score takes {:.0f} µs",
+    "scored_share": "{:.1%} with a score",
     "write_p50_ms": "to write {:.2f}",
     "p50_ms_at_100000": "with 10⁵ events of history instead of 10⁷ p50 {:.2f}",
     "p99_ms_at_100000": "p99 {:.1f} ms",
@@ -75,6 +77,7 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
         "api_cpu_us": "{:,.0f} µs of CPU a payment in the API",
         "postgres_cpu_us": "{:,.0f} µs in PostgreSQL",
         "generator_cores": "the load generator takes {:.2f} cores",
+        "scored_share": "{:.1%} of all payments of the run with a model's score",
     },
     "overload": {
         "offered_per_second": "{:,.0f}/s offered",
@@ -94,6 +97,7 @@ SHOWN: Final[Mapping[str, Mapping[str, str]]] = {
     "http": {
         "cpu_api_us": "{:,.0f} µs of CPU a decision in the API",
         "cpu_postgres_us": "{:,.0f} µs in PostgreSQL",
+        "scored_share": "{:.1%} with a score",
     },
     "recovery": {"recovered_after_s": "after {:.2f} s"},
     "end_to_end": {

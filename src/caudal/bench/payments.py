@@ -2,9 +2,11 @@
 
 Rates rise until p99 is beyond its budget, something is shed or a queue grows; the highest rate that held is
 then offered for longer. Latencies count from the moment when a request was due. Rules choose the partner of
-each payment, features and rules decide on it, and an endpoint of the customer's hears of everything in order.
+each payment, features, rules and a model with a shadow decide on it, and an endpoint of the customer's hears
+of everything in order. Without `caudal[models]` no model is asked, and `models` among the figures is 0.
 """
 
+import asyncio
 import contextlib
 import itertools
 import tempfile
@@ -14,13 +16,14 @@ from typing import Final
 
 import msgspec
 
-from caudal.bench import http_load, ledger_http
+from caudal.bench import http_load, ledger_http, risk_model
 from caudal.bench.open_load import Generator
 from caudal.bench.payments_accepting import Accepting
 from caudal.bench.payments_to_end import ToEnd
 from caudal.bench.payments_world import HOT, SPREAD, PaymentsWorld, partners, sandbox_settings
 from caudal.bench.processes import answers, free_port, running
 from caudal.bench.report import Case, Progress, Report, machine
+from caudal.bench.risk_world import FEATURES
 from caudal.bench.world import temporary_server
 
 NAME: Final = "payments"
@@ -46,7 +49,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     """Of the load generator: as many requests may be under way."""
     decided: bool = True
-    """Whether features and rules decide on each payment."""
+    """Whether features, rules and models decide on each payment."""
+    trees: int = risk_model.TREES
+    """Of each model."""
 
 
 FULL: Final = Size(
@@ -69,6 +74,7 @@ _WARM_UP: Final = 30.0
 async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
     """Measure everything on a temporary server. Takes under a minute with `QUICK`, some four with `FULL`."""
     steps = _Steps(progress)
+    models = await asyncio.to_thread(risk_model.prepare, FEATURES, size.trees) if size.decided else ()
     sink_port = free_port()
     sink = ("caudal.bench.webhook_sink", str(sink_port))
     with (
@@ -77,7 +83,8 @@ async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
         running(sink, {}, lambda: answers(sink_port, "/")),
     ):
         hears = f"http://127.0.0.1:{sink_port}/"
-        async with PaymentsWorld.make(dsn, Path(directory), hears, decided=size.decided) as world:
+        make = PaymentsWorld.make(dsn, Path(directory), hears, decided=size.decided, models=models)
+        async with make as world:
             api_port, sandbox_port = free_port(), free_port()
             settings = {
                 "CAUDAL_DATA_DIR": directory,
@@ -94,11 +101,18 @@ async def run(size: Size, progress: Progress, api_processes: int = 1) -> Report:
                             await to_end.climb(size.first_to_end, size.to_end_s, size.rates), floor
                         )
                     accepting = await _accepting(world, generator, api_port, floor, size, steps)
+            asked = {
+                "models": float(len(models)), "scored_share": await risk_model.scored_share(world.world)
+            }  # fmt: skip
     return Report(
         name=NAME,
         machine=machine(),
         floor={"http_requests_per_second": round(floor, 1)},
-        cases=[*accepting, end_to_end],
+        # The share is that of all payments of the run.
+        cases=[
+            msgspec.structs.replace(each, figures={**each.figures, **asked})
+            for each in (*accepting, end_to_end)
+        ],
     )
 
 

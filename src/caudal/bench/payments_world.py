@@ -22,6 +22,7 @@ from caudal.customers import (
     create_products,
 )
 from caudal.delivery import Endpoints, NewEndpoint, Policy
+from caudal.models import Prepared
 from caudal.payments import PaymentState
 from caudal.routing import Conditions, Hop, Rule, Rules, Share
 from caudal_base import arrays, ids
@@ -95,11 +96,11 @@ class PaymentsWorld:
     @classmethod
     @contextlib.asynccontextmanager
     async def make(
-        cls, dsn: str, directory: Path, sink: str, *, decided: bool
+        cls, dsn: str, directory: Path, sink: str, *, decided: bool, models: Sequence[Prepared] = ()
     ) -> AsyncIterator["PaymentsWorld"]:
         """A world on a database without books: rules say who gets a payment, and `sink` hears of each.
 
-        With `decided` features and rules decide on every payment.
+        With `decided` features and rules decide on every payment, and `models`, if there are any.
 
         `directory` is the data directory of the programs that work on it.
         """
@@ -109,7 +110,7 @@ class PaymentsWorld:
             await _route(world, caller)
             await _listen(world, directory, sink)
             if decided:
-                await publish(world)
+                await publish(world, models)
             yield cls(world, await _key(world, caller), customers)
 
     def requests(

@@ -1,8 +1,8 @@
-"""What decisions are measured in: a book with features, rules and a history of any length."""
+"""What decisions are measured in: a book with features, rules, models and a history of any length."""
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -10,10 +10,11 @@ import msgspec
 
 from caudal import features, rules
 from caudal.access import OPERATOR, Caller
-from caudal.bench import http_load
+from caudal.bench import http_load, risk_model
 from caudal.bench.world import World
 from caudal.features import Aggregate, Entity, Feature, FeatureSet
-from caudal.risk import Decider
+from caudal.models import Prepared
+from caudal.risk import Decider, Engines
 from caudal.rules import ReviewVerdict, RiskRule, RiskRules, RuleStage
 from caudal_base import arrays, ids
 from caudal_base.check import check
@@ -102,13 +103,14 @@ class RiskWorld:
         """On a new book."""
         self.database, self.ledger, self.book_id = world.database, world.ledger, world.book_id
         self.clock = _CLOCK
-        self.decider = Decider(_CLOCK, world.ids)
+        self.engines = Engines()
+        self.decider = Decider(_CLOCK, world.ids, self.engines)
         self._world = world
         self._numbers = itertools.count()
 
-    async def prepare(self, events: int) -> None:
-        """Publish features and rules, and write a history."""
-        await publish(self._world)
+    async def prepare(self, events: int, models: Sequence[Prepared]) -> None:
+        """Publish features and rules, let models serve, and write a history."""
+        await publish(self._world, models)
         async with self.database.connection() as connection:
             plan = await features.load_plan(connection, self.book_id)
         kept = {planned.feature.name: planned.kept for planned in plan.features}
@@ -159,6 +161,11 @@ class RiskWorld:
             )  # fmt: skip
         return found
 
+    def asked(self) -> tuple[int, float]:
+        """How often models were asked in this process so far, and how many seconds they took."""
+        times = self.engines.counts.scores.values()
+        return sum(sum(each.counts) for each in times), sum(each.sum_s for each in times)
+
     def requests(self, key: str, name: str) -> Callable[[int], bytes]:
         """Makes the request of a number: decide on a payment elsewhere, by a card of the history."""
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -175,10 +182,11 @@ class RiskWorld:
         return make
 
 
-async def publish(world: World) -> None:
-    """Features and ten rules, reviewed and published, in a book."""
+async def publish(world: World, models: Sequence[Prepared]) -> None:
+    """Features and ten rules, reviewed and published, in a book, and the models that serve in it."""
     author = Caller(principal=OPERATOR, request_id=ids.encode(ids.REQUEST, world.ids.new()))
     other = msgspec.structs.replace(OPERATOR, id=UUID(int=1), key_id=UUID(int=1), actor="reviewer")
+    approver = msgspec.structs.replace(author, principal=other)
     at = _CLOCK.now()
     made = RiskRules(
         rules=tuple(
@@ -200,11 +208,12 @@ async def publish(world: World) -> None:
         version = draft.version if isinstance(draft, rules.Version) else 0
         _done(await rules.review(
             connection, world.book_id, version, ReviewVerdict.ACCEPT,
-            caller=msgspec.structs.replace(author, principal=other), ledger=world.ledger, at=at,
+            caller=approver, ledger=world.ledger, at=at,
         ))  # fmt: skip
         _done(await rules.publish(
             connection, world.book_id, version, caller=author, ledger=world.ledger, at=at
         ))  # fmt: skip
+    await risk_model.serve(world, models, author=author, approver=approver)
 
 
 def _done(result: object) -> None:

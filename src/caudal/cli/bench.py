@@ -50,7 +50,9 @@ def bench_payments(
 
     A rate holds as long as everything is accepted, p99 is below 100 ms and no queue grows. To the end, with
     worker and sandbox, it holds as long as jobs do not grow older and all payments have ended 10 seconds
-    after the load. The load generator's own CPU is reported. Ratios are to a path that does nothing.
+    after the load. Features, rules and a LightGBM model with a shadow decide on each; without caudal[models]
+    no model is asked, and `models` is 0. The load generator's own CPU is reported. Ratios are to a path that
+    does nothing.
     """
     size = payments.QUICK if quick else payments.FULL
     with call.terminal.progress() as progress:
@@ -65,8 +67,9 @@ def bench_risk(
 ) -> None:
     """Decisions in process, by stage, on histories of 10^5 and 10^7 events, with a hot key; and over HTTP.
 
-    In process the commit is left out; `http` is a payment a request, each decided on with features and
-    rules: the rate that holds, and the latencies at half of it.
+    Features, rules and a LightGBM model with a shadow decide; without caudal[models] none is asked, and
+    `models` is 0. In process the commit is left out; `http` is a payment a request: the rate that holds, and
+    the latencies at half of it.
     """
     with call.terminal.progress() as progress:
         report = uvloop.run(risk.run(risk.QUICK if quick else risk.FULL, progress))
