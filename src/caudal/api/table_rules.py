@@ -95,10 +95,11 @@ _RULES: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="backtest_risk_rules",
         tag=_TAG,
         summary="What rules would have done with decisions of the past",
-        description="By rule: hits, amounts, precision and recall by what has become known since (with 95 % "
-        "intervals), overlaps with one another and with the rules of the time; and what would have come out "
-        "another way. Nothing is kept or changed. At most 100,000 decisions are looked at, the oldest of "
-        "the span; the command line has no such bound.",
+        description="By rule: hits, amounts, overlaps with one another and with the rules of the time; and "
+        "what would have come out another way. Precision and recall (with 95 % intervals) are those of "
+        "decisions that are old enough for good ends and bad ones to be known: where the span is younger, "
+        "`matured` has the last one of its length that is. Nothing is kept or changed. At most 100,000 "
+        "decisions of each span are looked at, its oldest; the command line has no such bound.",
         handle=rules.backtest_rules,
         query=NoQuery,
         body=rules.NewBacktest,
@@ -114,8 +115,8 @@ _RULES: Final[tuple[Endpoint[Any, Any], ...]] = (
         name="get_rule_stats",
         tag=_TAG,
         summary="How published rules do: fire rate and precision",
-        description="Precision is that of decisions about which something has become known, or for which "
-        "it is too late to.",
+        description="Precision is that of decisions that are old enough for good ends and bad ones to be "
+        "known: where the span is younger, `matured` has the last one of its length that is.",
         handle=rules.read_rule_stats,
         waits=False,
         query=rules.StatsQuery,
