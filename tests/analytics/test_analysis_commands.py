@@ -58,7 +58,7 @@ async def test_following_an_export_writes_what_is_new_until_interrupted(
         (new,) = await some_payments(world, 1)
         second = json.loads(following.stdout.readline())
         following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 130
+        assert following.wait(100) == 130
     finally:
         following.kill()
         following.communicate()

@@ -185,11 +185,11 @@ async def test_backtests_try_rules_on_what_they_are_on(lender: Lender) -> None:
     async with lender.database.connection() as connection:
         rule_set = await rules.compiled(connection, lender.book_id, tried)
         now = lender.clock.now() + dt.timedelta(seconds=1)
-        found, complete = await risk.backtest(
+        found = await risk.backtest(
             connection, lender.book_id, rule_set, made_from=now - dt.timedelta(hours=1), made_before=now,
             now=now,
         )  # fmt: skip
-    assert complete
+    assert found.complete
     assert [(one.rule, one.hits.decisions, one.missing) for one in found.rules] == [
         ("late", 2, 0), ("large", 0, 0),
     ]  # fmt: skip
