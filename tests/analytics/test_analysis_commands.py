@@ -13,30 +13,39 @@ import pytest
 from caudal_base.database import Database
 from support.exports import book_of, read, some_payments
 from support.payment_worlds import PaymentWorld
+from support.processes import run
+
+
+@pytest.fixture(autouse=True)
+def _as_nice_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in this process must not have it come last for good."""
+    monkeypatch.setattr(os, "nice", lambda _by: 0)
 
 
 def caudal(dsn: str, *arguments: str) -> tuple[int, Any]:
     """The exit code, and what was answered."""
-    called = subprocess.run(
-        [sys.executable, "-P", "-m", "caudal", *arguments, "--json"], capture_output=True, text=True,
-        timeout=100, env={**os.environ, "CAUDAL_DATABASE_URL": dsn}, check=False,
-    )  # fmt: skip
-    return called.returncode, json.loads(called.stdout)
+    called = run(*arguments, "--json", environment={"CAUDAL_DATABASE_URL": dsn})
+    return called.code, called.json
 
 
-async def test_an_export_and_what_is_said_of_it(database: Database, dsn: str, tmp_path: Path) -> None:
+@pytest.fixture
+async def paid(database: Database) -> str:
+    """The name of a book with two payments."""
     world = await PaymentWorld.make(database)
     await some_payments(world, 2)
-    book = (await book_of(database, world.book_id)).name
+    return (await book_of(database, world.book_id)).name
+
+
+def test_an_export_and_what_is_said_of_it(paid: str, dsn: str, tmp_path: Path) -> None:
     lake, page = str(tmp_path / "lake"), tmp_path / "page.html"
 
-    code, first = caudal(dsn, "export", "--out", lake, "--book", book)
+    code, first = caudal(dsn, "export", "--out", lake, "--book", paid)
     assert (code, first["rows"]["attempts"]) == (0, 2)
-    code, report = caudal(dsn, "analytics", "--export", lake, "--book", book, "--html", str(page))
+    code, report = caudal(dsn, "analytics", "--export", lake, "--book", paid, "--html", str(page))
     assert code == 0
     assert report["volume"][0]["payments"] == 2
     assert "<svg" in page.read_text(encoding="utf-8")
-    code, live = caudal(dsn, "analytics", "volume", "--book", book)
+    code, live = caudal(dsn, "analytics", "volume", "--book", paid)
     assert (code, live["volume"], live["fraud"]) == (0, report["volume"], [])
 
 
