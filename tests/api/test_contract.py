@@ -23,7 +23,7 @@ from support.worlds import World
 if TYPE_CHECKING:
     from conftest import Server
 
-EXAMPLES_PER_OPERATION = 8
+EXAMPLES_PER_OPERATION = 5
 
 # JSON Schema takes 27.0 for an integer, and knows nothing of a book's state.
 EXCLUDED = [positive_data_acceptance]

@@ -24,7 +24,7 @@ from support.processes import Up, alive, descendants, run_process, running_up, w
 
 CLIENTS = 12
 ACCOUNTS = 8
-ANSWERS_BETWEEN_KILLS = 120
+ANSWERS_BETWEEN_KILLS = 80
 
 
 def new_id(prefix: str, random_: random.Random) -> str:
