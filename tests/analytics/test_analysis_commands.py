@@ -60,6 +60,8 @@ async def test_following_an_export_writes_what_is_new_until_interrupted(
         [sys.executable, "-P", "-m", "caudal", "export", "--out", str(lake), "--book", book, "--follow",
          "--every", "1", "--share", "1", "--json"],
         stdout=subprocess.PIPE, text=True, env={**os.environ, "CAUDAL_DATABASE_URL": dsn},
+        # A shell that runs the tests in the background has its children ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert following.stdout is not None
