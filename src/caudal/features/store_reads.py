@@ -20,17 +20,20 @@ Cursor = AsyncCursor[TupleRow]
 SeriesKey = tuple[int, bytes]
 """The number of a series, and a key in it."""
 
+# What a row tells of.
+_NEWEST, _HEAD, _UPTO, _EXTREME, _MEMBERS, _SEEN = range(6)
+
 # With the ordinal of the newest event, which none of what is asked about has. The arrays stand in selects of
 # their own, so that their lengths are no reason to plan a small batch anew each time. A limit or an aggregate
 # (here and below) has each key looked up by itself, though tables were empty when it was planned; a key has
 # four runs at most.
-HEADS: Final = """
-select 0 as what, 0::bigint as n, 0::smallint as run, null::timestamptz as at,
+HEADS: Final = f"""
+select {_NEWEST} as what, 0::bigint as n, 0::smallint as run, null::timestamptz as at,
        coalesce(max(ordinal), 0) as count, null::numeric as total, null::numeric as squares
   from features.event
  where book_id = %(book_id)s
  union all
-select 1, p.n, h.run, h.event_at, h.count, h.total, h.squares
+select {_HEAD}, p.n, h.run, h.event_at, h.count, h.total, h.squares
   from unnest((select %(head_series)s), (select %(head_keys)s)) with ordinality as p(series, key, n)
  cross join lateral (
         select run, event_at, count, total, squares
@@ -45,7 +48,7 @@ select 1, p.n, h.run, h.event_at, h.count, h.total, h.squares
 READS: Final = f"""
 {HEADS}
  union all
-select 2, p.n, 0, c.event_at, c.count, c.total, c.squares
+select {_UPTO}, p.n, 0, c.event_at, c.count, c.total, c.squares
   from unnest((select %(upto_series)s), (select %(upto_keys)s), (select %(upto_bounds)s))
        with ordinality as p(series, key, bound, n)
  cross join lateral (
@@ -66,7 +69,7 @@ select 2, p.n, 0, c.event_at, c.count, c.total, c.squares
          limit 1
        ) c
  union all
-select 3, p.n, 0, null, b.least, b.greatest, null
+select {_EXTREME}, p.n, 0, null, b.least, b.greatest, null
   from unnest((select %(extreme_series)s), (select %(extreme_keys)s), (select %(extreme_after)s),
               (select %(extreme_through)s))
        with ordinality as p(series, key, after, through, n)
@@ -81,7 +84,7 @@ select 3, p.n, 0, null, b.least, b.greatest, null
        ) b
  where b.least is not null
  union all
-select 4, p.n, 0, null, m.count, null, null
+select {_MEMBERS}, p.n, 0, null, m.count, null, null
   from unnest((select %(member_series)s), (select %(member_keys)s), (select %(member_after)s))
        with ordinality as p(series, key, after, n)
  cross join lateral (
@@ -97,7 +100,7 @@ select 4, p.n, 0, null, m.count, null, null
                ) v
        ) m
  union all
-select 5, p.n, 0, m.last_at, 0, null, null
+select {_SEEN}, p.n, 0, m.last_at, 0, null, null
   from unnest((select %(seen_series)s), (select %(seen_keys)s), (select %(seen_values)s))
        with ordinality as p(series, key, value, n)
  cross join lateral (
@@ -192,15 +195,15 @@ async def answers(cursor: Cursor, heads: Sequence[SeriesKey]) -> Answers:
     members: list[tuple[int, int]] = []
     seen: list[tuple[int, dt.datetime]] = []
     for what, n, run, at, count, total, squares in await cursor.fetchall():
-        if what == 2:
+        if what == _UPTO:
             upto.append(Upto(n - 1, at, Sums(count, int(total), int(squares))))
-        elif what == 1:
+        elif what == _HEAD:
             runs.setdefault(heads[n - 1], {})[run] = Head(at, Sums(count, int(total), int(squares)))
-        elif what == 4:
+        elif what == _MEMBERS:
             members.append((n - 1, count))
-        elif what == 3:
+        elif what == _EXTREME:
             extremes.append((n - 1, count, int(total)))
-        elif what == 5:
+        elif what == _SEEN:
             seen.append((n - 1, at))
         else:
             last_ordinal = count
