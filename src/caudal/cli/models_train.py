@@ -77,10 +77,7 @@ def _options(
     name: Annotated[str | None, typer.Option(help="The model's name. (default: from the file's)")] = None,
     out: OutDir = None,
     book: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Register the models in this book; of an export, the book to read."
-        ),
+        str | None, typer.Option(metavar="NAME", help="Register in this book; of an export, read it.")
     ] = None,
     target: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The outcome. (default: found)")
