@@ -138,6 +138,7 @@ class Desk:
             run_at=job.run_at,
             attempts=job.attempt,
             alone=False,
+            losses=0,
             error=error,
             ended_at=self.clock.now(),
         )
@@ -150,6 +151,7 @@ class Desk:
             run_at=self.clock.now() + pause,
             attempts=job.attempt,
             alone=False,
+            losses=0,
             error="try again",
             ended_at=None,
         )

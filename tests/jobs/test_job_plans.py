@@ -159,9 +159,12 @@ async def test_with_the_statistics_of_an_empty_table_no_statement_reads_the_book
         run_ats=arrays.timestamps([now] * 100),
         attempts=arrays.integers([1] * 100),
         alone=arrays.booleans([False] * 100),
+        losses=arrays.integers([0] * 100),
         errors=arrays.texts([None] * 100),
         ended_ats=arrays.timestamps([None] * 100),
     )
+    assert rows <= 100 + book
+    _, rows, _ = await sized.explain(store.BEGIN, book_id=BOOK, ids=arrays.uuids(ids), claim=UUID(int=1))
     assert rows <= 100 + book
     heads = arrays.uuids([ids[0]] * 99)
     _, rows, _ = await sized.explain(store.PARK, book_id=BOOK, ids=arrays.uuids(ids[1:]), behind=heads)

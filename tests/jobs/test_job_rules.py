@@ -16,7 +16,7 @@ NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=5, base_s=2.0, cap_s=10.0)
 
 
-def job(*, attempt: int = 1, alone: bool = False, seq: int = 1) -> Claimed:
+def job(*, attempt: int = 1, alone: bool = False, losses: int = 0, seq: int = 1) -> Claimed:
     return Claimed(
         book_id=1,
         id=UUID(int=seq),
@@ -26,6 +26,7 @@ def job(*, attempt: int = 1, alone: bool = False, seq: int = 1) -> Claimed:
         key=None,
         attempt=attempt,
         alone=alone,
+        losses=losses,
         run_at=NOW - timedelta(minutes=1),
         enqueued_at=NOW - timedelta(minutes=2),
         payload="{}",
@@ -74,6 +75,7 @@ def test_a_failed_attempt_is_tried_again_after_the_policys_pause() -> None:
         run_at=NOW + timedelta(seconds=2),
         attempts=2,
         alone=False,
+        losses=0,
         error="no answer",
         ended_at=None,
     )
@@ -96,6 +98,7 @@ def test_the_last_attempt_and_a_dead_job_end_as_the_handler_declares(
         run_at=NOW - timedelta(minutes=1),
         attempts=attempt,
         alone=False,
+        losses=0,
         error="broken",
         ended_at=NOW,
     )
@@ -109,6 +112,7 @@ def test_too_early_is_no_failure_and_attempts_count_from_the_start_again() -> No
         run_at=NOW + timedelta(days=1),
         attempts=0,
         alone=False,
+        losses=0,
         error=None,
         ended_at=None,
     )
@@ -137,6 +141,13 @@ def test_calls_are_cut_to_size_oldest_first_and_the_isolated_go_alone() -> None:
     jobs = [job(seq=seq, alone=seq in {2, 5}) for seq in (6, 5, 4, 3, 2, 1)]
     cut = [[each.seq for each in lot] for lot in rules.lots(jobs, 3)]
     assert cut == [[1, 3, 4], [6], [2], [5]]
+
+
+def test_with_each_claim_that_was_lost_a_call_has_a_quarter_of_the_jobs() -> None:
+    jobs = [job(seq=seq, losses=losses) for losses in (0, 1, 2, 3, 4, 60) for seq in range(64)]
+    cut = [(lot[0].losses, len(lot)) for lot in rules.lots(jobs, 64)]
+    assert sorted(set(cut)) == [(0, 64), (1, 16), (2, 4), (3, 1), (4, 1), (60, 1)]
+    assert sum(size for _, size in cut) == len(jobs)
 
 
 # Periods

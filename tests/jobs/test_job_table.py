@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import psycopg
 import pytest
 
-from caudal.jobs import ClaimLost, JobPayloadTooLarge, State, enqueue, service
+from caudal.jobs import ClaimLost, JobPayloadTooLarge, State, enqueue, rules, service
 from caudal_base.errors import InvariantError
 
 SECOND = timedelta(seconds=1)
@@ -189,14 +190,48 @@ async def test_a_dead_job_is_not_claimed_again(desk: Any) -> None:
 # Claims that expire
 
 
-async def test_a_claim_that_expired_gives_its_jobs_back_to_run_alone(desk: Any) -> None:
+async def test_what_is_lost_before_its_call_has_had_no_attempt_however_often(desk: Any) -> None:
     ids = await desk.add(2)
+    for losses in (0, 1, 1):
+        jobs = (await desk.claim(lease=SECOND)).jobs
+        assert [(job.attempt, job.losses, job.alone) for job in jobs] == [(1, losses, False)] * 2
+        assert await released(desk) == []
+        desk.clock.advance(SECOND)
+        assert sorted(await released(desk)) == sorted(ids)
+
+
+async def test_what_was_lost_before_is_counted_when_its_call_begins(desk: Any) -> None:
+    await desk.add(2)
     await desk.claim(lease=SECOND)
-    assert await released(desk) == []
+    for attempt in (1, 2, 3):
+        desk.clock.advance(SECOND)
+        await released(desk)
+        claim = await desk.claim(lease=SECOND)
+        begun, other = sorted(claim.jobs, key=lambda job: job.seq)
+        assert (begun.attempt, begun.losses, other.attempt, other.losses) == (attempt, attempt, 1, 1)
+        async with desk.database.connection() as connection:
+            await service.begin(connection, book_id=desk.book, token=claim.token, jobs=[begun])
+    with pytest.raises(ClaimLost):
+        async with desk.database.connection() as connection:
+            await service.begin(connection, book_id=desk.book, token=uuid4(), jobs=[begun])
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_an_end_makes_up_for_what_was_lost(desk: Any, begun: bool) -> None:
+    await desk.add(1)
+    await desk.claim(lease=SECOND)
     desk.clock.advance(SECOND)
-    assert sorted(await released(desk)) == sorted(ids)
-    jobs = (await desk.claim()).jobs
-    assert [(job.attempt, job.alone) for job in jobs] == [(2, True), (2, True)]
+    await released(desk)
+    claim = await desk.claim()
+    if begun:
+        async with desk.database.connection() as connection:
+            await service.begin(connection, book_id=desk.book, token=claim.token, jobs=claim.jobs)
+        await desk.finish(claim, [desk.retried(claim.jobs[0], SECOND)])
+    else:
+        await desk.finish(claim, [rules.given_back(claim.jobs[0])])
+    desk.clock.advance(SECOND)
+    (job,) = (await desk.claim()).jobs
+    assert (job.attempt, job.losses) == ((2, 0) if begun else (1, 1))
 
 
 async def test_whose_claim_expired_and_was_taken_over_cannot_finish(desk: Any) -> None:

@@ -6,15 +6,16 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
-from caudal.jobs import DONE, Counts, Retry, RetryPolicy, State
+from caudal.jobs import DONE, Counts, Retry, RetryPolicy, State, operators, service
 from caudal.jobs.calls import Calls, Held
 from caudal.migrations import MIGRATIONS
 from caudal_base.database import Database
@@ -219,21 +220,53 @@ async def test_the_jobs_of_a_worker_that_was_killed_come_back_and_have_their_eff
     assert crew.workers[0].counts.released == 3
 
 
+async def killed_with(crew: Any, begun: Sequence[UUID], *, more: int = 0) -> None:
+    """A worker that dies with all jobs in its hands, when it has called `begun`."""
+    claim = await crew.desk.claim()
+    assert len(claim.jobs) == len(begun) + more
+    mine = [job for job in claim.jobs if job.id in begun and job.losses]
+    async with crew.desk.database.connection() as connection:
+        await service.begin(connection, book_id=crew.desk.book, token=claim.token, jobs=mine)
+        crew.desk.clock.advance(timedelta(seconds=61))
+        await service.release_expired(connection, book_id=crew.desk.book, now=crew.desk.clock.now())
+
+
 async def test_a_job_that_kills_every_worker_is_a_dead_letter_in_the_end(crew: Any, note: Any) -> None:
     (job_id,) = await crew.enqueue("poison")
-    for _ in range(3):  # each of these dies with the job in its hands
-        assert len((await crew.desk.claim()).jobs) == 1
-        crew.desk.clock.advance(timedelta(seconds=61))
-        async with crew.desk.database.connection() as connection:
-            await connection.execute(
-                "update jobs.job set state = 'ready', claim = null, claimed_until = null where book_id = %s",
-                (crew.desk.book,),
-            )
+    for _ in range(4):  # the first is not counted: nobody knows that it was called
+        await killed_with(crew, [job_id])
     crew.clock = crew.desk.clock
     crew.start(note(retry=RetryPolicy(max_attempts=3)))
     job = await crew.until_state(job_id, State.DEAD)
     assert job.last_error == "no attempt came to an end"
     assert await crew.effects() == []
+
+
+async def test_what_waited_beside_it_is_carried_out_however_many_workers_died(crew: Any, note: Any) -> None:
+    poison, *others = await crew.enqueue("poison", "a", "b", "c")
+    for _ in range(10):
+        await killed_with(crew, [poison], more=len(others))
+    crew.clock = crew.desk.clock
+    crew.start(note(retry=RetryPolicy(max_attempts=3)))
+    await crew.until_state(poison, State.DEAD)
+    await crew.until(lambda: crew.workers[0].counts.kinds["note"].done == len(others))
+    assert sorted(await crew.effects()) == ["a", "b", "c"]
+
+
+async def test_an_attempt_counts_before_it_can_kill_the_worker_where_one_was_lost_before(
+    crew: Any, note: Any, gate: Gate
+) -> None:
+    (job_id,) = await crew.enqueue("slow")
+    await killed_with(crew, [job_id])
+    crew.clock = crew.desk.clock
+    crew.start(note(gate))
+    await crew.until(lambda: gate.entered == 1)
+    async with crew.desk.database.connection() as connection:
+        (found,) = await operators.get(connection, book_id=crew.desk.book, ids=[job_id])
+    assert found.attempts == 1
+    gate.open.set()
+    await crew.until_gone()
+    assert await crew.effects() == ["slow"]
 
 
 # The database
@@ -269,7 +302,8 @@ async def test_a_worker_waits_for_a_database_that_is_away_and_goes_on_when_it_is
 ) -> None:
     """Also with what it had in work, and long before that claim expires."""
     with psycopg.connect(own_server.dsn()) as connection:
-        connection.execute((MIGRATIONS / "0002_jobs.sql").read_text())
+        for name in ("0002_jobs.sql", "0031_lost_claims.sql"):
+            connection.execute((MIGRATIONS / name).read_text())
         connection.execute(effects_table)
     crew.desk.database = await Database.open(own_server.dsn())
     await crew.enqueue("in work")

@@ -99,12 +99,27 @@ class Calls:
                     await self._give_back(held, lot)
                     return
                 jobs = await self._understood(held, handler, lot)
-                if jobs:
+                if jobs and await self._begun(held, lot):
                     await self._run(held, handler, lot, jobs)
         except asyncio.CancelledError:
             # The worker has no patience left: one try, or else the claim has to expire.
             await self._give_back(held, lot)
             raise
+
+    async def _begun(self, held: Held, lot: Sequence[Claimed]) -> bool:
+        """Whether `lot` may be called. What may kill its workers is noted before it can."""
+        doubtful = [job for job in lot if job.losses]
+        if not doubtful:
+            return True
+        try:
+            async with self._database.connection() as connection:
+                await service.begin(connection, book_id=held.book_id, token=held.token, jobs=doubtful)
+        except Exception as error:
+            self._counts.troubles += 1
+            _log.warning("job_call_not_begun", kind=lot[0].kind, book_id=held.book_id, exc_info=error)
+            await self._give_back(held, lot)
+            return False
+        return True
 
     async def _understood(
         self, held: Held, handler: AnyHandler, lot: Sequence[Claimed]

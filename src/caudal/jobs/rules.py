@@ -28,6 +28,9 @@ from caudal_base.errors import CaudalError
 MAX_ERROR_LENGTH: Final = 1_000
 """Characters of an error that are kept, as `job_last_error_check` has it."""
 
+_MOST_HALVINGS: Final = 16
+"""No call has more than 2^16 jobs."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,10 +55,10 @@ def settle(
         case Done():
             return None
         case Later(run_at=run_at):
-            return _ready(job, run_at=run_at, attempts=0, alone=False, error=None)
+            return _ready(job, run_at=run_at, attempts=0)
         case Retry(error=error, after=after) if job.attempt < policy.max_attempts:
             pause = retry_delay(policy, job.attempt, jitter) if after is None else after
-            return _ready(job, run_at=now + pause, attempts=job.attempt, alone=False, error=error)
+            return _ready(job, run_at=now + pause, attempts=job.attempt, error=error)
         case Retry(error=error) | Dead(error=error):
             return Settlement(
                 id=job.id,
@@ -63,6 +66,7 @@ def settle(
                 run_at=job.run_at,
                 attempts=job.attempt,
                 alone=job.alone,
+                losses=job.losses,
                 error=_kept(error),
                 ended_at=now,
             )
@@ -77,7 +81,7 @@ def isolated(settlement: Settlement | None) -> Settlement | None:
 
 def given_back(job: Claimed) -> Settlement:
     """`job` was claimed and never begun: as if it had not been claimed."""
-    return _ready(job, run_at=job.run_at, attempts=job.attempt - 1, alone=job.alone, error=None)
+    return _ready(job, run_at=job.run_at, attempts=job.attempt - 1, alone=job.alone, losses=job.losses)
 
 
 def lets_past(state: State) -> bool:
@@ -86,11 +90,20 @@ def lets_past(state: State) -> bool:
 
 
 def lots(jobs: Sequence[Claimed], size: int) -> list[list[Claimed]]:
-    """`jobs` of one kind cut into calls of at most `size`, oldest first, those to run alone by themselves."""
-    ordered = sorted(jobs, key=lambda job: job.seq)
-    together = [job for job in ordered if not job.alone]
-    alone = [[job] for job in ordered if job.alone]
-    return [together[start : start + size] for start in range(0, len(together), size)] + alone
+    """`jobs` of one kind cut into calls of at most `size`, oldest first, those to run alone by themselves.
+
+    With each claim that was lost a call has a quarter of the jobs: whatever of them kills its workers is soon
+    alone, and a worker that died for another reason costs its jobs no more than a few calls.
+    """
+    lines: dict[int, list[Claimed]] = {}
+    for job in sorted(jobs, key=lambda job: job.seq):
+        most = 1 if job.alone else max(1, size >> min(2 * job.losses, _MOST_HALVINGS))
+        lines.setdefault(most, []).append(job)
+    return [
+        line[start : start + most]
+        for most, line in sorted(lines.items(), reverse=True)
+        for start in range(0, len(line), most)
+    ]
 
 
 def period_start(every: timedelta, offset: timedelta, now: datetime) -> datetime:
@@ -124,13 +137,22 @@ def describe(error: BaseException) -> str:
     return _kept(text)
 
 
-def _ready(job: Claimed, *, run_at: datetime, attempts: int, alone: bool, error: str | None) -> Settlement:
+def _ready(
+    job: Claimed,
+    *,
+    run_at: datetime,
+    attempts: int,
+    alone: bool = False,
+    losses: int = 0,
+    error: str | None = None,
+) -> Settlement:
     return Settlement(
         id=job.id,
         state=State.READY,
         run_at=run_at,
         attempts=attempts,
         alone=alone,
+        losses=losses,
         error=None if error is None else _kept(error),
         ended_at=None,
     )

@@ -63,6 +63,16 @@ async def claim(
     return Claim(token=token, jobs=claimed, more=more and len(claimed) + parked > 0)
 
 
+async def begin(connection: Connection, *, book_id: int, token: UUID, jobs: Sequence[Claimed]) -> None:
+    """Count an attempt at jobs of which claims were lost: others were counted when they were claimed.
+
+    Raises `ClaimLost` if the claim no longer holds every one of them.
+    """
+    begun = await store.begin(connection, book_id=book_id, ids=[job.id for job in jobs], token=token)
+    if begun < len(jobs):
+        raise ClaimLost(f"{len(jobs) - begun} of {len(jobs)} jobs are no longer this claim's")
+
+
 async def finish(connection: Connection, *, book_id: int, token: UUID, endings: Sequence[Ending]) -> None:
     """End claimed jobs in the transaction of their effects.
 

@@ -36,6 +36,10 @@ select %s, new.id, new.queue, new.kind, new.key, 'ready', false, 0, new.run_at, 
 """
 """Enqueues any number of jobs of one book; its parameters come from `enqueue_parameters`."""
 
+# A claim counts as an attempt, so that a call costs no statement of its own. That is wrong of what is claimed
+# and lost before its call, and so a lost claim is not counted (`RELEASE_EXPIRED`); a job of which one was lost
+# is counted when its call begins (`BEGIN`).
+#
 # The candidates are locked before they are judged: nobody else can claim, cancel or park them meanwhile.
 # No joins between the steps: of their sizes the planner knows nothing, and would loop over all pairs.
 CLAIM: Final[LiteralString] = f"""
@@ -77,15 +81,16 @@ with candidate as materialized (
        set state = 'running',
            claim = %(claim)s,
            claimed_until = %(until)s,
-           attempts = attempts + 1
+           attempts = case losses when 0 then attempts + 1 else attempts end
      where book_id = %(book_id)s
        and id = any(array(select judged.id from judged where judged.behind is null))
-    returning id, seq, kind, key, attempts, alone, run_at, enqueued_at, payload::text as payload
+    returning id, seq, kind, key, alone, losses, run_at, enqueued_at, payload::text as payload,
+              case losses when 0 then attempts else attempts + 1 end as attempt
 )
-select id, null::uuid as behind, seq, kind, key, attempts, alone, run_at, enqueued_at, payload
+select id, null::uuid as behind, seq, kind, key, attempt, alone, losses, run_at, enqueued_at, payload
   from claimed
  union all
-select id, behind, null, null, null, null, null, null, null, null
+select id, behind, null, null, null, null, null, null, null, null, null
   from judged
  where behind is not null
 """
@@ -136,18 +141,30 @@ update jobs.job
        run_at = verdict.run_at,
        attempts = verdict.attempts,
        alone = verdict.alone,
+       losses = verdict.losses,
        last_error = coalesce(verdict.error, job.last_error),
        ended_at = verdict.ended_at,
        claim = null,
        claimed_until = null
   from unnest(
-           %(ids)s, %(states)s, %(run_ats)s, %(attempts)s, %(alone)s, %(errors)s, %(ended_ats)s
-       ) as verdict (id, state, run_at, attempts, alone, error, ended_at)
+           %(ids)s, %(states)s, %(run_ats)s, %(attempts)s, %(alone)s, %(losses)s, %(errors)s, %(ended_ats)s
+       ) as verdict (id, state, run_at, attempts, alone, losses, error, ended_at)
  where job.book_id = %(book_id)s
    and job.id = verdict.id
    and job.id = any(%(ids)s)
    and job.claim = %(claim)s
 returning job.id
+"""
+
+# If the call ends, whatever comes of it is written; if it does not, this remains.
+BEGIN: Final[LiteralString] = """
+update jobs.job
+   set attempts = attempts + 1,
+       losses = losses + 1
+ where book_id = %(book_id)s
+   and id = any(%(ids)s)
+   and claim = %(claim)s
+returning id
 """
 
 PROMOTE: Final[LiteralString] = f"""
@@ -225,6 +242,7 @@ async def claim(
         key,
         attempt,
         alone,
+        losses,
         run_at,
         enqueued_at,
         payload,
@@ -242,6 +260,7 @@ async def claim(
                     key=key,
                     attempt=attempt,
                     alone=alone,
+                    losses=losses,
                     run_at=run_at,
                     enqueued_at=enqueued_at,
                     payload=payload,
@@ -261,6 +280,12 @@ async def park(connection: Connection, *, book_id: int, blocked: Sequence[tuple[
         },
     )
     return cursor.rowcount
+
+
+async def begin(connection: Connection, *, book_id: int, ids: Sequence[UUID], token: UUID) -> int:
+    """Count an attempt at jobs of which claims were lost, as far as the claim holds them. How many it did."""
+    cursor = await connection.execute(BEGIN, {"book_id": book_id, "ids": arrays.uuids(ids), "claim": token})
+    return len(await cursor.fetchall())
 
 
 async def delete_done(connection: Connection, *, book_id: int, ids: Sequence[UUID], token: UUID) -> int:
@@ -286,6 +311,7 @@ async def settle(
             "run_ats": arrays.timestamps([settlement.run_at for settlement in settlements]),
             "attempts": arrays.integers([settlement.attempts for settlement in settlements]),
             "alone": arrays.booleans([settlement.alone for settlement in settlements]),
+            "losses": arrays.integers([settlement.losses for settlement in settlements]),
             "errors": arrays.texts([settlement.error for settlement in settlements]),
             "ended_ats": arrays.timestamps([settlement.ended_at for settlement in settlements]),
         },

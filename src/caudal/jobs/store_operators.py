@@ -91,6 +91,7 @@ update jobs.job
    set state = change.state,
        attempts = case change.state when 'ready' then 0 else job.attempts end,
        alone = job.alone and change.state <> 'ready',
+       losses = case change.state when 'ready' then 0 else job.losses end,
        run_at = case change.state when 'ready' then %(now)s else job.run_at end,
        ended_at = case change.state when 'ready' then null else %(now)s end
   from unnest(%(ids)s, %(states)s) as change (id, state)

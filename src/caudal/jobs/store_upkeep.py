@@ -21,7 +21,8 @@ with expired as materialized (
 )
 update jobs.job
    set state = 'ready',
-       alone = true,
+       attempts = case losses when 0 then attempts - 1 else attempts end,
+       losses = greatest(losses, 1),
        last_error = 'the worker did not finish in time, or died',
        claim = null,
        claimed_until = null

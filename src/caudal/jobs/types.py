@@ -78,7 +78,9 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     """1 for the first."""
     alone: bool
-    """An earlier attempt ended in an exception or not at all, so it must not share a call with others."""
+    """An earlier attempt ended in an exception, so it must not share a call with others."""
+    losses: int
+    """Claims of it in a row that were lost, after the first only those in which its call had begun."""
     run_at: datetime
     enqueued_at: datetime
     payload: str
@@ -165,6 +167,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     run_at: datetime
     attempts: int
     alone: bool
+    losses: int
     error: str | None
     ended_at: datetime | None
 

@@ -35,18 +35,24 @@ class NotAtRest(Exception):
 
 
 class Patience:
-    """How long to wait for something to end: so long since there was least left to do."""
+    """How long to wait for something to end: so long since anything did."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._least: int | None = None
+        self._most = 0
 
-    def lost(self, left: int) -> bool:
-        """Whether nothing has come to an end for too long, now that `left` things are left."""
+    def lost(self, left: int, ended: int = 0) -> bool:
+        """Whether for too long nothing has ended, now that `left` things are left and `ended` are not.
+
+        What ends may leave two others behind: with much to do it can be long before less is left.
+        """
         now = time.monotonic()
-        if self._least is None or left < self._least:
-            self._least, self._deadline = left, now + self._seconds
+        if self._least is None or left < self._least or ended > self._most:
+            self._deadline = now + self._seconds
+        self._least = left if self._least is None else min(left, self._least)
+        self._most = max(ended, self._most)
         return now > self._deadline
 
 
@@ -100,11 +106,12 @@ class Healer:
             waiting: dict[str, Any] = await self._control.call("POST", "webhooks/flush")
             async with self._world.database.connection() as connection:
                 found = await store.unrest(connection, self._world.book_id, QUEUES)
+                ended = await store.ended(connection, self._world.book_id)
                 if found and looks % _HURRY_EVERY == 0:
                     await store.hurry(connection, self._world.book_id, _CALLS)
             if waiting["waiting"]:
                 found["webhooks to be delivered"] = int(waiting["waiting"])
-            if patience.lost(sum(found.values())):
+            if patience.lost(sum(found.values()), ended):
                 raise NotAtRest(", ".join(f"{count} {name}" for name, count in found.items()))
             calm = 0 if found else calm + 1
             await asyncio.sleep(_LOOK_EVERY_S)

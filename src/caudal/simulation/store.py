@@ -60,6 +60,20 @@ select 'jobs of ' || queue || ' that are ' || state, count(*)
  group by queue, state
 """
 
+_ENDED: Final = """
+select (
+           select count(*)
+             from payments.attempt
+            where book_id = %(book_id)s
+              and state not in ('created', 'submitting', 'unknown')
+       ) + (
+           select count(*)
+             from webhooks.inbound
+            where book_id = %(book_id)s
+              and state <> 'received'
+       )
+"""
+
 _STATES: Final = """
 select state, count(*)
   from payments.payment
@@ -195,6 +209,12 @@ async def unrest(connection: Connection, book_id: int, queues: list[str]) -> dic
     soon = SystemClock().now() + dt.timedelta(seconds=0.5)
     found = await connection.execute(_UNREST, {"book_id": book_id, "queues": queues, "soon": soon})
     return dict(await found.fetchall())
+
+
+async def ended(connection: Connection, book_id: int) -> int:
+    """How many attempts and webhooks have come to an end."""
+    row = await (await connection.execute(_ENDED, {"book_id": book_id})).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 async def states(connection: Connection, book_id: int) -> dict[str, int]:

@@ -1,0 +1,24 @@
+"""How long a run waits for what comes to an end."""
+
+import time
+
+import pytest
+
+from caudal.simulation.healing import Patience
+
+
+def test_who_waits_is_patient_as_long_as_anything_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    patience = Patience(10)
+    seen = []
+    for now, left, ended in [
+        (0.0, 100, 0),
+        (9.0, 120, 5),  # what has ended left more behind
+        (18.0, 119, 5),
+        (18.5, 90, 5),  # less is left than ever
+        (28.0, 95, 5),
+        (29.0, 91, 5),  # less than before is not less than ever
+    ]:
+        seen.append(patience.lost(left, ended))
+    assert seen == [False] * 5 + [True]
