@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import write_reference
 
+from caudal import jobs, worker
+from caudal_base.clock import SystemClock
 from caudal_base.settings import OTHER_VARIABLES, PREFIX, Settings
 from support.doc_pages import PAGES, ROOT, blocks, prose
 
@@ -104,3 +106,12 @@ def test_the_table_of_settings_is_complete_and_has_their_defaults() -> None:
     for variable, default in fields.items():
         shown = default.value if isinstance(default, enum.Enum) else default
         assert table[variable][0] == ("" if shown is None else f"`{shown}`"), variable
+
+
+def test_every_kind_of_job_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: dict[str, Any] = {}
+    monkeypatch.setattr(jobs, "Worker", lambda _, handlers, **rest: built.update(rest, handlers=handlers))
+    worker.build(None, SystemClock())  # type: ignore[arg-type]
+    kinds = {handler.kind for handler in built["handlers"]} | {each.kind for each in built["periodics"]}
+    page = (ROOT / "docs" / "concepts" / "audit-and-jobs.md").read_text()
+    assert kinds - set(re.findall(r"`([^`]+)`", page)) == set()

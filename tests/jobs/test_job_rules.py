@@ -1,6 +1,7 @@
 """The pure rules: pauses, ends, periods, and what may be kept of an error."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -8,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caudal.jobs import DEPLOYMENT, DONE, Dead, Later, OnDead, Periodic, Retry, RetryPolicy, State, rules
+from caudal.jobs import (
+    DEPLOYMENT,
+    DONE,
+    ClaimLost,
+    Dead,
+    Later,
+    OnDead,
+    Periodic,
+    Retry,
+    RetryPolicy,
+    State,
+    rules,
+)
 from caudal.jobs.types import Claimed, Settlement
 from caudal_base.errors import Conflict, InvariantError
 
@@ -141,6 +154,28 @@ def test_calls_are_cut_to_size_oldest_first_and_the_isolated_go_alone() -> None:
     jobs = [job(seq=seq, alone=seq in {2, 5}) for seq in (6, 5, 4, 3, 2, 1)]
     cut = [[each.seq for each in lot] for lot in rules.lots(jobs, 3)]
     assert cut == [[1, 3, 4], [6], [2], [5]]
+
+
+GONE = psycopg.OperationalError("the connection is closed")
+LOST = ClaimLost("1 of 2 jobs are no longer this claim's")
+BROKEN = ZeroDivisionError()
+
+
+@pytest.mark.parametrize(
+    ("raised", "cause"),
+    [
+        (LOST, LOST),
+        ([LOST], LOST),
+        ([LOST, GONE], GONE),
+        ([GONE, LOST, BROKEN], BROKEN),
+        ([LOST, [GONE, [BROKEN]]], BROKEN),
+    ],
+)
+def test_of_errors_at_once_what_says_most_of_the_jobs_counts(raised: Any, cause: Exception) -> None:
+    def made(of: Any) -> Exception:
+        return ExceptionGroup("at once", [made(each) for each in of]) if isinstance(of, list) else of
+
+    assert rules.cause(made(raised)) is cause
 
 
 def test_with_each_claim_that_was_lost_a_call_has_a_quarter_of_the_jobs() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from caudal.jobs import (
@@ -211,6 +212,22 @@ async def test_one_job_that_breaks_its_call_fails_alone(crew: Any, note: Any) ->
     assert sorted(await crew.effects()) == ["a", "b"]
     assert job.last_error is not None
     assert job.last_error.startswith("ValueError in fragile, test_worker.py:")
+
+
+async def test_a_database_that_goes_away_is_no_fault_of_a_job_however_told(crew: Any, note: Any) -> None:
+    calls = []
+
+    async def fragile(connection: Any, jobs: Any) -> Any:
+        calls.append(sorted(job.payload.text for job in jobs))
+        if len(calls) == 1:
+            raise ExceptionGroup("at once", [psycopg.OperationalError("the connection is closed")])
+        return await note.write_down(connection, jobs)
+
+    await crew.enqueue("a", "b", "c")
+    crew.start(note(fragile, retry=RetryPolicy(max_attempts=3, base_s=0.0)))
+    await crew.until_gone()
+    assert calls == [["a", "b", "c"]] * 2
+    assert sorted(await crew.effects()) == ["a", "b", "c"]
 
 
 async def test_our_own_errors_are_kept_with_their_words(crew: Any, note: Any) -> None:

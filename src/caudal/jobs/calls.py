@@ -13,14 +13,13 @@ from caudal.jobs.counts import Counts, KindCounts
 from caudal.jobs.errors import ClaimLost
 from caudal.jobs.handlers import AnyHandler, Work
 from caudal.jobs.room import Room
+from caudal.jobs.rules import PASSING
 from caudal.jobs.types import Claimed, Dead, Job, OnDead, Retry, RetryPolicy, State
 from caudal_base import telemetry
 from caudal_base.clock import Clock
-from caudal_base.database import Database, Failure, classify
+from caudal_base.database import Database, classify
 
 _log = structlog.get_logger("caudal.jobs")
-
-_PASSING: Final = frozenset({Failure.LOST, Failure.TRANSIENT})
 
 _FIRST_PAUSE_S: Final = 0.1
 _LAST_PAUSE_S: Final = 2.0
@@ -114,6 +113,9 @@ class Calls:
         try:
             async with self._database.connection() as connection:
                 await service.begin(connection, book_id=held.book_id, token=held.token, jobs=doubtful)
+        except ClaimLost as error:
+            await self._lost(held, lot, error)
+            return False
         except Exception as error:
             self._counts.troubles += 1
             _log.warning("job_call_not_begun", kind=lot[0].kind, book_id=held.book_id, exc_info=error)
@@ -168,13 +170,13 @@ class Calls:
                     },
                 ):
                     await handler.run(work)
-        except ClaimLost as error:
-            counts.lost += len(mine)
-            _log.warning("job_claim_lost", kind=handler.kind, book_id=held.book_id, reason=error.detail)
-            await self._give_back(held, mine)
-        except Exception as error:
-            counts.failed_calls += 1
-            await self._failed(held, handler, mine, error)
+        except Exception as caught:
+            error = rules.cause(caught)
+            if isinstance(error, ClaimLost):
+                await self._lost(held, mine, error)
+            else:
+                counts.failed_calls += 1
+                await self._failed(held, handler, mine, error)
         else:
             self._tally(held, list(work.endings.values()))
             left = [job for job in mine if job.id not in work.endings]
@@ -182,6 +184,13 @@ class Calls:
                 await self._end(held, handler, left, Retry("the handler ended without saying how"))
         finally:
             counts.busy_s += loop.time() - started
+
+    async def _lost(self, held: Held, jobs: Sequence[Claimed], error: ClaimLost) -> None:
+        """Another worker has one of `jobs`, or has had it; the others are given back."""
+        kind = jobs[0].kind
+        self._of(kind).lost += len(jobs)
+        _log.warning("job_claim_lost", kind=kind, book_id=held.book_id, reason=error.detail)
+        await self._give_back(held, jobs)
 
     async def _failed(
         self, held: Held, handler: AnyHandler, jobs: Sequence[Claimed], error: Exception
@@ -197,7 +206,7 @@ class Calls:
         )
         endings = self._endings(handler.retry, handler.on_dead, jobs, Retry(rules.describe(error)))
         # A database that went away is no fault of a job, and no reason to try each alone.
-        if classify(error) not in _PASSING:
+        if classify(error) not in PASSING:
             endings = [(job, rules.isolated(settlement)) for job, settlement in endings]
         await self._write(held, endings)
 
@@ -243,7 +252,7 @@ class Calls:
                     )
             except Exception as error:
                 self._counts.troubles += 1
-                hopeless = self._closed or classify(error) not in _PASSING
+                hopeless = self._closed or classify(error) not in PASSING
                 if hopeless or loop.time() + pause > held.until:
                     _log.error("job_end_not_recorded", book_id=held.book_id, exc_info=error)
                     return

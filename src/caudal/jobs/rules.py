@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import psycopg
 
+from caudal.jobs.errors import ClaimLost
 from caudal.jobs.types import (
     DEPLOYMENT,
     Claimed,
@@ -23,10 +24,14 @@ from caudal.jobs.types import (
     State,
 )
 from caudal_base.check import check
+from caudal_base.database import Failure, classify
 from caudal_base.errors import CaudalError
 
 MAX_ERROR_LENGTH: Final = 1_000
 """Characters of an error that are kept, as `job_last_error_check` has it."""
+
+PASSING: Final = frozenset({Failure.LOST, Failure.TRANSIENT})
+"""Failures of the database that say nothing of the job."""
 
 _MOST_HALVINGS: Final = 16
 """No call has more than 2^16 jobs."""
@@ -115,6 +120,21 @@ def period_start(every: timedelta, offset: timedelta, now: datetime) -> datetime
 def belongs(periodic: Periodic, book_id: int) -> bool:
     """Whether `periodic` is enqueued in this book: in every book, or in the deployment's own alone."""
     return periodic.per_book == (book_id != DEPLOYMENT)
+
+
+def cause(error: Exception) -> Exception:
+    """Of errors that were raised together the one that says most of the jobs; of one error itself.
+
+    A claim or a database that was lost says nothing of them.
+    """
+    if not isinstance(error, ExceptionGroup):
+        return error
+    causes = [cause(member) for member in error.exceptions]
+
+    def says(each: Exception) -> int:
+        return 0 if isinstance(each, ClaimLost) else 1 if classify(each) in PASSING else 2
+
+    return max(causes, key=says)
 
 
 def describe(error: BaseException) -> str:

@@ -36,9 +36,9 @@ select %s, new.id, new.queue, new.kind, new.key, 'ready', false, 0, new.run_at, 
 """
 """Enqueues any number of jobs of one book; its parameters come from `enqueue_parameters`."""
 
-# A claim counts as an attempt, so that a call costs no statement of its own. That is wrong of what is claimed
-# and lost before its call, and so a lost claim is not counted (`RELEASE_EXPIRED`); a job of which one was lost
-# is counted when its call begins (`BEGIN`).
+# A claim counts as an attempt, so that a call costs no statement of its own. That is wrong of what is lost
+# before its call: so a lost claim is not counted (`RELEASE_EXPIRED`), and a job of which one was lost is
+# counted when its call begins (`BEGIN`).
 #
 # The candidates are locked before they are judged: nobody else can claim, cancel or park them meanwhile.
 # No joins between the steps: of their sizes the planner knows nothing, and would loop over all pairs.

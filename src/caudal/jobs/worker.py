@@ -18,19 +18,18 @@ from caudal.jobs import service
 from caudal.jobs.calls import MARGIN_S, Calls, Held
 from caudal.jobs.counts import Counts
 from caudal.jobs.handlers import AnyHandler
+from caudal.jobs.rules import PASSING
 from caudal.jobs.types import DEFAULT_QUEUE, DEPLOYMENT, Claim, OnDead, Periodic, RetryPolicy
 from caudal.jobs.upkeep import Upkeep
 from caudal_base.check import check
 from caudal_base.clock import Clock
-from caudal_base.database import Database, Failure, classify
+from caudal_base.database import Database, classify
 from caudal_base.ids import IdSource
 
 _log = structlog.get_logger("caudal.jobs")
 
 MAX_BATCH: Final = 500
 """Jobs to a claim: beyond it the statement's cost grows faster than its use."""
-
-_PASSING: Final = frozenset({Failure.LOST, Failure.TRANSIENT})
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,7 +235,7 @@ class Worker:
             try:
                 await step(book_id)
             except Exception as error:
-                if classify(error) in _PASSING:
+                if classify(error) in PASSING:
                     raise
                 self._trouble(name, error, book_id=book_id)
 
