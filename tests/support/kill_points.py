@@ -129,7 +129,7 @@ class Watch:
             claimed = await claim(connection, **how)
             if claimed.jobs:
                 watch.at(label, Moment.AFTER)
-                again = any(job.attempt > 1 for job in claimed.jobs)
+                again = any(job.attempt > 1 or job.losses for job in claimed.jobs)
                 watch.tell("the job is claimed again" if again else "another worker claims the job")
             return claimed
 
