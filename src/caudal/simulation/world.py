@@ -44,8 +44,26 @@ WORKERS: Final = ("worker", "worker-2")
 
 SANDBOX: Final = "sandbox"
 
-NEEDED: Final = ("caudal.app", "caudal.server", "caudal.worker", "caudal.supervisor")
-"""What the programs are made of, as far as this package may know it."""
+NEEDED: Final = (
+    "caudal.app",
+    "caudal.server",
+    "caudal.worker",
+    "caudal.supervisor",
+    "caudal.cli.api",
+    "caudal.cli.worker",
+    "caudal.connectors.bank",
+    "caudal.connectors.meridian",
+    "caudal.connectors.stripe.sdk",
+    "stripe._charge",
+    "stripe._error_object",
+    "stripe._payment_intent",
+    "stripe._refund",
+)
+"""What the programs import as they start, and with their first calls: names alone, nothing here is made of it."""
+
+_POOL_SIZES: Final = (4, 5, 6, 8)
+"""Connections of each process, one of these in each run: what a statement costs for the first time on each
+connection is most of what a short run costs, and with few of them callers wait for one another."""
 
 _LEASE_S: Final = 3.0
 """How long the claims of a killed worker last: longer than the calls that another has under way."""
@@ -282,6 +300,7 @@ def _describe(world: World, sandbox_socket: socket.socket, nursery: Nursery, see
         "CAUDAL_PARTNERS": partners.settings(sandbox_url, BOOK, world.shared).decode(),
         "CAUDAL_API_PROCESSES": str(API_PROCESSES),
         "CAUDAL_WORKER_PROCESSES": str(len(WORKERS)),
+        "CAUDAL_POOL_SIZE": str(_POOL_SIZES[seed % len(_POOL_SIZES)]),
         "CAUDAL_LOG_FORMAT": "json",
         "CAUDAL_LOG_LEVEL": "info",
     }
