@@ -59,7 +59,7 @@ NEEDED: Final = (
     "stripe._payment_intent",
     "stripe._refund",
 )
-"""What the programs import as they start, and with their first calls: names alone, nothing here is made of it."""
+"""What the programs import as they start, and with their first calls; this package uses none of it."""
 
 _POOL_SIZES: Final = (4, 5, 6, 8)
 """Connections of each process, one of these in each run: what a statement costs for the first time on each
