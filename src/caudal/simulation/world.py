@@ -63,7 +63,7 @@ NEEDED: Final = (
 
 _POOL_SIZES: Final = (4, 5, 6, 8)
 """Connections of each process, one of these in each run: what a statement costs for the first time on each
-connection is most of what a short run costs, and with few of them callers wait for one another."""
+connection is a good part of what a short run costs, and with few of them callers wait for one another."""
 
 _LEASE_S: Final = 3.0
 """How long the claims of a killed worker last: longer than the calls that another has under way."""
